@@ -12,17 +12,15 @@ unprotected.
 from __future__ import annotations
 
 import enum
-import importlib
 import keyword
 import math
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from lion_search.dsl.errors import ProgramError
+from lion_search.dsl.imports import import_name
 
 EPSILON = 1e-8
 """The protective constant of division, and what ``get_eps`` returns (authors' release)."""
@@ -222,15 +220,10 @@ def load_function(reference: str) -> Function:
     The module may lie in the working directory, which is looked at last.
 
     Raises:
-        ProgramError: there is no such module or name, it is no :class:`Function`, or it cannot be added.
+        UserCodeError: there is no such module or name.
+        ProgramError: it is no :class:`Function`, or it cannot be added.
     """
-    module, _, name = reference.partition(":")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
-    try:
-        row = getattr(importlib.import_module(module), name)
-    except Exception as error:  # whatever a user's module does when it is imported
-        raise ProgramError(f"cannot import function '{reference}': {error}") from error
+    row = import_name(reference, "function")
     if not isinstance(row, Function):
         raise ProgramError(f"'{reference}' is a {type(row).__name__}; expected a lion_search Function")
     add_function(row)

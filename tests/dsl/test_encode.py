@@ -1,6 +1,7 @@
 """Encoded programs on a machine written here from ``encode``'s documentation: the same to the last bit."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from lion_search.dsl.encode import (
     Encoded,
     TooLargeError,
     encode,
+    idle_slot,
+    interleave,
     operand_slots,
     scalar_ops,
     vector_ops,
@@ -56,6 +59,12 @@ class Machine:
         self._scalars = self._code.scalars.copy()
         self._scalars[-1] = np.nan
         self._scalars[LEARNING_RATE_REGISTER] = lr
+        self._run()
+        update = self._rows[self._code.update_row]
+        return np.array([update, *self._rows[states]], np.float64)
+
+    def _run(self) -> None:
+        """Each vector instruction, then the scalar instructions that follow it."""
         done = 0
         for word in self._code.vector_code[: self._code.num_instructions].tolist():
             self._vector_instruction(*word[:6])
@@ -63,8 +72,6 @@ class Machine:
                 self._scalar_instruction(*scalar_word)
             assert done <= word[6]
             done = word[6]
-        update = self._rows[self._code.update_row]
-        return np.array([update, *self._rows[states]], np.float64)
 
     def _vector_instruction(self, op: int, row: int, x: int, y: int, a: int, scalar: int) -> None:
         name = self._vector_names[op]
@@ -111,24 +118,41 @@ class Machine:
         return tuple(part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True))
 
 
+class SlotMachine(Machine):
+    """Runs the slots of ``interleave`` in order, and idle ones between and after them."""
+
+    def _run(self) -> None:
+        words = interleave(self._code, self._capacity)
+        idle = idle_slot(self._capacity)
+        for slot in np.stack([row for word in words for row in (idle, word)] + [idle] * 3).tolist():
+            self._vector_instruction(*slot[:6])
+            self._scalar_instruction(*slot[7:])
+
+
+@pytest.fixture(scope="session")
+def run_slots(trace: Any) -> Callable[..., np.ndarray]:
+    """``run_slots(program, num_steps)``: the same as ``run_encoded``, by interleaved code."""
+    return partial(_run, SlotMachine, trace)
+
+
 @pytest.fixture(scope="session")
 def run_encoded(trace: Any) -> Callable[..., np.ndarray]:
     """``run_encoded(program, num_steps)``: its outputs on the trace ``[steps, outputs, N]``."""
+    return partial(_run, Machine, trace)
 
-    def run(program: Program, num_steps: int) -> np.ndarray:
-        machine = Machine(*encode(program), trace.shapes)
-        outputs = []
-        with np.errstate(all="ignore"):
-            for t in range(num_steps):
-                weights, gradient = (
-                    np.concatenate([np.ravel(a) for a in tree]).astype(np.float32)
-                    for tree in (trace.weights[t], trace.gradients[t])
-                )
-                lr = trace.learning_rates[t]
-                outputs.append(machine.step(weights, gradient, lr, len(program.states)))
-        return np.array(outputs)
 
-    return run
+def _run(machine_type: type[Machine], trace: Any, program: Program, num_steps: int) -> np.ndarray:
+    machine = machine_type(*encode(program), trace.shapes)
+    outputs = []
+    with np.errstate(all="ignore"):
+        for t in range(num_steps):
+            weights, gradient = (
+                np.concatenate([np.ravel(a) for a in tree]).astype(np.float32)
+                for tree in (trace.weights[t], trace.gradients[t])
+            )
+            lr = trace.learning_rates[t]
+            outputs.append(machine.step(weights, gradient, lr, len(program.states)))
+    return np.array(outputs)
 
 
 def _assert_same(program: Program, run_encoded: Callable, walk: Walk, num_steps: int = 4) -> None:
@@ -230,13 +254,16 @@ CORNERS = {
 }
 
 
-@pytest.mark.parametrize("name", CORNERS)
-def test_corner(name: str, run_encoded: Callable, walk: Walk):
+def _corner(name: str) -> Program:
     states, body, returned = CORNERS[name]
     header = ", ".join(filter(None, ("w", "g", states, "lr")))
     lines = [*filter(None, (s.strip() for s in body.split(";"))), f"return {returned}"]
-    program = parse(f"def train({header}):\n" + "".join(f"    {line}\n" for line in lines))
-    _assert_same(program, run_encoded, walk, num_steps=6)
+    return parse(f"def train({header}):\n" + "".join(f"    {line}\n" for line in lines))
+
+
+@pytest.mark.parametrize("name", CORNERS)
+def test_corner(name: str, run_encoded: Callable, walk: Walk):
+    _assert_same(_corner(name), run_encoded, walk, num_steps=6)
 
 
 @pytest.mark.parametrize("function", BUILT_IN)
@@ -328,3 +355,54 @@ def test_scalar_statements_cost_no_pass_over_the_weights():
     scalars = tuple(Statement("s", "cos", ("s",)) for _ in range(10))
     many = Program((), (few.statements[0], *scalars, few.statements[1]), few.outputs)
     assert encode(few)[1].num_instructions == encode(many)[1].num_instructions
+
+
+# ---- code for many programs in step
+
+
+@pytest.mark.parametrize("name", CORNERS)
+def test_interleaved_code_computes_the_same_in_a_corner(name: str, run_slots: Callable, walk: Walk):
+    _assert_same(_corner(name), run_slots, walk, num_steps=6)
+
+
+def test_interleaved_code_computes_the_same(
+    known_programs: dict[str, Program], evolved: list[Program], run_slots: Callable, walk: Walk
+):
+    for program in (*known_programs.values(), *evolved):
+        _assert_same(program, run_slots, walk)
+        _assert_same(canonicalise(program).program(), run_slots, walk)
+
+
+def test_interleaved_code_fits_the_machines_slots(evolved: list[Program]):
+    """No more slots than instructions of both kinds, and no fewer than of one."""
+    for program in evolved:
+        capacity, code = encode(program)
+        words = interleave(code, capacity)
+        num_scalar = code.vector_code[code.num_instructions - 1, 6]
+        assert max(code.num_instructions, num_scalar) <= len(words) <= code.num_instructions + num_scalar
+        assert words.shape[1:] == (12,)
+        assert words.dtype == np.int32
+
+
+def test_scalar_statements_ride_along_with_vector_statements():
+    """One of each in a slot, so that as many programs as possible end together."""
+    program = parse(
+        "def train(w, g, lr):\n    a = g * w\n    s = global_norm(a)\n    s = sin(s)\n"
+        "    u = g * s\n    return u\n"
+    )
+    capacity, code = encode(program)
+    assert len(interleave(code, capacity)) == 3
+
+
+@pytest.mark.parametrize("capacity", CAPACITIES)
+def test_an_idle_slot_writes_only_where_nobody_reads(capacity: Capacity):
+    word = idle_slot(capacity)
+    assert (word.shape, word.dtype) == ((12,), np.int32)
+    assert (word[1], word[5], word[8]) == (capacity.rows - 1, capacity.scalars - 1, capacity.scalars - 1)
+
+
+@pytest.mark.parametrize("index", range(len(CAPACITIES)))
+def test_an_idle_slot_of_every_machine_can_be_run(index: int, run_slots: Callable, walk: Walk):
+    """Its operands are registers that are there, whatever the machine's size."""
+    length = CAPACITIES[index].instructions
+    _assert_same(_chain(length), run_slots, walk, num_steps=2)
