@@ -2,8 +2,9 @@
 
 The search (the driver) submits payloads and waits for outcomes; a pool evaluates them in small batches.
 `InlinePool` does so in this process, for tests and for one-core runs; `ray_pool.RayPool` keeps one
-long-lived Ray actor per core. What is evaluated is the factory's business: a pool knows job numbers,
-payloads and results, nothing about programs or tasks. This module imports neither Ray nor JAX.
+long-lived Ray actor per worker, which watches the process that evaluates. What is evaluated is the
+factory's business: a pool knows job numbers, payloads and results, nothing about programs or tasks. This
+module imports neither Ray nor JAX.
 
     for _ in range(pool.room):
         pool.submit(next_job_id(), payload)
@@ -13,6 +14,7 @@ payloads and results, nothing about programs or tasks. This module imports neith
 
 from __future__ import annotations
 
+import enum
 import importlib
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -22,30 +24,72 @@ from typing import Any, Protocol
 from lion_search.dsl.errors import LionSearchError
 
 Evaluate = Callable[[Sequence[Any]], Sequence[Any]]
-"""Evaluates a batch of payloads, in order, to as many results."""
+"""Evaluates payloads, in order, to as many results. A pool gives it one payload at a time."""
 
 Factory = str | Callable[[], Evaluate]
 """Builds an `Evaluate` where it will run: "package.module:function", or a picklable callable."""
+
+_MAX_REASON = 1000  # Characters: reasons are stored, and a candidate may raise anything.
 
 
 class PoolError(LionSearchError):
     """The pool as a whole cannot go on: workers do not start, or Ray is gone. The message says why."""
 
 
+class FailureKind(enum.StrEnum):
+    """How a job failed."""
+
+    RAISED = "raised"
+    """It raised an exception, or its result could not travel."""
+    DIED = "died"
+    """Its process died, and died again when the job was tried once more."""
+    TIMED_OUT = "timed_out"
+    """It took longer than `Limits.seconds_per_job`."""
+    OUT_OF_MEMORY = "out_of_memory"
+    """Its process took more than `Limits.memory_bytes`, or an allocation was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job has no value; the reason is text for a person, of bounded length."""
+
+    kind: FailureKind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is enforced from outside the process that evaluates.
+
+    Attributes:
+        seconds_per_job: wall-clock time of one job; None is no limit.
+        memory_bytes: resident memory of that process and of those it starts, with all that the evaluator
+            and earlier jobs hold; None is no limit. Memory of a GPU is not counted.
+        start_seconds: wall-clock time for imports and for the factory.
+    """
+
+    seconds_per_job: float | None = None
+    memory_bytes: int | None = None
+    start_seconds: float = 600.0
+
+
+NO_LIMITS = Limits()
+"""Only a start that never ends is cut short."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of one job: a `value`, or, where `failure` is not None, the reason why there is none."""
+    """The end of one job: a `value`, or, where `failure` is not None, why there is none."""
 
     job_id: int
     value: Any = None
-    failure: str | None = None
+    failure: Failure | None = None
 
 
 class Pool(Protocol):
     """Takes jobs, evaluates them in any order, hands back one `Outcome` for each.
 
-    A job that raises, or whose worker dies twice, has an outcome with a failure; other jobs are unaffected.
-    Not thread-safe.
+    Whatever a job does is its outcome, and other jobs are unaffected. Not thread-safe.
     """
 
     @property
@@ -93,31 +137,58 @@ def build(factory: Factory) -> Evaluate:
     return function()
 
 
-def evaluate_each(evaluate: Evaluate, payloads: Sequence[Any]) -> list[tuple[Any, str | None]]:
-    """Evaluates a batch; should it raise, each payload by itself, so that a bad one spoils no other.
+def evaluate_together(evaluate: Evaluate, payloads: Sequence[Any]) -> list[Any]:
+    """Evaluates payloads in one call; raises what the evaluator raises."""
+    values = list(evaluate(payloads))
+    if len(values) != len(payloads):
+        raise ValueError(f"the evaluator returned {len(values)} results for {len(payloads)} payload(s)")
+    return values
 
-    Returns:
-        A (value, failure) pair per payload, in order; failure is None or "ErrorName: message".
+
+def evaluate_one(evaluate: Evaluate, payload: Any) -> Any:
+    """Evaluates one payload; raises what the evaluator raises."""
+    return evaluate_together(evaluate, [payload])[0]
+
+
+def failure_of(error: BaseException, what: str = "") -> Failure:
+    """The failure of a job that raised: OUT_OF_MEMORY where an allocation was refused, else RAISED.
+
+    Args:
+        error: what was raised.
+        what: text to put before "ErrorName: message".
     """
     try:
-        values = list(evaluate(payloads))
-    except Exception as error:  # noqa: BLE001 -- what a candidate does is its outcome, not the search's end
-        if len(payloads) == 1:
-            return [(None, f"{type(error).__name__}: {error}")]
-    else:
-        if len(values) == len(payloads):
-            return [(value, None) for value in values]
-        if len(payloads) == 1:
-            return [(None, f"the evaluator returned {len(values)} results for one payload")]
-    return [pair for payload in payloads for pair in evaluate_each(evaluate, [payload])]
+        message = str(error)[:_MAX_REASON]
+    except Exception:  # noqa: BLE001 -- its own __str__ is the candidate's too
+        message = "(its message cannot be read)"
+    # XLA has no class of its own for it, only this status in the text.
+    refused = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in message
+    kind = FailureKind.OUT_OF_MEMORY if refused else FailureKind.RAISED
+    return Failure(kind, printable(f"{what}{type(error).__name__}: {message}"))
+
+
+def printable(text: str) -> str:
+    """The text without what a database refuses: lone surrogates and NUL."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 class InlinePool:
-    """A `Pool` without processes: `wait` evaluates one batch here and now, however long it takes."""
+    """A `Pool` without processes: `wait` evaluates one batch here and now, however long it takes.
 
-    def __init__(self, factory: Factory, *, batch_size: int = 8) -> None:
+    There is nobody outside to enforce limits: a job that never returns never returns, and one that ends its
+    process ends this one. Ctrl-C interrupts a job and is raised from `wait`.
+
+    Args:
+        factory: builds the evaluator.
+        batch_size: most jobs in one call of `wait`.
+        together: whether the evaluator gets all of them in one call, to train them in step; should that
+            raise, it gets each alone.
+    """
+
+    def __init__(self, factory: Factory, *, batch_size: int = 8, together: bool = False) -> None:
         self._evaluate = build(factory)
         self._batch_size = batch_size
+        self._together = together
         self._pending: deque[tuple[int, Any]] = deque()
 
     @property
@@ -132,11 +203,22 @@ class InlinePool:
         self._pending.append((job_id, payload))
 
     def wait(self, timeout_seconds: float) -> list[Outcome]:
-        batch = [self._pending.popleft() for _ in range(min(self._batch_size, len(self._pending)))]
-        if not batch:
-            return []
-        results = evaluate_each(self._evaluate, [payload for _, payload in batch])
-        return [Outcome(job_id, *result) for (job_id, _), result in zip(batch, results, strict=True)]
+        size = min(self._batch_size, len(self._pending))
+        batch = [self._pending.popleft() for _ in range(size)]
+        if self._together and size > 1:
+            try:
+                values = evaluate_together(self._evaluate, [payload for _, payload in batch])
+            except Exception:  # noqa: BLE001, S110 -- each has its own outcome below
+                pass
+            else:
+                return [Outcome(job_id, value) for (job_id, _), value in zip(batch, values, strict=True)]
+        return [self._outcome(*job) for job in batch]
 
     def close(self) -> None:
         self._pending.clear()
+
+    def _outcome(self, job_id: int, payload: Any) -> Outcome:
+        try:
+            return Outcome(job_id, evaluate_one(self._evaluate, payload))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- what a job does is its outcome
+            return Outcome(job_id, failure=failure_of(error))

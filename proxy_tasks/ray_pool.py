@@ -1,59 +1,47 @@
-"""A pool of Ray actors, one process and one core each.
+"""A pool of Ray actors, one core each; each watches a process of its own, in which jobs are evaluated.
 
-The driver never imports what the workers run: `start` builds the evaluator inside each worker. Importing
-this module does not import Ray; constructing a `RayPool` does. Ctrl-C reaches only the driver (Ray blocks
-SIGINT in its processes, and its workers have process groups of their own), so a driver whose handler sets
-a flag can collect what is running and close in order. A SIGTERM to the whole process group ends Ray too;
-then collect nothing and call `close`.
+What a job may do to its process is dealt with in the actor, see `supervisor`. This module deals with the
+loss of an actor: it is rare (the machine is gone, or a job has killed the actor too), and then nobody knows
+which job was to blame.
+
+The driver never imports what the workers run. Importing this module does not import Ray; constructing a
+`RayPool` does. Ctrl-C reaches only the driver (Ray blocks SIGINT in its processes, and workers have process
+groups of their own), so a driver whose handler sets a flag can collect what is running and close in order.
+A SIGTERM to the whole process group ends Ray too; then collect nothing and call `close`.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import pickle
-import secrets
-import signal
-import subprocess
 import sys
-import threading
 import time
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from lion_search.proxy_tasks.pool import Factory, Outcome, PoolError, build
-
-# Read by Ray when it is imported or started; a value of the user's stays as it is.
-_RAY_ENVIRONMENT: Mapping[str, str] = MappingProxyType(
-    {
-        "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # What goes wrong is handled here, or raised from here.
-        "RAY_USAGE_STATS_ENABLED": "0",  # Reports nothing to anyone.
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Leaves CUDA_VISIBLE_DEVICES alone, without a warning.
-        "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # Nothing on the driver's stdout when a worker dies.
-    }
+from lion_search.proxy_tasks.pool import (
+    NO_LIMITS,
+    Factory,
+    Failure,
+    FailureKind,
+    Limits,
+    Outcome,
+    PoolError,
+    failure_of,
+    printable,
 )
-# Ray's minimum is 75 MiB; payloads and results travel inline and never touch it.
-_OBJECT_STORE_BYTES = 80 * 2**20
-_GUARD = """
-import signal, sys
-sys.stdin.read()
-for handle in sys.argv[1:]:
-    try:
-        signal.pidfd_send_signal(int(handle), signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-"""
+from lion_search.proxy_tasks.ray_cluster import check_resources, start_ray, stop_ray, worker_environment
+from lion_search.proxy_tasks.supervisor import Supervisor
+
 _MAX_FAILED_STARTS = 3  # Workers lost in a row before one of them was ready.
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
     job_id: int
-    payload: Any
+    payload: bytes
     retried: bool = False  # Its worker died; it runs alone now.
 
 
@@ -75,18 +63,22 @@ class _Seat:
 
 
 class RayPool:
-    """A `Pool` of Ray actors, one process and one core each.
+    """A `Pool` of Ray actors, one core each.
 
     Args:
-        factory: builds the evaluator inside each worker.
+        factory: builds the evaluator in the process of each worker.
         num_workers: actors.
-        environment: environment variables set in a worker before anything else is imported there.
+        environment: environment variables of that process.
         batch_size: most jobs in one remote call.
         depth: calls queued at a worker, the running one included; from 2 on it never waits for the driver.
         address: of a running cluster to connect to; None starts a private one on this machine.
+        limits: what ends a worker's process and is the failure of its job.
+        together: whether a worker evaluates the jobs of a call in step; see `InlinePool`.
+        gpus_per_worker: a worker's part of one GPU, at most 1, or a number of whole ones. JAX in a worker
+            then runs on the GPU and takes 90 % of that part of its memory at once.
 
     Raises:
-        PoolError: not in the main thread.
+        PoolError: not in the main thread, or more cores or GPUs than there are.
     """
 
     def __init__(
@@ -98,16 +90,31 @@ class RayPool:
         batch_size: int = 8,
         depth: int = 2,
         address: str | None = None,
+        limits: Limits = NO_LIMITS,
+        together: bool = False,
+        gpus_per_worker: float = 0.0,
+        _num_gpus: int | None = None,  # As many as the tests say, on a machine without any.
     ) -> None:
         self._batch_size = batch_size
         self._depth = depth
         self._pending: deque[_Job] = deque()
         self._suspects: deque[_Job] = deque()  # Lost with a worker once; retried alone.
-        # Pickled here, unpickled in the worker's `start` once its sys.path is in order: see `_worker_class`.
-        search_path = [str(Path(path).absolute()) for path in sys.path]
-        self._start_arguments = (build.__module__, pickle.dumps(factory), dict(environment), search_path)
-        self._ray, self._guard = _start_ray(num_workers, address)
-        self._actor_class = self._ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(_worker_class())
+        environment = worker_environment(environment, gpus_per_worker)
+        # Pickled here, unpickled in the worker once its sys.path is in order: see `_worker_class`.
+        self._start_arguments = (
+            [str(Path(path).absolute()) for path in sys.path],
+            Supervisor.__module__,
+            pickle.dumps((pickle.dumps(factory), environment, limits, together)),
+        )
+        num_gpus = _num_gpus if gpus_per_worker else 0
+        self._ray, self._guard = start_ray(num_workers, num_gpus, address)
+        try:
+            check_resources(self._ray.cluster_resources(), num_workers, gpus_per_worker)
+        except PoolError:
+            stop_ray(self._guard)
+            raise
+        options = {"num_cpus": 1, "num_gpus": gpus_per_worker, "max_restarts": 0, "max_task_retries": 0}
+        self._actor_class = self._ray.remote(**options)(_worker_class())
         self._seats = [self._new_seat() for _ in range(num_workers)]
         self._closed = False
 
@@ -121,7 +128,7 @@ class RayPool:
         return max(0, len(self._seats) * self._depth * self._batch_size - self.in_flight)
 
     def submit(self, job_id: int, payload: Any) -> None:
-        self._pending.append(_Job(job_id, payload))
+        self._pending.append(_Job(job_id, pickle.dumps(payload)))
         if len(self._pending) >= self._batch_size:
             self._dispatch()
 
@@ -148,9 +155,7 @@ class RayPool:
         for seat in self._seats:
             seat.calls.clear()
             self._ray.kill(seat.actor)
-        self._ray.shutdown()
-        if self._guard is not None:
-            self._guard.communicate()
+        stop_ray(self._guard)
 
     def _dispatch(self) -> None:
         """Hands suspects to idle workers, and batches to workers with fewer than `depth` calls."""
@@ -182,18 +187,17 @@ class RayPool:
             if not self._ray.wait([call.reference], timeout=0)[0]:
                 return
             try:
-                results = self._ray.get(call.reference)
+                replies = self._ray.get(call.reference)
             except self._ray.exceptions.RayTaskError as error:
-                if not call.jobs:
-                    raise PoolError(f"a worker could not start: {error}") from error
-                lost = f"its results could not be pickled: {_summary(str(error))}"
-                results = [(None, lost)] * len(call.jobs)
+                raise PoolError(_task_error(error)) from error
             except self._ray.exceptions.RayError as error:
                 self._replace(seat, str(error), outcomes)
                 return
             seat.calls.popleft()
             seat.failed_starts = 0
-            outcomes += [Outcome(job.job_id, *result) for job, result in zip(call.jobs, results, strict=True)]
+            outcomes += [_outcome(job, reply) for job, reply in zip(call.jobs, replies, strict=False)]
+            # The worker stopped where it lost its process; what it did not begin goes to whoever is free.
+            self._pending.extendleft(reversed(call.jobs[len(replies) :]))
 
     def _replace(self, seat: _Seat, reason: str, outcomes: list[Outcome]) -> None:
         """Puts a new worker in the place of a dead one.
@@ -210,13 +214,20 @@ class RayPool:
             if starting:
                 (self._suspects if job.retried else self._pending).append(job)
             elif job.retried:
-                outcomes.append(
-                    Outcome(job.job_id, failure=f"its worker died twice; the last time: {_summary(reason)}")
-                )
+                lost = printable(f"its worker died twice; the last time: {_summary(reason)}")
+                outcomes.append(Outcome(job.job_id, failure=Failure(FailureKind.DIED, lost)))
             else:
                 self._suspects.append(replace(job, retried=True))
         fresh = self._new_seat()
         seat.actor, seat.calls = fresh.actor, fresh.calls
+
+
+def _outcome(job: _Job, reply: bytes) -> Outcome:
+    try:
+        value, failure = pickle.loads(reply)  # noqa: S301 -- from our worker
+    except Exception as error:  # noqa: BLE001 -- what unpickles it may be the candidate's
+        return Outcome(job.job_id, failure=failure_of(error, "its result cannot be unpickled: "))
+    return Outcome(job.job_id, value, failure)
 
 
 def _summary(reason: str) -> str:
@@ -225,62 +236,10 @@ def _summary(reason: str) -> str:
     return detail or reason.strip().rpartition("\n")[2].strip()
 
 
-def _start_ray(num_workers: int, address: str | None) -> tuple[Any, subprocess.Popen[bytes] | None]:
-    """Starts a private cluster with a guard, or connects to one; returns the module `ray` and the guard.
-
-    Ray takes over SIGTERM when it starts; the handler in place before is put back, so that the driver stops
-    in its own order.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        # The kernel ends Ray's processes with the thread that started them.
-        raise PoolError("a RayPool is constructed in the main thread only")
-    for name, value in _RAY_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    import ray
-
-    options: dict[str, Any] = {"address": address}
-    if address is None:
-        # "local", because None would join whatever cluster runs on this machine.
-        options = {"address": "local", "num_cpus": num_workers, "num_gpus": 0, "include_dashboard": False}
-        options["object_store_memory"] = _OBJECT_STORE_BYTES
-        # Other users of the machine cannot connect; without a token Ray writes one below the home folder.
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    handler = signal.getsignal(signal.SIGTERM)
-    before = _descendants()
-    try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    finally:
-        signal.signal(signal.SIGTERM, handler)
-        # Also where `init` failed or was interrupted: the guard, dropped with this frame, ends what started.
-        guard = None if address else _start_guard(_descendants() - before)
-    return ray, guard
-
-
-def _descendants() -> set[int]:
-    """Process ids of the processes below this one."""
-    import psutil  # type: ignore[import-untyped]  # Ray's own copy, found once Ray is imported.
-
-    return {process.pid for process in psutil.Process().children(recursive=True)}
-
-
-def _start_guard(pids: Collection[int]) -> subprocess.Popen[bytes] | None:
-    """Starts a process that kills `pids` when this process has closed its end of a pipe, however it ends.
-
-    The kernel and Ray end most of Ray's processes within 2 seconds of a `kill -9` of the driver, but two
-    agents last 60. Processes are held by file descriptors (pidfd), so that a number used again is not
-    mistaken; elsewhere than on Linux there is no guard.
-    """
-    if not hasattr(os, "pidfd_open"):
-        return None
-    handles = [os.pidfd_open(pid) for pid in pids]
-    try:
-        command = [sys.executable, "-I", "-S", "-c", _GUARD, *map(str, handles)]
-        return subprocess.Popen(  # noqa: S603 -- our own interpreter and text
-            command, stdin=subprocess.PIPE, pass_fds=handles, start_new_session=True
-        )
-    finally:
-        for handle in handles:
-            os.close(handle)
+def _task_error(error: Any) -> str:
+    """What a worker raised: a PoolError's own message, or else the whole story."""
+    cause = error.cause
+    return str(cause) if isinstance(cause, PoolError) else f"a worker failed: {error}"
 
 
 def _worker_class() -> type:
@@ -291,22 +250,19 @@ def _worker_class() -> type:
     """
 
     class Worker:
-        def start(
-            self, pool_module: str, factory: bytes, environment: dict[str, str], search_path: list[str]
-        ) -> list[Any]:
+        def start(self, search_path: list[str], module: str, arguments: bytes) -> list[bytes]:
             import importlib
-            import os
             import pickle
             import sys
 
-            os.environ.update(environment)
             sys.path[:] = search_path + [path for path in sys.path if path not in search_path]
-            self._pool = importlib.import_module(pool_module)
-            self._evaluate = self._pool.build(pickle.loads(factory))  # noqa: S301 -- from our driver
+            supervisor = importlib.import_module(module).Supervisor
+            self._supervisor = supervisor(*pickle.loads(arguments))  # noqa: S301 -- from our driver
+            self._supervisor.start()
             return []
 
-        def evaluate(self, payloads: list[Any]) -> list[tuple[Any, str | None]]:
-            results: list[tuple[Any, str | None]] = self._pool.evaluate_each(self._evaluate, payloads)
-            return results
+        def evaluate(self, payloads: list[bytes]) -> list[bytes]:
+            replies: list[bytes] = self._supervisor.evaluate(payloads)
+            return replies
 
     return Worker

@@ -1,4 +1,4 @@
-"""One contract for both pools, and what only processes can show: workers that die.
+"""One contract for both pools, and what only processes can show: workers that die, and limits.
 
 All tests of this file share one :class:`RayPool`, since starting Ray takes seconds.
 """
@@ -16,13 +16,26 @@ from pathlib import Path
 
 import pytest
 
-from lion_search.proxy_tasks.pool import InlinePool, Outcome, Pool, PoolError, build
+from lion_search.proxy_tasks.pool import (
+    Failure,
+    FailureKind,
+    InlinePool,
+    Limits,
+    Outcome,
+    Pool,
+    PoolError,
+    build,
+)  # fmt: skip
 from lion_search.proxy_tasks.ray_pool import RayPool
 
 # Ray starts its processes by a fork, and JAX warns if it happens to be imported here by other tests.
 pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 
 PATIENCE_SECONDS = 60.0
+SECONDS = 2.0
+"""Of one job on the workers."""
+GRACE_SECONDS = 5.0
+"""What the contract allows beyond a limit."""
 
 
 def drain(pool: Pool) -> dict[int, Outcome]:
@@ -51,7 +64,9 @@ def jobs_on_path() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def ray_pool(jobs_on_path: None) -> Iterator[RayPool]:
     before = signal.getsignal(signal.SIGTERM)
-    made = RayPool("pool_jobs:make", num_workers=2, batch_size=4, environment={"POOL_TEST": "set"})
+    limits = Limits(seconds_per_job=SECONDS, memory_bytes=300 * 2**20)
+    environment = {"POOL_TEST": "set"}
+    made = RayPool("pool_jobs:make", num_workers=2, batch_size=4, environment=environment, limits=limits)
     assert signal.getsignal(signal.SIGTERM) is before, "Ray keeps the driver's SIGTERM"
     yield made
     made.close()
@@ -91,8 +106,24 @@ class TestContract:
         for number in range(8):
             pool.submit(number, ("raise" if number == 5 else "square", number))
         outcomes = drain(pool)
-        assert outcomes[5] == Outcome(5, failure="ValueError: no 5")
+        assert outcomes[5] == Outcome(5, failure=Failure(FailureKind.RAISED, "ValueError: no 5"))
         assert [number for number, outcome in outcomes.items() if outcome.failure is not None] == [5]
+
+    @pytest.mark.parametrize(
+        ("name", "kind"),
+        [
+            ("memory", FailureKind.OUT_OF_MEMORY),
+            ("exhausted", FailureKind.OUT_OF_MEMORY),
+            ("system_exit", FailureKind.RAISED),
+            ("unreadable", FailureKind.RAISED),
+        ],
+    )
+    def test_what_a_job_raises_is_its_failure(self, pool: Pool, name: str, kind: FailureKind) -> None:
+        pool.submit(0, ("raise_type", name))
+        pool.submit(1, ("square", 2))
+        outcomes = drain(pool)
+        assert outcomes[0].failure is not None
+        assert (outcomes[0].failure.kind, outcomes[1]) == (kind, Outcome(1, 4))
 
     def test_an_empty_pool_hands_back_nothing_and_does_not_wait(self, pool: Pool) -> None:
         start = time.monotonic()
@@ -126,11 +157,16 @@ def test_closing_drops_what_is_in_flight(inline_pool: InlinePool) -> None:
     assert inline_pool.wait(1.0) == []
 
 
-def test_an_evaluator_that_forgets_payloads_fails_its_batch(jobs_on_path: None) -> None:
-    pool = InlinePool("pool_jobs:make_short", batch_size=2)
-    for number in range(2):
-        pool.submit(number, ("square", number))
-    assert values(pool) == {0: 1, 1: 1}, "alone, each payload has its one result"
+def test_an_evaluator_without_a_result_fails_its_job(jobs_on_path: None) -> None:
+    pool = InlinePool("pool_jobs:make_forgetful")
+    pool.submit(0, ("square", 2))
+    assert "the evaluator returned 0 results for 1 payload(s)" in str(drain(pool)[0].failure)
+
+
+def test_control_c_is_no_failure_of_a_job_in_this_process(inline_pool: InlinePool) -> None:
+    inline_pool.submit(0, ("raise_type", "interrupt"))
+    with pytest.raises(KeyboardInterrupt):
+        inline_pool.wait(1.0)
 
 
 def test_a_factory_is_a_callable_or_a_name(jobs_on_path: None) -> None:
@@ -144,7 +180,7 @@ def test_a_factory_of_another_form_is_refused(text: str) -> None:
         build(text)
 
 
-@pytest.mark.parametrize("module", ["pool", "ray_pool"])
+@pytest.mark.parametrize("module", ["pool", "ray_pool", "ray_cluster", "supervisor"])
 def test_importing_a_pool_imports_neither_ray_nor_jax(module: str) -> None:
     code = (
         f"import sys, lion_search.proxy_tasks.{module}; sys.exit(bool({{'ray', 'jax'}} & set(sys.modules)))"
@@ -177,32 +213,73 @@ def test_workers_import_no_jax_by_themselves(ray_pool: RayPool) -> None:
     assert values(ray_pool) == {0: False}
 
 
-@pytest.mark.parametrize(
-    "death",
-    [
-        "sigkill",
-        pytest.param("exit", marks=pytest.mark.large),
-        pytest.param("abort", marks=pytest.mark.large),
-    ],
-)
-def test_a_job_that_kills_its_worker_twice_fails_and_no_other(ray_pool: RayPool, death: str) -> None:
-    for number in range(30):
-        ray_pool.submit(number, (death if number in {3, 17} else "square", number))
+FAULTS = [
+    ("sleep", 1000.0, FailureKind.TIMED_OUT),
+    ("sigstop", None, FailureKind.TIMED_OUT),
+    ("allocate", None, FailureKind.OUT_OF_MEMORY),
+    ("sigkill", None, FailureKind.DIED),
+    ("abort", "Check failed", FailureKind.DIED),
+    ("close_all", None, FailureKind.DIED),
+    ("poison", None, FailureKind.RAISED),
+    ("lock", None, FailureKind.RAISED),
+]
+
+
+def test_every_fault_is_the_outcome_of_its_job_and_of_no_other(ray_pool: RayPool) -> None:
+    """Sixty jobs on two workers, and a fault in every seventh."""
+    guilty = {7 * number + 3: fault for number, fault in enumerate(FAULTS)}
+    for number in range(60):
+        ray_pool.submit(number, guilty[number][:2] if number in guilty else ("square", number))
     outcomes = drain(ray_pool)
-    assert sorted(n for n, outcome in outcomes.items() if outcome.failure is not None) == [3, 17]
-    assert "died twice" in str(outcomes[3].failure)
+    kinds = {number: outcome.failure.kind for number, outcome in outcomes.items() if outcome.failure}
+    assert kinds == {number: kind for number, (_, _, kind) in guilty.items()}
+    assert {number: outcome.value for number, outcome in outcomes.items() if number not in guilty} == {
+        number: number**2 for number in range(60) if number not in guilty
+    }
+    assert "SIGABRT\nfirst line\nCheck failed" in str(getattr(outcomes[31].failure, "reason", ""))
+
+
+def test_an_outcome_comes_in_time_and_waits_for_no_other_of_its_batch(ray_pool: RayPool) -> None:
+    started = time.monotonic()
+    for number in range(2):
+        ray_pool.submit(number, ("sleep", 1000.0))
+    (first,) = ray_pool.wait(PATIENCE_SECONDS)
+    assert time.monotonic() - started < SECONDS + GRACE_SECONDS
+    (second,) = drain(ray_pool).values()
+    assert {(o.job_id, o.failure.kind) for o in (first, second) if o.failure} == {
+        (0, FailureKind.TIMED_OUT),
+        (1, FailureKind.TIMED_OUT),
+    }
+
+
+def test_a_worker_is_not_lost_with_its_process(ray_pool: RayPool) -> None:
+    actors = [seat.actor for seat in ray_pool._seats]
+    ray_pool.submit(0, ("exit", None))
+    drain(ray_pool)
+    assert [seat.actor for seat in ray_pool._seats] == actors
+
+
+def test_a_job_that_kills_its_worker_twice_fails_and_no_other(ray_pool: RayPool) -> None:
+    """The actor that watches, and not only the process that evaluates."""
+    for number in range(30):
+        ray_pool.submit(number, ("sigkill_supervisor" if number in {3, 17} else "square", number))
+    outcomes = drain(ray_pool)
+    failures = {number: outcome.failure for number, outcome in outcomes.items() if outcome.failure}
+    assert sorted(failures) == [3, 17]
+    assert failures[3].kind is FailureKind.DIED
+    assert "its worker died twice" in failures[3].reason
     assert {n: o.value for n, o in outcomes.items() if o.failure is None} == {
         n: n * n for n in range(30) if n not in {3, 17}
     }
 
 
 def test_a_job_that_loses_its_worker_once_is_tried_again(ray_pool: RayPool, tmp_path: Path) -> None:
-    ray_pool.submit(0, ("exit_once", str(tmp_path / "seen")))
+    ray_pool.submit(0, ("sigkill_supervisor_once", str(tmp_path / "seen")))
     assert drain(ray_pool) == {0: Outcome(0, "second")}
 
 
 def test_a_worker_killed_from_outside_is_replaced(ray_pool: RayPool) -> None:
-    ray_pool.submit(0, ("pid", None))
+    ray_pool.submit(0, ("parent", None))
     victim = drain(ray_pool)[0].value
     for number in range(12):
         ray_pool.submit(number, ("sleep", 0.05))
@@ -210,10 +287,10 @@ def test_a_worker_killed_from_outside_is_replaced(ray_pool: RayPool) -> None:
     assert [outcome.failure for outcome in drain(ray_pool).values()] == [None] * 12
 
 
-def test_a_result_that_cannot_travel_is_a_failure_of_its_job(ray_pool: RayPool) -> None:
-    ray_pool.submit(0, ("lock", None))
-    (outcome,) = drain(ray_pool).values()
-    assert "its results could not be pickled" in str(outcome.failure)
+def test_a_payload_that_cannot_travel_is_an_error_at_once(ray_pool: RayPool) -> None:
+    with pytest.raises(TypeError, match="pickle"):
+        ray_pool.submit(0, threading.Lock())
+    assert ray_pool.in_flight == 0
 
 
 def test_waiting_ends_when_the_time_is_up(ray_pool: RayPool, tmp_path: Path) -> None:
@@ -237,3 +314,31 @@ def test_a_ray_pool_outside_the_main_thread_is_refused() -> None:
     thread.start()
     thread.join()
     assert errors == ["a RayPool is constructed in the main thread only"]
+
+
+def drained(pool: InlinePool) -> list[Outcome]:
+    """Outcomes by job number."""
+    outcomes = []
+    while pool.in_flight:
+        outcomes += pool.wait(timeout_seconds=0)
+    return sorted(outcomes, key=lambda outcome: outcome.job_id)
+
+
+@pytest.mark.parametrize(("together", "size"), [(False, 1), (True, 3)])
+def test_jobs_in_this_process_go_together_where_asked_for(
+    jobs_on_path: None, together: bool, size: int
+) -> None:
+    pool = InlinePool("pool_jobs:make_together", batch_size=3, together=together)
+    for number in range(3):
+        pool.submit(number, ("square", number))
+    assert [outcome.value for outcome in drained(pool)] == [(0, size), (1, size), (4, size)]
+
+
+def test_a_bad_job_in_this_process_spoils_no_other(jobs_on_path: None) -> None:
+    pool = InlinePool("pool_jobs:make_together", together=True)
+    for number, job in enumerate([("square", 2), ("raise", "x"), ("square", 3)]):
+        pool.submit(number, job)
+    first, bad, last = drained(pool)
+    assert (first.value, last.value) == ((4, 1), (9, 1))
+    assert bad.failure is not None
+    assert bad.failure.kind is FailureKind.RAISED

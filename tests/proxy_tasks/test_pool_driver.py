@@ -28,7 +28,8 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="pr
 DRIVER = """
 import json, signal, sys, time
 sys.path.insert(0, {here!r})
-from lion_search.proxy_tasks.ray_pool import RayPool, _descendants
+from lion_search.proxy_tasks.ray_cluster import descendants
+from lion_search.proxy_tasks.ray_pool import RayPool
 stop = []
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda number, frame: stop.append(number))
@@ -38,10 +39,12 @@ for job_id in range(4):
 started = []
 while pool.in_flight:
     started += pool.wait(1.0)
+files = [outcome.value or outcome.failure.reason for outcome in started]
+pool.submit(0, ("pid", None))
+evaluating = [outcome.value for outcome in pool.wait(60.0)]
 for job_id in range(4):
     pool.submit(job_id, {payload!r})
-files = [outcome.value or outcome.failure for outcome in started]
-print(json.dumps([sorted(_descendants()), files]), flush=True)
+print(json.dumps([sorted(descendants()), files, evaluating]), flush=True)
 while not stop:
     pool.wait(0.2)
     time.sleep(0.05)
@@ -51,7 +54,7 @@ if {collect!r}:
         collected += pool.wait(5.0)
 pool.close()
 collected = [outcome for outcome in collected if outcome.failure is None]
-print("collected", len(collected), "left", len(_descendants()), flush=True)
+print("collected", len(collected), "left", len(descendants()), flush=True)
 """
 
 
@@ -78,8 +81,9 @@ class Driver:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line.startswith("["), self.process.communicate()
-        self.below, files = json.loads(line)
+        self.below, files, evaluating = json.loads(line)
         assert len(self.below) > 5
+        assert set(evaluating) <= set(self.below), "also the processes in which jobs are evaluated"
         assert all("site-packages" in file for file in files), files
 
     def end(self) -> tuple[str, str, int]:
@@ -195,7 +199,7 @@ outcomes = []
 while pool.in_flight:
     outcomes += pool.wait(5.0)
 outcomes.sort(key=lambda outcome: outcome.job_id)
-print(*(outcome.value or outcome.failure for outcome in outcomes))
+print(*(outcome.value or outcome.failure.reason for outcome in outcomes))
 pool.close()
 """
     jax, numpy, ours, own, configs = run_driver(code, hostile_folder)
@@ -213,7 +217,9 @@ pool.close()
     ("factory", "message"),
     [
         ("pool_jobs:make_broken", "cannot build"),
-        ("pool_jobs:make_dying", "while starting"),
+        ("pool_jobs:make_dying", "while starting; the last: its process exited with status 4"),
+        ("pool_jobs:make_killing", "3 workers in a row died while starting"),
+        ("pool_jobs:make_refusing", "no data in /data: download it first"),
         ("pool_jobs:nothing", "nothing"),
     ],
 )
@@ -232,3 +238,32 @@ finally:
     pool.close()
 """
     assert run_driver(code, tmp_path) == ["True"]
+
+
+@pytest.mark.parametrize(
+    "num_gpus", [2, pytest.param(1, marks=pytest.mark.large), pytest.param(0, marks=pytest.mark.large)]
+)
+def test_workers_share_the_gpus_that_there_are(tmp_path: Path, num_gpus: int) -> None:
+    """Ray believes what it is told about GPUs; nothing is run on one."""
+    code = f"""
+from lion_search.proxy_tasks.pool import PoolError
+from lion_search.proxy_tasks.ray_cluster import descendants
+from lion_search.proxy_tasks.ray_pool import RayPool
+try:
+    gpus = {{"gpus_per_worker": 0.5, "_num_gpus": {num_gpus}}}
+    pool = RayPool("pool_jobs:make", num_workers=4, environment={{}}, batch_size=1, **gpus)
+except PoolError as error:
+    print("refused", len(descendants()))
+    raise SystemExit(0)
+names = ("CUDA_VISIBLE_DEVICES", "XLA_CLIENT_MEM_FRACTION", "JAX_PLATFORMS")
+found = set()
+while len(found) < 2:
+    for job_id in range(4):
+        pool.submit(job_id, ("environments", names))
+    while pool.in_flight:
+        found |= {{outcome.value for outcome in pool.wait(5.0)}}
+print(*("/".join(values) for values in sorted(found)))
+pool.close()
+"""
+    expected = ["0/0.450/cuda,cpu", "1/0.450/cuda,cpu"] if num_gpus == 2 else ["refused", "0"]
+    assert run_driver(code, tmp_path) == expected
