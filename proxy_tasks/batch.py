@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.pool import Pool
-from lion_search.proxy_tasks.scores import Part, Score, crashed
-from lion_search.proxy_tasks.worker import Job
+from lion_search.proxy_tasks.scores import Part, Score, failed
+from lion_search.proxy_tasks.worker import Job, Subject
 
 
 def evaluate_all(
-    pool: Pool, subjects: Sequence[Program | Baseline], tasks: Sequence[str],
+    pool: Pool, subjects: Sequence[Subject], tasks: Sequence[str],
     part: Part, seeds: Sequence[int],
 ) -> list[tuple[Score, ...]]:  # fmt: skip
     """Scores subjects on all tasks and seeds; one tuple for each subject, shorter after a failure."""
@@ -23,8 +22,10 @@ def evaluate_all(
     while len(results) < len(chunks):
         for outcome in pool.wait(timeout_seconds=1.0):
             subject, task = chunks[outcome.job_id]
-            failed = (crashed(task, part, seeds[0], outcome.failure),)
-            results[outcome.job_id] = failed if outcome.value is None else outcome.value
+            failure = outcome.failure
+            results[outcome.job_id] = (
+                outcome.value if failure is None else (failed(task, part, seeds[0], failure),)
+            )
     return [
         tuple(score for number, (s, _) in enumerate(chunks) if s == subject for score in results[number])
         for subject in range(len(subjects))

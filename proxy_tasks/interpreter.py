@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +37,25 @@ from lion_search.proxy_tasks.layout import Layout
 Registers = tuple[jax.Array, jax.Array]
 """Vector registers ``[rows, N]`` and scalar registers ``[scalars]``."""
 
+
+class Slots(NamedTuple):
+    """Code for many programs in step, under ``vmap``: the same number of slots for all.
+
+    A loop whose length differs between programs would cost a copy of the registers at each of its steps.
+
+    Attributes:
+        words: int32 ``[most slots, 12]``, see :func:`lion_search.dsl.encode.interleave`.
+        num_slots: int32 scalar, how many of them to run; not mapped over.
+        scalars: float32 ``[scalars]``, as in :class:`Encoded`.
+        update_row: int32, as in :class:`Encoded`.
+    """
+
+    words: Any
+    num_slots: Any
+    scalars: Any
+    update_row: Any
+
+
 _Carry = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
 """Next vector instruction, next scalar instruction, and both register files."""
 
@@ -51,32 +70,32 @@ class Interpreter:
     layout: Layout
     capacity: Capacity
 
-    def init(self, theta: Encoded) -> Registers:
+    def init(self, theta: Encoded | Slots, weights: jax.Array) -> Registers:
         rows = jnp.zeros((self.capacity.rows, self.layout.size), jnp.float32)
         return rows, jnp.asarray(theta.scalars)
 
     def update(
-        self, theta: Encoded, weights: jax.Array, gradient: jax.Array, state: Registers, lr: jax.Array
+        self, theta: Encoded | Slots, weights: jax.Array, gradient: jax.Array, state: Registers, lr: jax.Array
     ) -> tuple[jax.Array, Registers]:
         rows, scalars = state
         assert (WEIGHTS_ROW, GRADIENT_ROW) == (0, 1)
         rows = lax.dynamic_update_slice(rows, jnp.stack([weights, gradient]), (WEIGHTS_ROW, 0))
         scalars = scalars.at[LEARNING_RATE_REGISTER].set(lr)
-        rows, scalars = self._run(theta, rows, scalars)
+        if isinstance(theta, Slots):
+            rows, scalars = self._run_slots(theta, rows, scalars)
+        else:
+            rows, scalars = self._run(theta, rows, scalars)
         return _read(rows, theta.update_row), (rows, scalars)
 
     def _run(self, code: Encoded, rows: jax.Array, scalars: jax.Array) -> Registers:
         def scalar_instruction(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
             index, scalars = carry
-            word = _read(code.scalar_code, index)
-            value = lax.switch(word[0], self._scalar_branches(scalars, word))
-            return index + 1, _write(scalars, value, word[1])
+            return index + 1, self._scalar_step(scalars, _read(code.scalar_code, index))
 
         def vector_instruction(carry: _Carry) -> _Carry:
             index, scalar_index, rows, scalars = carry
             word = _read(code.vector_code, index)
-            row, scalar = lax.switch(word[0], self._vector_branches(rows, scalars, word))
-            rows, scalars = _write(rows, row, word[1]), _write(scalars, scalar, word[5])
+            rows, scalars = self._vector_step(rows, scalars, word)
             scalar_index, scalars = lax.while_loop(
                 lambda c: c[0] < word[6], scalar_instruction, (scalar_index, scalars)
             )
@@ -88,6 +107,21 @@ class Interpreter:
             lambda c: c[0] < code.num_instructions, vector_instruction, carry
         )
         return rows, scalars
+
+    def _run_slots(self, code: Slots, rows: jax.Array, scalars: jax.Array) -> Registers:
+        def slot(index: jax.Array, registers: Registers) -> Registers:
+            word = _read(code.words, index)
+            rows, scalars = self._vector_step(*registers, word[:7])
+            return rows, self._scalar_step(scalars, word[7:])
+
+        return lax.fori_loop(0, code.num_slots, slot, (rows, scalars))
+
+    def _vector_step(self, rows: jax.Array, scalars: jax.Array, word: jax.Array) -> Registers:
+        row, scalar = lax.switch(word[0], self._vector_branches(rows, scalars, word))
+        return _write(rows, row, word[1]), _write(scalars, scalar, word[5])
+
+    def _scalar_step(self, scalars: jax.Array, word: jax.Array) -> jax.Array:
+        return _write(scalars, lax.switch(word[0], self._scalar_branches(scalars, word)), word[1])
 
     def _scalar_branches(self, scalars: jax.Array, word: jax.Array) -> list[Callable[[], jax.Array]]:
         def branch(row: Function) -> Callable[[], jax.Array]:

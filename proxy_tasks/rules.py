@@ -6,15 +6,13 @@ code to be traced, and *theta*, which is data. Two optimizers with the same rule
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from lion_search.dsl.arrays import ArrayDomain, step
 from lion_search.dsl.encode import encode, vector_ops
@@ -26,8 +24,8 @@ from lion_search.proxy_tasks.layout import Layout
 class UpdateRule(Protocol):
     """One step of an optimizer, to be traced. ``theta`` and the state are any pytrees; N weights."""
 
-    def init(self, theta: Any) -> Any:
-        """The state before the first step."""
+    def init(self, theta: Any, weights: jax.Array) -> Any:
+        """The state before the first step, at the initial weights ``[N]``."""
         ...
 
     def update(
@@ -109,7 +107,7 @@ class _TracedProgram:
     program: Program
     layout: Layout
 
-    def init(self, theta: Any) -> Any:
+    def init(self, theta: Any, weights: jax.Array) -> Any:
         return tuple(jnp.zeros(self.layout.size) for _ in self.program.states)
 
     def update(
@@ -122,36 +120,3 @@ class _TracedProgram:
             self.program, domain, layout.split(weights), layout.split(gradient), states, lr
         )
         return layout.join(update), tuple(layout.join(s) for s in new_states)
-
-
-OPTAX_FAMILIES: Mapping[str, Any] = MappingProxyType({"adamw": optax.adamw, "lion": optax.lion})
-"""Optax optimizers by name; all are linear in their learning rate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Optax:
-    """An optax optimizer: a family and its hyper-parameters by name, which are data."""
-
-    family: str
-    hyperparameters: tuple[tuple[str, float], ...]
-
-    def bind(self, layout: Layout) -> Bound:
-        theta = {name: np.float32(value) for name, value in self.hyperparameters}
-        return Bound(("optax", self.family, tuple(theta)), _OptaxRule(self.family, layout), theta)
-
-
-@dataclass(frozen=True, slots=True)
-class _OptaxRule:
-    family: str
-    layout: Layout
-
-    def init(self, theta: Any) -> Any:
-        zeros = self.layout.split(jnp.zeros(self.layout.size))
-        return OPTAX_FAMILIES[self.family](**theta).init(zeros)
-
-    def update(
-        self, theta: Any, weights: jax.Array, gradient: jax.Array, state: Any, lr: jax.Array
-    ) -> tuple[jax.Array, Any]:
-        split = self.layout.split
-        updates, state = OPTAX_FAMILIES[self.family](**theta).update(split(gradient), state, split(weights))
-        return -lr * self.layout.join(updates), state

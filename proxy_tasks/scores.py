@@ -11,7 +11,9 @@ import enum
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from lion_search.proxy_tasks.pool import Failure, FailureKind
 from lion_search.proxy_tasks.tasks import TaskError
 
 FAILURE_FITNESS = -1.0
@@ -24,9 +26,15 @@ class Status(enum.StrEnum):
     DIVERGED = "diverged"
     """A weight or the final loss was not finite."""
     TOO_LARGE = "too_large"
-    """More live statements or values at a time than the interpreter takes."""
+    """More live statements or values at a time than the interpreter takes, or dearer than the limit."""
     CRASHED = "crashed"
-    """The worker died or raised while it evaluated the candidate, twice."""
+    """The worker died twice, or raised, while it evaluated the candidate."""
+    TIMED_OUT = "timed_out"
+    """It took longer than the limit and was ended from outside."""
+    OUT_OF_MEMORY = "out_of_memory"
+    """Its process took more memory than the limit and was ended from outside, or could not get it."""
+    STOPPED = "stopped"
+    """It did not pass a hurdle part way."""
 
 
 class Part(enum.StrEnum):
@@ -45,7 +53,7 @@ class Score:
         part: where the loss was measured.
         seed: of the initial weights and the batches; the same seed is the same sample for every program.
         status: how it ended.
-        loss: mean loss on the part, ``None`` unless the status is ok.
+        loss: the task's metric on the part; ``None`` unless the status is ok, or stopped: at the hurdle.
         num_steps: training steps taken.
         seconds: wall-clock time of the training.
         reason: for a failure, what happened.
@@ -61,9 +69,20 @@ class Score:
     reason: str = ""
 
 
-def crashed(task: str, part: Part, seed: int, reason: str | None) -> Score:
-    """The score of a training whose worker failed."""
-    return Score(task, part, seed, Status.CRASHED, None, 0, 0.0, reason or "")
+FAILURE_STATUS: Mapping[FailureKind, Status] = MappingProxyType(
+    {
+        FailureKind.RAISED: Status.CRASHED,
+        FailureKind.DIED: Status.CRASHED,
+        FailureKind.TIMED_OUT: Status.TIMED_OUT,
+        FailureKind.OUT_OF_MEMORY: Status.OUT_OF_MEMORY,
+    }
+)
+"""What a job's failure in the pool means for a candidate."""
+
+
+def failed(task: str, part: Part, seed: int, failure: Failure) -> Score:
+    """The score of a training that its worker could not finish."""
+    return Score(task, part, seed, FAILURE_STATUS[failure.kind], None, 0, 0.0, failure.reason)
 
 
 def overall_status(scores: Sequence[Score]) -> Status:

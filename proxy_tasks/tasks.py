@@ -1,26 +1,51 @@
-"""Proxy tasks as values, and their registry."""
+"""Proxy tasks as values, and their registry.
+
+A task's reference is ``NAME?option=value,...``. NAME is one of :data:`TASKS` or a user's own
+``module:function``; both are functions of the scale (1, 10, 100) that return a :class:`Task`.
+"""
 
 from __future__ import annotations
 
+import enum
+import inspect
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lion_search.dsl.errors import LionSearchError, did_you_mean
+from lion_search.dsl.imports import import_name
+from lion_search.proxy_tasks.data import load_dataset
+from lion_search.proxy_tasks.options import join_options, read_number, split_options
+
+if TYPE_CHECKING:
+    from lion_search.proxy_tasks.problems import Problem
 
 
 class TaskError(LionSearchError):
     """A task that does not exist or cannot be used."""
 
 
-@dataclass(frozen=True, slots=True)
-class MLP:
-    """A multi-layer perceptron with ReLU; ``hidden`` holds the widths of its hidden layers."""
+class Metric(enum.StrEnum):
+    """What a trained network is scored by; lower is better."""
 
-    hidden: tuple[int, ...]
+    LOSS = "loss"
+    ERROR = "error"
+    """The share of wrong predictions."""
+
+
+class Decay(enum.StrEnum):
+    """How the learning rate falls after the warm-up."""
+
+    CONSTANT = "constant"
+    LINEAR = "linear"
+    """To 0."""
+    COSINE = "cosine"
+    """To 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +53,15 @@ class Schedule:
     """The learning-rate schedule; its peak is 1, since the peak learning rate is part of the program.
 
     Attributes:
-        decay: ``constant``, ``linear`` (to 0) or ``cosine`` (to 0).
+        decay: after the warm-up.
         warmup_steps: linear rise from 0 before the decay.
     """
 
-    decay: str = "cosine"
+    decay: Decay = Decay.COSINE
     warmup_steps: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "decay", Decay(self.decay))  # so that its text will do
 
     def values(self, num_steps: int) -> np.ndarray:
         """Float32 ``[num_steps]``, the schedule's value at each step."""
@@ -44,64 +72,271 @@ class Schedule:
             return (step + 1) / self.warmup_steps
         done = (step - self.warmup_steps) / max(1, num_steps - self.warmup_steps)
         match self.decay:
-            case "constant":
+            case Decay.CONSTANT:
                 return 1.0
-            case "linear":
+            case Decay.LINEAR:
                 return 1.0 - done
-            case "cosine":
+            case Decay.COSINE:
                 return 0.5 * (1 + math.cos(math.pi * done))
-        raise TaskError(f"unknown decay '{self.decay}'; there are: constant, linear, cosine")
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One training problem. The loss is the mean cross-entropy.
+    """One training problem and how it is trained.
 
     Attributes:
-        name: stable name, used in configs and in the log.
-        dataset: name of the data set.
-        model: the network.
+        problem: loads data and builds the model; called once in a process.
         num_steps: training steps.
         batch_size: examples a step, drawn with replacement.
         schedule: of the learning rate.
+        metric: what the trained network is scored by.
+        label_noise: share of training labels replaced by random ones, the same for all seeds.
+        gradient_scale: with x > 0, the training loss is multiplied by a factor drawn log-uniformly from
+            10^-x to 10^x with the seed, so that programs which depend on the gradient's scale fail.
         about: one line for people.
+        name: the reference it was found by.
     """
 
-    name: str
-    dataset: str
-    model: MLP
+    problem: Callable[[], Problem]
     num_steps: int
     batch_size: int
-    schedule: Schedule
-    about: str
+    schedule: Schedule = field(default_factory=Schedule)
+    metric: Metric = Metric.LOSS
+    label_noise: float = 0.0
+    gradient_scale: float = 0.0
+    about: str = ""
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "metric", Metric(self.metric))  # so that its text will do
 
 
-TASKS: Mapping[str, Task] = MappingProxyType(
+def _classification(dataset: str, model: str, *arguments: Any) -> Problem:
+    """A problem by the names of its parts, so that describing a task imports no JAX."""
+    from lion_search.proxy_tasks import models
+    from lion_search.proxy_tasks.problems import classification
+
+    return classification(load_dataset(dataset), getattr(models, model)(*arguments))
+
+
+def _task(
+    about: str,
+    *sizes: tuple[str, tuple[Any, ...], int],
+    model: str,
+    batch_size: int = 64,
+    schedule: Schedule = Schedule(),
+) -> Callable[[int], Task]:
+    """A function of the scale; ``sizes`` holds data set, model and steps for 1, 10 and 100."""
+
+    def make(scale: int = 1) -> Task:
+        dataset, arguments, num_steps = sizes[SCALES.index(scale)]
+        problem = partial(_classification, dataset, model, *arguments)
+        return Task(problem, num_steps, batch_size, schedule, about=about)
+
+    return make
+
+
+SCALES = (1, 10, 100)
+"""A task and its sisters: how many times the arithmetic of one training."""
+
+TASKS: Mapping[str, Callable[[int], Task]] = MappingProxyType(
     {
-        task.name: task
-        for task in (
-            Task(
-                name="digits_mlp",
-                dataset="digits",
-                model=MLP(hidden=(32,)),
-                num_steps=250,
-                batch_size=64,
-                schedule=Schedule("cosine"),
-                about="scikit-learn digits (8x8), MLP 64-32-10 with 2,410 weights, 250 steps of 64",
-            ),
-        )
+        "digits_mlp": _task(
+            "scikit-learn digits (8x8), one hidden layer of 32",
+            ("digits", ((32,),), 250),
+            ("digits", ((100,),), 800),
+            ("digits", ((128, 112),), 2100),
+            model="MLP",
+        ),
+        "fashion7_mlp": _task(
+            "Fashion-MNIST pooled to 7x7, two hidden layers of 32",
+            ("fashion7", ((32, 32),), 250),
+            ("fashion7", ((96, 64),), 640),
+            ("fashion7", ((192, 128),), 2100),
+            model="MLP",
+        ),
+        "fashion_mlp": _task(
+            "Fashion-MNIST (28x28), one hidden layer of 32",
+            ("fashion", ((32,),), 250),
+            ("fashion", ((96,),), 820),
+            ("fashion", ((256, 128),), 2700),
+            model="MLP",
+        ),
+        "digits_vit": _task(
+            "scikit-learn digits (8x8), ViT of 2 layers, width 16, 16 patches",
+            ("digits", (2, 16, 2, 4), 300),
+            ("digits", (2, 32, 2, 4), 900),
+            ("digits", (2, 48, 4, 4), 2200),
+            model="ViT",
+        ),
+        "fashion_vit": _task(
+            "Fashion-MNIST (28x28), ViT of 2 layers, width 16, 16 patches",
+            ("fashion", (7, 16, 2, 4), 300),
+            ("fashion", (7, 32, 2, 4), 900),
+            ("fashion", (7, 48, 4, 4), 2200),
+            model="ViT",
+        ),
+        "topics_lm": _task(
+            "Python's help texts, bytes in windows of 16, causal Transformer of 1 layer, width 32",
+            ("topics16", (32, 1, 4), 300),
+            ("topics32", (48, 2, 4), 390),
+            ("topics32", (96, 3, 4), 720),
+            model="CausalTransformer",
+            batch_size=32,
+        ),
+        "heavy_tail_linear": _task(
+            "128 classes of frequency 1/k, softmax regression",
+            ("heavy_tail", ((),), 250),
+            ("heavy_tail", ((),), 2500),
+            ("heavy_tail_large", ((),), 3200),
+            model="MLP",
+            batch_size=128,
+        ),
+        "heavy_tail_mlp": _task(
+            "128 classes of frequency 1/k, one hidden layer of 32",
+            ("heavy_tail", ((32,),), 250),
+            ("heavy_tail", ((96,),), 860),
+            ("heavy_tail_large", ((128,),), 1750),
+            model="MLP",
+            batch_size=128,
+        ),
     }
 )
-"""All tasks by name."""
+"""All shipped tasks by name, as functions of the scale."""
 
 
-def find_task(name: str) -> Task:
-    """A task by name.
+@cache
+def find_task(reference: str) -> Task:
+    """A task by reference; its name is the reference with options in order and defaults left out.
 
     Raises:
-        TaskError: no such task; the nearest and all names are given.
+        TaskError: no such task, or no such option or value.
+        UserCodeError: a user's ``module:function`` cannot be imported.
+        OptionError: the options cannot be read.
     """
-    task = TASKS.get(name)
-    if task is None:
-        raise TaskError(f"unknown task '{name}'{did_you_mean(name, TASKS)}; there are: {', '.join(TASKS)}")
+    name, options = split_options(reference)
+    scale = _scale(reference, options.pop("scale", "1"))
+    task = original = _make(name, scale)
+    for key, text in options.items():
+        task = _with_option(reference, task, key, text)
+    _check(reference, task)
+    changed = {key: read(task) for key, (_, read) in OPTIONS.items() if read(task) != read(original)}
+    return replace(task, name=join_options(name, ({"scale": scale} if scale != 1 else {}) | changed))
+
+
+def _scale(reference: str, text: str) -> int:
+    if text not in map(str, SCALES):
+        raise TaskError(f"task '{reference}': scale '{text}'; there are: {', '.join(map(str, SCALES))}")
+    return int(text)
+
+
+def _make(name: str, scale: int) -> Task:
+    make = TASKS.get(name)
+    if make is not None:
+        return make(scale)
+    if ":" not in name:
+        raise TaskError(
+            f"unknown task '{name}'{did_you_mean(name, TASKS)}; there are: {', '.join(TASKS)}, "
+            "and your own as module:function"
+        )
+    return _make_own(name, scale)
+
+
+def _make_own(name: str, scale: int) -> Task:
+    own = import_name(name, "task")
+    try:
+        parameters = list(inspect.signature(own).parameters)
+    except (TypeError, ValueError):  # no function, or one that does not tell
+        parameters = ["?"]
+    takes_scale = "scale" in parameters
+    if len(parameters) > takes_scale:
+        raise TaskError(f"task '{name}': expected a function of nothing or of scale that returns a Task")
+    if scale != 1 and not takes_scale:
+        raise TaskError(f"task '{name}' has no sisters: its function takes no argument named scale")
+    try:
+        task = own(scale=scale) if takes_scale else own()
+    except LionSearchError:
+        raise
+    except Exception as error:  # whatever a user's function does
+        raise TaskError(f"task '{name}': its function raised {type(error).__name__}: {error}") from error
+    if not isinstance(task, Task):
+        raise TaskError(f"task '{name}': its function returned a {type(task).__name__}; expected a Task")
     return task
+
+
+def _schedule_option(attribute: str, read: Callable[[str], Any]) -> Any:
+    return (
+        lambda task, text: replace(task, schedule=replace(task.schedule, **{attribute: read(text)})),
+        lambda task: getattr(task.schedule, attribute),
+    )
+
+
+def _option(attribute: str, read: Callable[[str], Any]) -> Any:
+    return (
+        lambda task, text: replace(task, **{attribute: read(text)}),
+        lambda task: getattr(task, attribute),
+    )
+
+
+OPTIONS: Mapping[str, tuple[Callable[[Task, str], Task], Callable[[Task], Any]]] = MappingProxyType(
+    {
+        "steps": _option("num_steps", int),
+        "batch_size": _option("batch_size", int),
+        "schedule": _schedule_option("decay", Decay),
+        "warmup_steps": _schedule_option("warmup_steps", int),
+        "metric": _option("metric", Metric),
+        "label_noise": _option("label_noise", read_number),
+        "gradient_scale": _option("gradient_scale", read_number),
+    }
+)
+"""The options of every task, beside ``scale``: how one is set from text, and how it is read."""
+
+
+def _with_option(reference: str, task: Task, key: str, text: str) -> Task:
+    if key not in OPTIONS:
+        allowed = ("scale", *OPTIONS)
+        raise TaskError(
+            f"task '{reference}': unknown option '{key}'{did_you_mean(key, allowed)}; "
+            f"there are: {', '.join(allowed)}"
+        )
+    set_option, _ = OPTIONS[key]
+    try:
+        return set_option(task, text)
+    except ValueError as error:
+        names = {"schedule": Decay, "metric": Metric}.get(key)
+        expected = f"one of {', '.join(names)}" if names else "a number"
+        raise TaskError(f"task '{reference}': {key}={text}: expected {expected}") from error
+
+
+def _check(reference: str, task: Task) -> None:
+    """Raises a TaskError for a value that cannot be used."""
+    schedule = task.schedule
+    rules: tuple[tuple[str, Callable[[], bool]], ...] = (
+        (
+            "num_steps must be a whole number from 1",
+            lambda: _is_whole(task.num_steps) and task.num_steps >= 1,
+        ),
+        (
+            "batch_size must be a whole number from 1",
+            lambda: _is_whole(task.batch_size) and task.batch_size >= 1,
+        ),
+        ("schedule must be a Schedule", lambda: isinstance(schedule, Schedule)),
+        (
+            "warmup_steps must be a whole number from 0 to num_steps",
+            lambda: _is_whole(schedule.warmup_steps) and 0 <= schedule.warmup_steps <= task.num_steps,
+        ),
+        ("label_noise must be a number from 0 to 1", lambda: 0 <= task.label_noise <= 1),
+        ("gradient_scale must be a number from 0 to 10", lambda: 0 <= task.gradient_scale <= 10),
+        ("problem must be a function without arguments", lambda: callable(task.problem)),
+    )
+    for message, holds in rules:
+        try:
+            is_fine = holds()
+        except TypeError:  # a text where a number should be
+            is_fine = False
+        if not is_fine:
+            raise TaskError(f"task '{reference}': {message}")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import os
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from lion_search.dsl.canonical import canonicalise
 from lion_search.dsl.functions import load_function
 from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import Baseline
+from lion_search.proxy_tasks.cache import cache_folder
 from lion_search.proxy_tasks.scores import Part, Score, Status
 
 Sample = tuple[str, int, Part]
-"""A task's name, a seed, and the part to score on."""
+"""A task's reference, a seed, and the part to score on."""
+
+Subject = Program | Baseline | str
+"""A canonical program, a baseline, or the reference of an optax optimizer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A canonical program or a baseline, and the samples to train it on until the first failure."""
+    """What to train, and the samples to train it on until the first failure."""
 
-    subject: Program | Baseline
+    subject: Subject
     samples: tuple[Sample, ...]
 
 
 def make_worker(
-    own_functions: Sequence[str] = (), tasks: Sequence[str] = ()
+    own_functions: Sequence[str] = (), tasks: Sequence[str] = (), mode: str | None = None
 ) -> Callable[[Sequence[Job]], list[tuple[Score, ...]]]:
     """The function that evaluates a batch of jobs in this process.
 
@@ -35,25 +44,80 @@ def make_worker(
         own_functions: rows to add to the language first, ``module:name`` each.
         tasks: tasks whose interpreter is compiled now, while the other workers start too, and not when the
             first job comes.
+        mode: how programs are run; by default what is fastest for each task.
+
+    Raises:
+        LionSearchError: a task or function cannot be used.
     """
     for reference in own_functions:
         load_function(reference)
-    from lion_search.proxy_tasks.evaluate import evaluator
-    from lion_search.proxy_tasks.rules import Interpreted
+    worker = _Worker(mode)
+    adamw = canonicalise(library_program("adamw")).program()
+    worker([Job(adamw, ((task, 0, Part.VALIDATION),)) for task in tasks])
+    return worker
 
-    def run(job: Job) -> tuple[Score, ...]:
-        subject = job.subject
-        optimizer = subject.optimizer() if isinstance(subject, Baseline) else Interpreted(subject)
-        scores: list[Score] = []
-        for task, seed, part in job.samples:
-            scores += evaluator(task).evaluate(optimizer, part, [seed])
-            if scores[-1].status is not Status.OK:
-                break
-        return tuple(scores)
 
-    for task in tasks:
-        run(Job(canonicalise(library_program("adamw")).program(), ((task, 0, Part.VALIDATION),)))
-    return lambda jobs: [run(job) for job in jobs]
+class _Worker:
+    """Evaluates batches of jobs."""
+
+    def __init__(self, mode: str | None) -> None:
+        from lion_search.proxy_tasks.modes import Mode
+
+        self._mode = Mode(mode) if mode else None
+
+    def __call__(self, jobs: Sequence[Job]) -> list[tuple[Score, ...]]:
+        scores: list[list[Score]] = [[] for _ in jobs]
+        waiting = [i for i, job in enumerate(jobs) if job.samples]
+        while waiting:
+            for group in self._groups(jobs, scores, waiting):
+                self._evaluate(jobs, scores, group)
+            waiting = [
+                i for i in waiting
+                if scores[i][-1].status is Status.OK and len(scores[i]) < len(jobs[i].samples)
+            ]  # fmt: skip
+        return [tuple(own) for own in scores]
+
+    @staticmethod
+    def _groups(jobs: Sequence[Job], scores: list[list[Score]], waiting: list[int]) -> list[list[int]]:
+        """Jobs whose next samples are the same, which may be trained in step."""
+        groups: dict[Any, list[int]] = {}
+        for index in waiting:
+            job = jobs[index]
+            following = _same_task(job.samples[len(scores[index]) :])
+            is_program = isinstance(job.subject, Program)
+            groups.setdefault((following, None if is_program else index), []).append(index)
+        return list(groups.values())
+
+    def _evaluate(self, jobs: Sequence[Job], scores: list[list[Score]], group: list[int]) -> None:
+        """Trains a group on its next samples, all of one task and part."""
+        from lion_search.proxy_tasks.evaluate import evaluator
+
+        following = _same_task(jobs[group[0]].samples[len(scores[group[0]]) :])
+        task, _, part = following[0]
+        seeds = [seed for _, seed, _ in following]
+        found = evaluator(task, self._mode)
+        programs = [subject for i in group if isinstance(subject := jobs[i].subject, Program)]
+        if programs:
+            results = found.evaluate_programs(programs, part, seeds)
+        else:
+            results = [found.evaluate(_optimizer(jobs[group[0]].subject), part, seeds)]
+        for index, own in zip(group, results, strict=True):
+            scores[index] += own
+
+
+def _same_task(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+    """The first samples, as far as they are of one task and part."""
+    task, _, part = samples[0]
+    return tuple(itertools.takewhile(lambda s: (s[0], s[2]) == (task, part), samples))
+
+
+def _optimizer(subject: Subject) -> Any:
+    if isinstance(subject, str):
+        from lion_search.proxy_tasks.optax_rules import read_optax
+
+        return read_optax(subject)
+    assert isinstance(subject, Baseline)
+    return subject.optimizer()
 
 
 WORKER_ENVIRONMENT: Mapping[str, str] = MappingProxyType(
@@ -72,6 +136,42 @@ WORKER_ENVIRONMENT: Mapping[str, str] = MappingProxyType(
     }
 )
 """Environment of a worker process, set before it imports JAX."""
+
+
+def worker_environment() -> dict[str, str]:
+    """``WORKER_ENVIRONMENT``, and where compiled training loops are kept: a second run starts at once.
+
+    The folder is in the user's cache, at most a gigabyte, and code compiled for another processor lies in
+    another folder. A ``JAX_COMPILATION_CACHE_DIR`` that is set is used instead, as it is.
+    """
+    environment = {**WORKER_ENVIRONMENT, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5"}
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        environment["JAX_COMPILATION_CACHE_DIR"] = str(cache_folder() / "compiled" / _processor_digest())
+        environment["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(2**30)  # what was used longest ago goes first
+    return environment
+
+
+def _processor_digest() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = [platform.machine(), platform.processor()]
+    kept = sorted({line for line in lines if not line.startswith(_CHANGING)})
+    return hashlib.sha256("\n".join(kept).encode()).hexdigest()[:16]
+
+
+_CHANGING = (
+    "processor",
+    "core id",
+    "apicid",
+    "initial apicid",
+    "cpu MHz",
+    "bogomips",
+    "physical id",
+    "siblings",
+    "cpu cores",
+)
+"""What differs between the cores of one machine, or from moment to moment."""
 
 
 def usable_cores() -> int:

@@ -116,7 +116,7 @@ def interpreter(capacity: Capacity) -> Callable[[Encoded], Any]:
             update, state = rule.update(theta, weights, gradient, state, rate)
             return state, (update, state[0])
 
-        return jax.lax.scan(body, rule.init(theta), (WEIGHTS, GRADIENTS, RATES))[1]
+        return jax.lax.scan(body, rule.init(theta, WEIGHTS[0]), (WEIGHTS, GRADIENTS, RATES))[1]
 
     return run
 
@@ -139,7 +139,7 @@ def compiled(program: Program) -> np.ndarray:
             update, state = rule.update(constants, weights, gradient, state, rate)
             return state, (update, *state)
 
-        return jax.lax.scan(body, rule.init(constants), (WEIGHTS, GRADIENTS, RATES))[1]
+        return jax.lax.scan(body, rule.init(constants, WEIGHTS[0]), (WEIGHTS, GRADIENTS, RATES))[1]
 
     return np.stack(jax.device_get(run(theta)), axis=1)
 

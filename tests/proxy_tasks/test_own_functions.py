@@ -55,7 +55,7 @@ def _update(optimizer: Any) -> np.ndarray:
     _, rule, theta = optimizer.bind(LAYOUT)
     theta = jnp.asarray(theta) if isinstance(theta, np.ndarray) else theta
     weights, gradient = jnp.ones(LAYOUT.size), jnp.asarray(GRADIENT)
-    return np.asarray(rule.update(theta, weights, gradient, rule.init(theta), jnp.float32(0.5))[0])
+    return np.asarray(rule.update(theta, weights, gradient, rule.init(theta, weights), jnp.float32(0.5))[0])
 
 
 @pytest.mark.parametrize(

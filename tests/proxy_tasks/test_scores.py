@@ -6,13 +6,17 @@ import math
 
 import pytest
 
+from lion_search.proxy_tasks.pool import Failure, FailureKind
 from lion_search.proxy_tasks.scores import (
     Part,
     Score,
     Status,
+    failed,
     fitness,
     mean_losses,
+    overall_status,
     required_mean_losses,
+    standard_error,
 )
 from lion_search.proxy_tasks.tasks import TaskError
 
@@ -21,7 +25,7 @@ def score(loss: float, task: str = "a", seed: int = 0) -> Score:
     return Score(task, Part.VALIDATION, seed, Status.OK, loss, 250, 0.01)
 
 
-def failed(status: Status = Status.DIVERGED, task: str = "a") -> Score:
+def failure(status: Status = Status.DIVERGED, task: str = "a") -> Score:
     return Score(task, Part.VALIDATION, 7, status, None, 3, 0.01, "not finite after step 3 of 250")
 
 
@@ -51,7 +55,7 @@ def test_each_task_is_clipped_before_the_mean() -> None:
 
 @pytest.mark.parametrize("status", [s for s in Status if s is not Status.OK])
 def test_any_failure_is_minus_one(status: Status) -> None:
-    assert fitness([score(0.01, "b"), failed(status)], {"a": 0.3, "b": 0.3}) == -1.0
+    assert fitness([score(0.01, "b"), failure(status)], {"a": 0.3, "b": 0.3}) == -1.0
 
 
 def test_no_score_is_a_failure() -> None:
@@ -64,14 +68,57 @@ def test_mean_losses_are_by_task_over_seeds() -> None:
 
 
 def test_there_are_no_mean_losses_if_a_training_failed() -> None:
-    assert mean_losses([score(0.2), failed()]) is None
+    assert mean_losses([score(0.2), failure()]) is None
 
 
 def test_a_baseline_that_fails_is_an_error_that_says_why() -> None:
     with pytest.raises(TaskError, match=r"seed 7 on task 'a' diverged: not finite after step 3 of 250"):
-        required_mean_losses([score(0.2), failed()])
+        required_mean_losses([score(0.2), failure()])
 
 
 def test_no_training_of_a_baseline_is_an_error() -> None:
     with pytest.raises(TaskError, match="no training"):
         required_mean_losses([])
+
+
+def test_a_training_that_was_stopped_counts_as_a_failure_though_it_has_a_loss() -> None:
+    """Its loss was measured part way and must not stand beside those of whole trainings."""
+    stopped = Score("a", Part.VALIDATION, 7, Status.STOPPED, 0.01, 3, 0.01, "did not pass")
+    assert fitness([score(0.2), stopped], {"a": 0.3}) == -1.0
+    assert mean_losses([score(0.2), stopped]) is None
+    assert overall_status([score(0.2), stopped]) is Status.STOPPED
+
+
+def test_the_overall_status_is_that_of_the_first_failure() -> None:
+    assert overall_status([]) is Status.OK
+    assert overall_status([score(0.2), score(0.3)]) is Status.OK
+    assert overall_status([score(0.2), failure(Status.CRASHED), failure()]) is Status.CRASHED
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (FailureKind.RAISED, Status.CRASHED),
+        (FailureKind.DIED, Status.CRASHED),
+        (FailureKind.TIMED_OUT, Status.TIMED_OUT),
+        (FailureKind.OUT_OF_MEMORY, Status.OUT_OF_MEMORY),
+    ],
+)
+def test_what_a_worker_could_not_finish_is_a_score_with_its_reason(kind: FailureKind, status: Status) -> None:
+    found = failed("a", Part.TEST, 5, Failure(kind, "too slow"))
+    assert found == Score("a", Part.TEST, 5, status, None, 0, 0.0, "too slow")
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_every_failure_of_a_job_is_a_failure_of_its_training(kind: FailureKind) -> None:
+    assert fitness([failed("a", Part.TEST, 5, Failure(kind, ""))], {"a": 0.3}) == -1.0
+
+
+def test_the_standard_error_is_that_of_the_mean() -> None:
+    """Sample deviation of 1, 2, 3, 4 over the root of 4."""
+    assert standard_error([1.0, 2.0, 3.0, 4.0]) == pytest.approx(math.sqrt(5 / 3) / 2)
+
+
+@pytest.mark.parametrize("values", [[], [1.0]])
+def test_fewer_than_two_values_have_no_standard_error(values: list[float]) -> None:
+    assert math.isnan(standard_error(values))

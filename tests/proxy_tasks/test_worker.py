@@ -6,49 +6,242 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
+from lion_search.dsl import functions
+from lion_search.dsl.canonical import canonicalise
+from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.library import library_program
+from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
+from lion_search.proxy_tasks import evaluate, worker
 from lion_search.proxy_tasks.baseline import load_baselines
 from lion_search.proxy_tasks.evaluate import evaluator
-from lion_search.proxy_tasks.rules import Interpreted
-from lion_search.proxy_tasks.scores import Part, Status
-from lion_search.proxy_tasks.worker import WORKER_ENVIRONMENT, Job, make_worker, usable_cores
+from lion_search.proxy_tasks.modes import Mode
+from lion_search.proxy_tasks.optax_rules import OptimizerError, read_optax
+from lion_search.proxy_tasks.scores import Part, Score, Status
+from lion_search.proxy_tasks.worker import (
+    WORKER_ENVIRONMENT,
+    Job,
+    Sample,
+    make_worker,
+    usable_cores,
+    worker_environment,
+)
 
 ADAMW = library_program("adamw")
 NAN = parse("def train(w, g, lr):\n    update = arcsin(5.0)\n    return update")
-SAMPLES = tuple(("digits_mlp", seed, part) for seed, part in ((1, Part.VALIDATION), (2, Part.TEST)))
+SGD = "optax:sgd?learning_rate=0.3"
+TINY, SLOPE = "own_tasks:tiny", "own_tasks:slope"
 
 
-def test_a_batch_gives_the_scores_of_each_job_in_order() -> None:
-    first, second = make_worker()([Job(NAN, SAMPLES[:1]), Job(ADAMW, SAMPLES)])
-    assert [s.status for s in first] == [Status.DIVERGED]
-    assert [(s.task, s.seed, s.part) for s in second] == list(SAMPLES)
+def samples(task: str, part: Part, *seeds: int) -> tuple[Sample, ...]:
+    return tuple((task, seed, part) for seed in seeds)
 
 
-def test_a_program_is_scored_like_anywhere_else() -> None:
-    ((score,),) = make_worker()([Job(ADAMW, SAMPLES[:1])])
-    (expected,) = evaluator("digits_mlp").evaluate(Interpreted(ADAMW), Part.VALIDATION, [1])
-    assert score.loss == expected.loss
+MIXED = (
+    *samples(TINY, Part.VALIDATION, 1, 2),
+    *samples(SLOPE, Part.VALIDATION, 3),
+    *samples(TINY, Part.TEST, 1),
+)
 
 
-def test_a_baseline_is_a_subject_like_any_other() -> None:
-    ((score,),) = make_worker()([Job(load_baselines("digits_mlp")["adamw"], SAMPLES[:1])])
-    assert score.status is Status.OK
-    assert score.loss == pytest.approx(0.105, rel=0.3)
+def told(scores: Sequence[Score]) -> list[Sample]:
+    return [(s.task, s.seed, s.part) for s in scores]
 
 
-def test_a_job_ends_at_its_first_failure() -> None:
-    (scores,) = make_worker()([Job(NAN, SAMPLES)])
-    assert len(scores) == 1
+# Through the real evaluators.
+
+
+def test_a_job_may_be_of_several_tasks_seeds_and_parts() -> None:
+    (scores,) = make_worker()([Job(SGD, MIXED)])
+    assert told(scores) == list(MIXED)
+    assert {s.status for s in scores} == {Status.OK}
+    optimizer = read_optax(SGD)
+    expected = [evaluator(task, None).evaluate(optimizer, part, [seed])[0] for task, seed, part in MIXED]
+    assert [s.loss for s in scores] == [s.loss for s in expected]
+
+
+def test_each_job_gets_its_own_scores_in_order() -> None:
+    """Of programs, a baseline and optax references, one of which fails."""
+    sample = samples(TINY, Part.VALIDATION, 1)
+    baseline = load_baselines("digits_mlp").baselines["sgd"]
+    subjects = [NAN, SGD, ADAMW, baseline, "optax:sgd?learning_rate=1e38"]
+    found = make_worker()([Job(subject, sample) for subject in subjects])
+    one = evaluator(TINY, None)
+    expected = [
+        one.evaluate(subject, Part.VALIDATION, [1])[0]
+        for subject in (
+            NAN,
+            read_optax(SGD),
+            ADAMW,
+            baseline.optimizer(),
+            read_optax("sgd?learning_rate=1e38"),
+        )
+    ]
+    assert [replace(s, seconds=0) for (s,) in found] == [replace(s, seconds=0) for s in expected]
+    assert [s.status for (s,) in found] == [
+        Status.DIVERGED,
+        Status.OK,
+        Status.OK,
+        Status.OK,
+        Status.DIVERGED,
+    ]
+
+
+def test_a_job_ends_at_its_first_failure_and_the_others_go_on() -> None:
+    first, second = make_worker()([Job(NAN, samples(TINY, Part.TEST, 5, 6)), Job(SGD, MIXED)])
+    assert told(first) == [(TINY, 5, Part.TEST)]
+    assert len(second) == len(MIXED)
+
+
+def test_a_failure_on_one_task_spares_the_next() -> None:
+    """Steps of 1e38 leave float32 on the first task."""
+    job = Job("optax:sgd?learning_rate=1.5e38", (*samples(SLOPE, Part.TEST, 1, 2), *MIXED))
+    (scores,) = make_worker()([job])
+    assert [(s.task, s.seed, s.status) for s in scores] == [(SLOPE, 1, Status.DIVERGED)]
+
+
+def test_a_worker_runs_programs_in_the_mode_it_is_told() -> None:
+    job = Job(parse("def train(w, g, lr):\n    u = g * lr\n    return u"), samples(TINY, Part.TEST, 1))
+    before = set(evaluator(TINY, Mode.COMPILED)._compiled)
+    make_worker(mode="compiled")([job])
+    assert {key[0][0] for key in set(evaluator(TINY, Mode.COMPILED)._compiled) - before} == {"compiled"}
+    with pytest.raises(ValueError, match="'fast' is not a valid Mode"):
+        make_worker(mode="fast")
+
+
+def test_a_task_that_cannot_be_used_is_told_when_the_worker_starts() -> None:
+    with pytest.raises(LionSearchError, match="did you mean 'digits_mlp'"):
+        make_worker(tasks=["digit_mlp"])
+
+
+def test_an_optimizer_that_cannot_be_scored_is_an_error() -> None:
+    with pytest.raises(OptimizerError, match="did you mean 'sgd'"):
+        make_worker()([Job("optax:sdg", samples(TINY, Part.TEST, 1))])
+
+
+def test_a_users_own_functions_are_added_first() -> None:
+    table = dict(functions._TABLE)
+    try:
+        make_worker(own_functions=["own_tasks:DOUBLED"])
+        assert functions.FUNCTIONS["doubled"].arity == 1
+    finally:
+        functions._TABLE.clear()
+        functions._TABLE.update(table)
+
+
+# Who is trained beside whom.
+
+
+class FakeEvaluator:
+    """Notes what it is asked; the loss tells the program. ``FAILS`` fails on its second seed."""
+
+    asked: ClassVar[list[tuple[Any, ...]]] = []
+
+    def __init__(self, task: str, mode: Mode | None) -> None:
+        self._task = task
+
+    def evaluate_programs(self, programs: Sequence[Program], part: Part, seeds: Sequence[int]) -> list:
+        self.asked.append((self._task, part, list(seeds), [PROGRAMS.index(p) for p in programs]))
+        return [self._scores(program, part, seeds) for program in programs]
+
+    def evaluate(self, subject: Any, part: Part, seeds: Sequence[int]) -> tuple[Score, ...]:
+        self.asked.append((self._task, part, list(seeds), subject.family))
+        return self._scores(subject, part, seeds)
+
+    def _scores(self, subject: Any, part: Part, seeds: Sequence[int]) -> tuple[Score, ...]:
+        ok = tuple(Score(self._task, part, seed, Status.OK, 1.0, 1, 0.0) for seed in seeds)
+        if subject != FAILS:
+            return ok
+        return (*ok[:1], *(replace(score, status=Status.DIVERGED, loss=None) for score in ok[1:2]))
+
+
+FAILS = parse("def train(w, g, lr):\n    return lr")
+PROGRAMS = [ADAMW, library_program("lion"), FAILS, canonicalise(ADAMW).program()]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    monkeypatch.setattr(evaluate, "evaluator", FakeEvaluator)
+    monkeypatch.setattr(FakeEvaluator, "asked", [])
+    return FakeEvaluator.asked
+
+
+A, B = samples("a", Part.TEST, 1, 2), samples("b", Part.TEST, 1, 2)
+
+
+def test_programs_with_the_same_samples_are_trained_together(asked: list[tuple[Any, ...]]) -> None:
+    found = make_worker()([Job(program, (*A, *B)) for program in PROGRAMS[:3]])
+    assert asked == [("a", Part.TEST, [1, 2], [0, 1, 2]), ("b", Part.TEST, [1, 2], [0, 1])]
+    assert [told(scores) for scores in found] == [[*A, *B], [*A, *B], [*A]]
+
+
+def test_programs_with_other_samples_are_trained_apart(asked: list[tuple[Any, ...]]) -> None:
+    jobs = [Job(ADAMW, A), Job(PROGRAMS[1], A[:1]), Job(ADAMW, samples("a", Part.VALIDATION, 1, 2))]
+    found = make_worker()(jobs)
+    assert asked == [
+        ("a", Part.TEST, [1, 2], [0]),
+        ("a", Part.TEST, [1], [1]),
+        ("a", Part.VALIDATION, [1, 2], [0]),
+    ]
+    assert [told(scores) for scores in found] == [list(job.samples) for job in jobs]
+
+
+def test_each_part_of_a_task_is_scored_for_itself(asked: list[tuple[Any, ...]]) -> None:
+    job = Job(ADAMW, (*A, *samples("a", Part.VALIDATION, 2, 3)))
+    (scores,) = make_worker()([job])
+    assert [(part, seeds) for _, part, seeds, _ in asked] == [(Part.TEST, [1, 2]), (Part.VALIDATION, [2, 3])]
+    assert told(scores) == list(job.samples)
+
+
+def test_other_optimizers_are_trained_each_for_itself(asked: list[tuple[Any, ...]]) -> None:
+    found = make_worker()([Job(SGD, A), Job(ADAMW, A), Job("optax:lion?learning_rate=1", A)])
+    assert [(task, who) for task, _, _, who in asked] == [("a", "sgd"), ("a", [0]), ("a", "lion")]
+    assert [told(scores) for scores in found] == [list(A)] * 3
+
+
+def test_programs_that_meet_at_a_later_task_are_trained_together_there(asked: list[tuple[Any, ...]]) -> None:
+    make_worker()([Job(ADAMW, (*A, *B)), Job(PROGRAMS[1], (*A[:1], *B))])
+    assert asked[-1] == ("b", Part.TEST, [1, 2], [0, 1])
+
+
+def test_a_job_that_failed_is_given_no_other_task(asked: list[tuple[Any, ...]]) -> None:
+    (scores,) = make_worker()([Job(FAILS, (*A, *B))])
+    assert [s.status for s in scores] == [Status.OK, Status.DIVERGED]
+    assert [task for task, *_ in asked] == ["a"]
+
+
+def test_a_job_that_failed_on_its_last_sample_of_a_task_is_not_tried_again(
+    asked: list[tuple[Any, ...]],
+) -> None:
+    (scores,) = make_worker()([Job(FAILS, (*samples("a", Part.TEST, 1, 2, 3), *B))])
+    assert told(scores) == list(A)
+
+
+def test_no_jobs_and_jobs_without_samples_have_no_scores(asked: list[tuple[Any, ...]]) -> None:
+    assert make_worker()([]) == []
+    assert make_worker()([Job(ADAMW, ()), Job(ADAMW, A)])[0] == ()
+
+
+def test_each_task_is_tried_when_the_worker_starts(asked: list[tuple[Any, ...]]) -> None:
+    """So that its interpreter is compiled, and a task that cannot be used is found."""
+    make_worker(tasks=["a", "b"])
+    assert asked == [("a", Part.VALIDATION, [0], [3]), ("b", Part.VALIDATION, [0], [3])]
+
+
+# Its process.
 
 
 def test_jobs_and_scores_travel_between_processes() -> None:
-    job = Job(ADAMW, SAMPLES)
-    ((score,),) = make_worker()([Job(NAN, SAMPLES[:1])])
-    assert pickle.loads(pickle.dumps((job, score))) == (job, score)
+    score = Score("a", Part.TEST, 1, Status.OK, 0.5, 20, 0.1)
+    for job in (Job(ADAMW, MIXED), Job(SGD, MIXED), Job(load_baselines("digits_mlp").baselines["lion"], A)):
+        assert pickle.loads(pickle.dumps((job, score))) == (job, score)
 
 
 def test_describing_a_job_does_not_import_jax() -> None:
@@ -61,6 +254,65 @@ def test_a_worker_computes_on_one_core() -> None:
     assert WORKER_ENVIRONMENT["NPROC"] == WORKER_ENVIRONMENT["OMP_NUM_THREADS"] == "1"
     assert "--xla_cpu_multi_thread_eigen=false" in WORKER_ENVIRONMENT["XLA_FLAGS"].split()
     assert WORKER_ENVIRONMENT["JAX_PLATFORMS"] == "cpu"
+    assert WORKER_ENVIRONMENT.items() <= worker_environment().items()
+
+
+def test_compiled_code_is_kept_in_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    folder = Path(worker_environment()["JAX_COMPILATION_CACHE_DIR"])
+    assert folder.parent == Path("/somewhere/lion-search/compiled")
+    assert folder.name == Path(worker_environment()["JAX_COMPILATION_CACHE_DIR"]).name
+
+
+def test_a_users_own_place_for_compiled_code_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "/mine")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert {**os.environ, **worker_environment()}["JAX_COMPILATION_CACHE_DIR"] == "/mine"
+    assert "JAX_COMPILATION_CACHE_MAX_SIZE" not in worker_environment(), "nor is it emptied"
+
+
+class FakePath:
+    """``/proc/cpuinfo`` of another machine, or none."""
+
+    def __init__(self, content: str | None) -> None:
+        self._content = content
+
+    def __call__(self, path: str) -> FakePath:
+        return self
+
+    def read_text(self) -> str:
+        if self._content is None:
+            raise FileNotFoundError
+        return self._content
+
+
+CORE = "processor\t: {0}\nmodel name\t: {1}\ncpu MHz\t\t: {0}234.5\ncore id\t\t: {0}\nflags\t\t: fpu {2}\n"
+
+
+@pytest.mark.parametrize(
+    ("other", "is_same"),
+    [
+        (CORE.format(0, "A", "avx2") + CORE.format(1, "A", "avx2"), True),
+        (CORE.format(7, "A", "avx2"), True),
+        (CORE.format(0, "A", "avx2 avx512f"), False),
+        (CORE.format(0, "B", "avx2"), False),
+    ],
+    ids=["one more core", "another core", "other instructions", "another model"],
+)
+def test_code_for_another_processor_lies_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, other: str, is_same: bool
+) -> None:
+    found = []
+    for content in (CORE.format(0, "A", "avx2"), other):
+        monkeypatch.setattr(worker, "Path", FakePath(content))
+        found.append(worker._processor_digest())
+    assert (found[0] == found[1]) is is_same
+
+
+def test_a_system_without_cpuinfo_has_a_place_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "Path", FakePath(None))
+    assert len(worker._processor_digest()) == 16
 
 
 @pytest.mark.skipif(
