@@ -1,36 +1,29 @@
-"""Tuned baselines: how they are made, and those that are shipped as data.
-
-Tuning is random search: ``NUM_SAMPLES`` points for each form of an optimizer, a few seeds each, on
-validation; the best ``NUM_FINALISTS`` again on fresh seeds; the best mean wins. Hyper-parameters are
-drawn log-uniformly, a beta by its distance from 1.
-"""
+"""Tuned baselines: what is tuned, and the records of tuning, shipped ones and a user's own."""
 
 from __future__ import annotations
 
 import json
 import math
-import random
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lion_search.dsl.canonical import canonicalise
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
-from lion_search.proxy_tasks.scores import Part, Status, standard_error
 from lion_search.proxy_tasks.tasks import TaskError
 
 if TYPE_CHECKING:
-    from lion_search.proxy_tasks.evaluate import Evaluator
     from lion_search.proxy_tasks.rules import Optimizer
 
-NUM_SAMPLES = 60
-NUM_FINALISTS = 5
-TUNING_SEEDS = tuple(range(100_000, 100_004))
-FINALIST_SEEDS = tuple(range(110_000, 110_016))
-"""Seeds of tuning; searches, selection and tests use others."""
+BASELINES_FOLDER = "baselines"
+"""Where a user's own lie, in the working directory, and the shipped ones, in this room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,149 +31,172 @@ class Baseline:
     """A tuned optimizer on a task.
 
     Attributes:
-        name: ``adamw`` or ``lion``.
+        name: a key of ``FAMILIES``.
         form: ``program`` (the library's) or ``optax`` (bias-corrected, for AdamW).
         hyperparameters: by name.
-        validation_loss: mean over ``FINALIST_SEEDS``.
+        validation_loss: the task's metric, the mean over the seeds of the finalists; NaN if not measured.
         standard_error: of that mean.
     """
 
     name: str
     form: str
     hyperparameters: tuple[tuple[str, float], ...]
-    validation_loss: float
-    standard_error: float
+    validation_loss: float = math.nan
+    standard_error: float = math.nan
 
-    def optimizer(self) -> Optimizer:
+    def optimizer(self) -> Program | Optimizer:
         """What the one door takes."""
-        return _optimizer(self.name, self.form, dict(self.hyperparameters))
+        if self.form == "program":
+            return canonicalise(FAMILIES[self.name].program(**dict(self.hyperparameters))).program()
+        from lion_search.proxy_tasks.optax_rules import Optax
+
+        return Optax(self.name, self.hyperparameters)
 
 
 @dataclass(frozen=True, slots=True)
-class _Range:
-    """A hyper-parameter's range, sampled log-uniformly; ``beta`` ranges over 1 - value."""
+class Range:
+    """A hyper-parameter's range on a logarithmic scale; ``beta`` ranges over 1 - value."""
 
     low: float
     high: float
     beta: bool = False
 
-    def sample(self, rng: random.Random) -> float:
-        value = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
+    def value(self, place: float) -> float:
+        """The value at a place in [0, 1], rounded to four digits."""
+        value = self.low * (self.high / self.low) ** place
         return float(f"{1 - value if self.beta else value:.4g}")
 
-
-_ADAMW_RANGES = {
-    "learning_rate": _Range(3e-4, 0.3),
-    "weight_decay": _Range(1e-4, 1.0),
-    "b1": _Range(0.02, 0.5, beta=True),
-    "b2": _Range(0.001, 0.2, beta=True),
-}
-_LION_RANGES = {
-    "learning_rate": _Range(1e-4, 0.1),
-    "weight_decay": _Range(1e-3, 10.0),
-    "b1": _Range(0.02, 0.5, beta=True),
-    "b2": _Range(0.001, 0.2, beta=True),
-}
-SPACES: Mapping[str, Mapping[str, _Range]] = {"adamw": _ADAMW_RANGES, "lion": _LION_RANGES}
-"""What is tuned, by optimizer."""
+    def place(self, value: float) -> float:
+        """The place of a value."""
+        return math.log((1 - value if self.beta else value) / self.low) / math.log(self.high / self.low)
 
 
-def adamw_program(learning_rate: float, weight_decay: float, b1: float, b2: float) -> Program:
-    """Program 3 of Chen et al. with other constants."""
-    return parse(
-        f"""
+@dataclass(frozen=True, slots=True)
+class Family:
+    """An optimizer to tune.
+
+    Attributes:
+        text: its program, with the hyper-parameters in braces.
+        ranges: of the hyper-parameters.
+        forms: the forms that are tuned, each with the same effort; the better is the baseline.
+    """
+
+    text: str
+    ranges: Mapping[str, Range]
+    forms: tuple[str, ...] = ("program",)
+
+    def program(self, **hyperparameters: float) -> Program:
+        """The program with these hyper-parameters."""
+        return parse(self.text.format(**{k: repr(v) for k, v in hyperparameters.items()}))
+
+
+_MOMENTUM = Range(0.02, 0.5, beta=True)
+_SLOW = Range(0.001, 0.2, beta=True)
+
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {
+        "adamw": Family(
+            """
 def train(w, g, m, v, lr):
     g2 = square(g)
-    m = interp(g, m, {b1!r})
-    v = interp(g2, v, {b2!r})
+    m = interp(g, m, {b1})
+    v = interp(g2, v, {b2})
     sqrt_v = sqrt(v)
     update = m / sqrt_v
-    wd = w * {weight_decay!r}
+    wd = w * {weight_decay}
     update = update + wd
-    lr = lr * {learning_rate!r}
+    lr = lr * {learning_rate}
     update = update * lr
     return update, m, v
-"""
-    )
-
-
-def lion_program(learning_rate: float, weight_decay: float, b1: float, b2: float) -> Program:
-    """Program 1 of Chen et al. with other constants."""
-    return parse(
-        f"""
+""",
+            {"learning_rate": Range(1e-3, 0.3), "weight_decay": Range(1e-4, 1), "b1": _MOMENTUM, "b2": _SLOW},
+            forms=("program", "optax"),
+        ),
+        "lion": Family(
+            """
 def train(w, g, m, lr):
-    update = interp(g, m, {b1!r})
+    update = interp(g, m, {b1})
     update = sign(update)
-    m = interp(g, m, {b2!r})
-    wd = w * {weight_decay!r}
+    m = interp(g, m, {b2})
+    wd = w * {weight_decay}
     update = update + wd
-    lr = lr * {learning_rate!r}
+    lr = lr * {learning_rate}
     update = update * lr
     return update, m
-"""
-    )
+""",
+            {
+                "learning_rate": Range(1e-4, 0.1),
+                "weight_decay": Range(1e-3, 10),
+                "b1": _MOMENTUM,
+                "b2": _SLOW,
+            },
+        ),
+        "signum": Family(
+            """
+def train(w, g, m, lr):
+    m = interp(g, m, {b1})
+    update = sign(m)
+    wd = w * {weight_decay}
+    update = update + wd
+    lr = lr * {learning_rate}
+    update = update * lr
+    return update, m
+""",
+            {"learning_rate": Range(3e-4, 0.1), "weight_decay": Range(1e-3, 3), "b1": _MOMENTUM},
+        ),
+        "sgd": Family(
+            """
+def train(w, g, m, lr):
+    m = interp(g, m, {b1})
+    wd = w * {weight_decay}
+    update = m + wd
+    lr = lr * {learning_rate}
+    update = update * lr
+    return update, m
+""",
+            {"learning_rate": Range(3e-2, 30), "weight_decay": Range(1e-6, 1e-1), "b1": _MOMENTUM},
+        ),
+    }
+)
+"""What is tuned: Programs 3 and 1 of Chen et al., and sign descent and gradient descent, all with momentum
+(an average, so that its weight and the learning rate do not depend on each other) and decoupled decay."""
 
 
-PROGRAM_FORMS: Mapping[str, Callable[..., Program]] = {"adamw": adamw_program, "lion": lion_program}
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is on file for a task.
 
-
-def _optimizer(name: str, form: str, hyperparameters: Mapping[str, float]) -> Optimizer:
-    from lion_search.proxy_tasks.rules import Interpreted, Optax
-
-    if form == "optax":
-        return Optax(name, tuple(hyperparameters.items()))
-    return Interpreted(canonicalise(PROGRAM_FORMS[name](**hyperparameters)).program())
-
-
-def tune(
-    evaluator: Evaluator, name: str, *, seed: int = 0, report: Callable[[str], None] = lambda line: None
-) -> tuple[Baseline, list[dict[str, Any]]]:
-    """Tunes one optimizer on one task, both as optax's and as a program.
-
-    Args:
-        evaluator: of the task.
-        name: a key of ``SPACES``.
-        seed: of the random search.
-        report: is told what happens.
-
-    Returns:
-        The best, and a record of all trials.
+    Attributes:
+        source: where it was read.
+        facts: of the problem it was tuned on, see :meth:`lion_search.proxy_tasks.prepare.FlatProblem.facts`.
+        baselines: by name.
     """
-    trials: list[dict[str, Any]] = []
-    candidates = []
-    for form in ("program", "optax"):
-        rng = random.Random(f"{seed}/{name}")  # both forms get the same points
-        points = [{k: r.sample(rng) for k, r in SPACES[name].items()} for _ in range(NUM_SAMPLES)]
-        found = [(_mean_loss(evaluator, name, form, p, TUNING_SEEDS)[0], p) for p in points]
-        trials += [{"form": form, "loss": loss if math.isfinite(loss) else None, **p} for loss, p in found]
-        finalists = sorted(found, key=lambda pair: pair[0])[:NUM_FINALISTS]
-        for _, point in finalists:
-            loss, error = _mean_loss(evaluator, name, form, point, FINALIST_SEEDS)
-            candidates.append(Baseline(name, form, tuple(point.items()), loss, error))
-        report(f"{name} as {form}: best of {NUM_SAMPLES} {min(c.validation_loss for c in candidates):.4f}")
-    best = min(candidates, key=lambda c: c.validation_loss)
-    return best, trials
+
+    source: str
+    facts: Mapping[str, Any]
+    baselines: Mapping[str, Baseline]
+
+    def mismatch(self, facts: Mapping[str, Any]) -> str:
+        """What differs between the problem it was tuned on and another; an empty text if nothing does."""
+        different = [k for k in facts if k in self.facts and self.facts[k] != facts[k]]
+        return ", ".join(f"{k} {self.facts[k]} there and {facts[k]} here" for k in different)
 
 
-def _mean_loss(
-    evaluator: Evaluator, name: str, form: str, point: Mapping[str, float], seeds: tuple[int, ...]
-) -> tuple[float, float]:
-    """Mean validation loss over seeds and its standard error; infinite if any training failed."""
-    scores = evaluator.evaluate(_optimizer(name, form, point), Part.VALIDATION, seeds)
-    losses = [s.loss for s in scores if s.status is Status.OK and s.loss is not None]
-    if len(losses) < len(seeds):
-        return math.inf, 0.0
-    return math.fsum(losses) / len(losses), standard_error(losses)
+def file_name(task: str) -> str:
+    """The name of a task's file of baselines."""
+    return re.sub(r"[^\w.=-]+", "_", task) + ".json"
 
 
-def to_json(task: str, baselines: Mapping[str, Baseline], trials: Mapping[str, Any], versions: Any) -> str:
+def to_json(
+    facts: Mapping[str, Any], baselines: Mapping[str, Baseline], trials: Mapping[str, Any],
+    effort: Mapping[str, Any], versions: Mapping[str, str],
+) -> str:  # fmt: skip
     """The file's content: the winners, all trials, and how it was made."""
     content = {
-        "task": task,
-        "command": f"lion-search baseline {task}",
+        "command": f"lion-search baseline '{facts['task']}'",
+        "facts": facts,
+        "effort": dict(effort),
         "versions": versions,
-        "num_samples_per_form": NUM_SAMPLES,
-        "num_finalist_seeds": len(FINALIST_SEEDS),
         "baselines": {
             name: {
                 "form": b.form,
@@ -196,23 +212,46 @@ def to_json(task: str, baselines: Mapping[str, Baseline], trials: Mapping[str, A
 
 
 @cache
-def load_baselines(task: str) -> Mapping[str, Baseline]:
-    """The shipped baselines of a task, by optimizer.
+def load_baselines(task: str) -> Record:
+    """The baselines of a task: those in the working directory's ``baselines/``, or the shipped ones.
+
+    Args:
+        task: its name, as :func:`lion_search.proxy_tasks.tasks.find_task` gives it.
 
     Raises:
-        TaskError: none are shipped; the command that makes them is given.
+        TaskError: there are none, and the command that makes them is given; or the file is damaged.
     """
-    path = resources.files("lion_search.proxy_tasks") / "baselines" / f"{task}.json"
-    if not path.is_file():
-        raise TaskError(f"task '{task}' has no baselines; make them with: lion-search baseline {task}")
-    content = json.loads(path.read_text())
-    return {
-        name: Baseline(
-            name,
-            row["form"],
-            tuple(row["hyperparameters"].items()),
-            row["validation_loss"],
-            row["standard_error"],
-        )
-        for name, row in content["baselines"].items()
-    }
+    own = Path(BASELINES_FOLDER) / file_name(task)
+    shipped = resources.files("lion_search.proxy_tasks") / BASELINES_FOLDER / file_name(task)
+    for path, source in ((own, str(own)), (shipped, "shipped")):
+        if path.is_file():
+            return _record(path, source)
+    raise TaskError(f"task '{task}' has no baselines; make them with: lion-search baseline '{task}'")
+
+
+def _record(path: Path | Traversable, source: str) -> Record:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        baselines = {
+            name: Baseline(
+                name,
+                row["form"],
+                tuple(row["hyperparameters"].items()),
+                row["validation_loss"],
+                row["standard_error"],
+            )
+            for name, row in content["baselines"].items()
+            if name in FAMILIES
+        }
+        record = Record(source, content["facts"], baselines)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TaskError(f"{source}: no file of baselines: {type(error).__name__}: {error}") from error
+    for name, baseline in baselines.items():
+        values: dict[str, object] = dict(baseline.hyperparameters)
+        found = {k for k, v in values.items() if isinstance(v, (int, float)) and math.isfinite(v)}
+        if found != set(FAMILIES[name].ranges) or baseline.form not in FAMILIES[name].forms:
+            expected = ", ".join(FAMILIES[name].ranges)
+            raise TaskError(f"{source}: {name} must have a known form and numbers for {expected}")
+    if "adamw" not in baselines:
+        raise TaskError(f"{source}: holds no tuned AdamW, which fitness refers to")
+    return record

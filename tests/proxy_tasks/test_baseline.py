@@ -1,169 +1,337 @@
-"""Tuned baselines: what is shipped can be made again, and tuning takes the best."""
+"""Tuned baselines: what is shipped can be measured again, and a user's own come first."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lion_search.dsl.canonical import functional_hash
+from lion_search.dsl.canonical import canonicalise, functional_hash
 from lion_search.dsl.library import library_program
-from lion_search.proxy_tasks import baseline as module
+from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import (
-    FINALIST_SEEDS,
-    NUM_FINALISTS,
-    NUM_SAMPLES,
-    SPACES,
-    TUNING_SEEDS,
+    FAMILIES,
     Baseline,
-    adamw_program,
-    lion_program,
+    Range,
+    Record,
+    file_name,
     load_baselines,
     to_json,
-    tune,
 )
-from lion_search.proxy_tasks.evaluate import evaluator
-from lion_search.proxy_tasks.rules import Interpreted, Optax, Optimizer
-from lion_search.proxy_tasks.scores import Part, Score, Status
-from lion_search.proxy_tasks.tasks import TASKS, TaskError
+from lion_search.proxy_tasks.dataset import DataError
+from lion_search.proxy_tasks.evaluate import Evaluator, evaluator
+from lion_search.proxy_tasks.optax_rules import Optax
+from lion_search.proxy_tasks.prepare import FlatProblem, prepare
+from lion_search.proxy_tasks.scores import Part
+from lion_search.proxy_tasks.tasks import TASKS, TaskError, find_task
+from lion_search.proxy_tasks.tuning import EFFORT, FINALIST_SEEDS, NUM_FINALISTS, NUM_SAMPLES
+
+FILES = sorted(
+    path for path in (resources.files("lion_search.proxy_tasks") / "baselines").iterdir()  # type: ignore[type-var]
+    if path.name.endswith(".json")
+)  # fmt: skip
+CONTENTS: dict[str, Any] = {path.name: json.loads(path.read_text()) for path in FILES}
+SHIPPED = {content["facts"]["task"]: content for content in CONTENTS.values()}
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_every_task_ships_tuned_adamw_and_lion(task: str) -> None:
-    baselines = load_baselines(task)
-    assert set(baselines) == set(SPACES) == {"adamw", "lion"}
-    for name, found in baselines.items():
+def prepared(task: str) -> FlatProblem:
+    """A shipped task's problem; skips where its data is not on this machine."""
+    try:
+        return prepare(find_task(task))
+    except DataError as error:
+        if "get_data" not in str(error):
+            raise
+        pytest.skip(f"{task}: its data is not on this machine: scripts/get_data.sh fetches it")
+
+
+# What is shipped.
+
+
+def test_the_task_that_needs_no_download_ships_baselines() -> None:
+    assert "digits_mlp" in SHIPPED
+
+
+@pytest.mark.parametrize("file", CONTENTS)
+def test_a_shipped_file_is_found_by_its_tasks_name(file: str) -> None:
+    task = CONTENTS[file]["facts"]["task"]
+    assert find_task(task).name == task
+    assert file_name(task) == file
+    assert CONTENTS[file]["command"] == f"lion-search baseline '{task}'"
+
+
+@pytest.mark.parametrize("task", SHIPPED)
+def test_a_shipped_file_holds_every_family(task: str) -> None:
+    record = load_baselines(task)
+    assert record.source == "shipped"
+    assert set(record.baselines) == set(FAMILIES)
+    for name, found in record.baselines.items():
         assert found.name == name
-        assert set(dict(found.hyperparameters)) == set(SPACES[name])
-        assert 0 < found.standard_error < found.validation_loss < 1
+        assert found.form in FAMILIES[name].forms
+        assert set(dict(found.hyperparameters)) == set(FAMILIES[name].ranges)
+        assert 0 < found.standard_error < found.validation_loss < math.inf
 
 
-def mean_on_finalist_seeds(task: str, name: str) -> float:
-    scores = evaluator(task).evaluate(load_baselines(task)[name].optimizer(), Part.VALIDATION, FINALIST_SEEDS)
-    assert len(scores) == len(FINALIST_SEEDS)
-    return math.fsum(s.loss for s in scores if s.loss is not None) / len(FINALIST_SEEDS)
+@pytest.mark.parametrize("task", SHIPPED)
+def test_a_shipped_file_was_tuned_on_the_task_as_it_is(task: str) -> None:
+    """Same data, network, steps: otherwise it must be made again, with the command that it holds."""
+    assert load_baselines(task).mismatch(prepared(task).facts()) == ""
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_the_recorded_loss_of_tuned_adamw_is_measured_again(task: str) -> None:
-    recorded = load_baselines(task)["adamw"].validation_loss
-    assert mean_on_finalist_seeds(task, "adamw") == pytest.approx(recorded, rel=1e-3)
-
-
-@pytest.mark.large
-@pytest.mark.parametrize("task", TASKS)
-def test_the_recorded_loss_of_tuned_lion_is_measured_again(task: str) -> None:
-    """Signs may flip between machines, so within two standard errors."""
-    recorded = load_baselines(task)["lion"]
-    apart = abs(mean_on_finalist_seeds(task, "lion") - recorded.validation_loss)
-    assert apart < 2 * recorded.standard_error
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_the_shipped_winner_is_among_its_trials(task: str) -> None:
-    """And nearly the best of them there: tuning saw no point that is better by more than noise."""
-    content = json.loads(
-        (module.resources.files("lion_search.proxy_tasks") / f"baselines/{task}.json").read_text()
-    )
+@pytest.mark.parametrize("task", SHIPPED)
+def test_the_shipped_winner_is_among_the_best_of_its_trials(task: str) -> None:
+    content = SHIPPED[task]
+    assert content["effort"] == dict(EFFORT)
     for name, row in content["baselines"].items():
         trials = content["trials"][name]
-        assert len(trials) == 2 * NUM_SAMPLES
+        assert len(trials) == len(FAMILIES[name].forms) * NUM_SAMPLES
         (own,) = [t for t in trials if {"form": row["form"], **row["hyperparameters"]}.items() <= t.items()]
         better = [t for t in trials if t["form"] == row["form"] and (t["loss"] or math.inf) < own["loss"]]
         assert len(better) < NUM_FINALISTS
 
 
-def test_a_task_without_baselines_names_the_command_that_makes_them() -> None:
-    with pytest.raises(TaskError, match="lion-search baseline nothing"):
-        load_baselines("nothing")
+def mean_on_finalist_seeds(measured: Evaluator, task: str, name: str) -> float:
+    optimizer = load_baselines(task).baselines[name].optimizer()
+    scores = measured.evaluate(optimizer, Part.VALIDATION, FINALIST_SEEDS)
+    assert len(scores) == len(FINALIST_SEEDS)
+    return math.fsum(s.loss for s in scores if s.loss is not None) / len(FINALIST_SEEDS)
+
+
+def test_the_recorded_loss_of_tuned_adamw_is_measured_again() -> None:
+    recorded = load_baselines("digits_mlp").baselines["adamw"].validation_loss
+    found = mean_on_finalist_seeds(evaluator("digits_mlp", None), "digits_mlp", "adamw")
+    assert found == pytest.approx(recorded, rel=1e-3)
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("task", [task for task in SHIPPED if "scale" not in task])
+def test_all_recorded_losses_are_measured_again(task: str) -> None:
+    """Signs may flip between machines, so within two standard errors."""
+    prepared(task)
+    for name, recorded in load_baselines(task).baselines.items():
+        apart = abs(mean_on_finalist_seeds(Evaluator(task), task, name) - recorded.validation_loss)
+        assert apart < 2 * recorded.standard_error
+
+
+# What is tuned.
 
 
 def test_the_program_forms_are_the_librarys_programs() -> None:
-    assert functional_hash(adamw_program(0.001, 0.01, 0.9, 0.999)) == functional_hash(
-        library_program("adamw")
-    )
-    assert functional_hash(lion_program(0.0001, 1.0, 0.9, 0.99)) == functional_hash(library_program("lion"))
+    adamw = FAMILIES["adamw"].program(learning_rate=0.001, weight_decay=0.01, b1=0.9, b2=0.999)
+    lion = FAMILIES["lion"].program(learning_rate=0.0001, weight_decay=1.0, b1=0.9, b2=0.99)
+    assert functional_hash(adamw) == functional_hash(library_program("adamw"))
+    assert functional_hash(lion) == functional_hash(library_program("lion"))
+
+
+POINT = (("learning_rate", 0.1), ("weight_decay", 0.2), ("b1", 0.9), ("b2", 0.99))
 
 
 def test_a_baseline_is_scored_in_its_own_form() -> None:
-    point = (("learning_rate", 0.1), ("weight_decay", 0.2), ("b1", 0.9), ("b2", 0.99))
-    assert Baseline("adamw", "optax", point, 0.1, 0.01).optimizer() == Optax("adamw", point)
-    program = Baseline("lion", "program", point, 0.1, 0.01).optimizer()
-    assert isinstance(program, Interpreted)
-    assert functional_hash(program.program) == functional_hash(lion_program(**dict(point)))
+    assert Baseline("adamw", "optax", POINT).optimizer() == Optax("adamw", POINT)
+    program = Baseline("lion", "program", POINT).optimizer()
+    assert isinstance(program, Program)
+    assert functional_hash(program) == functional_hash(FAMILIES["lion"].program(**dict(POINT)))
 
 
-class FakeEvaluator:
-    """Losses from a formula of the learning rate, lower by a margin on tuning seeds; notes what it is asked.
-
-    Points of optax with a rate above ``limit`` diverge.
-    """
-
-    def __init__(self, limit: float = math.inf) -> None:
-        self.limit = limit
-        self.seen: list[tuple[str, Part, tuple[int, ...]]] = []
-
-    def evaluate(self, optimizer: Optimizer, part: Part, seeds: Sequence[int]) -> tuple[Score, ...]:
-        is_optax = isinstance(optimizer, Optax)
-        self.seen.append(("optax" if is_optax else "program", part, tuple(seeds)))
-        if not is_optax:
-            return tuple(Score("fake", part, s, Status.OK, 5.0, 1, 0.0) for s in seeds)
-        rate = dict(optimizer.hyperparameters)["learning_rate"]
-        if rate > self.limit:
-            return (Score("fake", part, seeds[0], Status.DIVERGED, None, 1, 0.0, "boom"),)
-        loss = abs(math.log(rate / 0.02)) + 0.1
-        return tuple(Score("fake", part, s, Status.OK, loss + 0.01 * (s % 2), 1, 0.0) for s in seeds)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_baseline_is_scored_in_canonical_form(name: str) -> None:
+    """As every program is."""
+    family = FAMILIES[name]
+    point = tuple((key, allowed.value(0.5)) for key, allowed in family.ranges.items())
+    program = Baseline(name, "program", point).optimizer()
+    assert isinstance(program, Program)
+    assert canonicalise(program).program() == program
+    assert functional_hash(program) == functional_hash(family.program(**dict(point)))
 
 
-def test_tuning_takes_the_best_point_and_form() -> None:
-    best, trials = tune(FakeEvaluator(), "adamw")  # type: ignore[arg-type]
-    lowest = min((t for t in trials if t["form"] == "optax"), key=lambda t: t["loss"])
-    assert best.form == "optax"
-    assert dict(best.hyperparameters)["learning_rate"] == lowest["learning_rate"]
-    assert len(trials) == 2 * NUM_SAMPLES
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_uses_each_of_its_hyperparameters(name: str) -> None:
+    family = FAMILIES[name]
+    middle = {key: allowed.value(0.5) for key, allowed in family.ranges.items()}
+    hashes = {functional_hash(family.program(**middle))} | {
+        functional_hash(family.program(**{**middle, key: allowed.value(0.2)}))
+        for key, allowed in family.ranges.items()
+    }
+    assert len(hashes) == 1 + len(family.ranges)
 
 
-def test_tuning_gives_both_forms_the_same_points() -> None:
-    _, trials = tune(FakeEvaluator(), "lion")  # type: ignore[arg-type]
-    points = [{k: v for k, v in t.items() if k in SPACES["lion"]} for t in trials]
-    assert points[:NUM_SAMPLES] == points[NUM_SAMPLES:]
+@pytest.mark.parametrize("form", ["optax"])
+def test_optax_forms_are_of_families_that_optax_has(form: str) -> None:
+    """With the names of their hyper-parameters."""
+    from lion_search.proxy_tasks.optax_rules import read_optax
+
+    for name, family in FAMILIES.items():
+        if form in family.forms:
+            query = ",".join(f"{key}={allowed.value(0.5)}" for key, allowed in family.ranges.items())
+            assert read_optax(f"{name}?{query}").family == name
 
 
-def test_finalists_are_measured_on_other_seeds_of_validation() -> None:
-    fake = FakeEvaluator()
-    best, _ = tune(fake, "adamw")  # type: ignore[arg-type]
-    for form in ("program", "optax"):
-        asked = [(part, seeds) for seen, part, seeds in fake.seen if seen == form]
-        assert asked == [
-            *[(Part.VALIDATION, TUNING_SEEDS)] * NUM_SAMPLES,
-            *[(Part.VALIDATION, FINALIST_SEEDS)] * NUM_FINALISTS,
-        ]
-    assert not set(TUNING_SEEDS) & set(FINALIST_SEEDS)
-    assert best.standard_error == pytest.approx(0.01 * math.sqrt(0.25 * 16 / 15 / 16))
+# Ranges.
 
 
-def test_a_point_that_diverges_never_wins() -> None:
-    best, trials = tune(FakeEvaluator(limit=0.01), "adamw")  # type: ignore[arg-type]
-    assert dict(best.hyperparameters)["learning_rate"] <= 0.01
-    assert all((t["loss"] is None) == (t["form"] == "optax" and t["learning_rate"] > 0.01) for t in trials)
+@pytest.mark.parametrize("allowed", [Range(1e-3, 0.3), Range(0.02, 0.5, beta=True), Range(1e-3, 10)])
+@pytest.mark.parametrize("place", [0.0, 0.1, 0.37, 0.5, 0.9, 1.0])
+def test_the_place_of_a_value_is_where_it_was_taken_from(allowed: Range, place: float) -> None:
+    """But for the rounding of the value to four digits."""
+    assert allowed.place(allowed.value(place)) == pytest.approx(place, abs=0.02)
 
 
-@pytest.mark.parametrize("name", SPACES)
-def test_points_lie_in_their_ranges(name: str) -> None:
-    _, trials = tune(FakeEvaluator(), name)  # type: ignore[arg-type]
-    for key, allowed in SPACES[name].items():
-        values = [1 - t[key] if allowed.beta else t[key] for t in trials]
-        assert all(allowed.low * 0.999 <= v <= allowed.high * 1.001 for v in values)
-        assert max(values) > 10 * min(values)
+def test_a_range_is_logarithmic() -> None:
+    assert [Range(1e-3, 10).value(p) for p in (0, 0.25, 0.5, 1)] == [0.001, 0.01, 0.1, 10]
 
 
-def test_what_is_written_can_be_read() -> None:
-    best, trials = tune(FakeEvaluator(limit=0.01), "adamw")  # type: ignore[arg-type]
-    content = json.loads(to_json("fake", {"adamw": best}, {"adamw": trials}, {"jax": "0"}))
-    assert content["command"] == "lion-search baseline fake"
-    row = content["baselines"]["adamw"]
-    assert Baseline("adamw", row["form"], tuple(row["hyperparameters"].items()),
-                    row["validation_loss"], row["standard_error"]) == best  # fmt: skip
-    assert content["trials"]["adamw"] == trials
+def test_a_beta_ranges_over_its_distance_from_one() -> None:
+    assert [Range(0.001, 0.1, beta=True).value(p) for p in (0, 0.5, 1)] == [0.999, 0.99, 0.9]
+    assert Range(0.001, 0.1, beta=True).place(0.99) == pytest.approx(0.5)
+
+
+def test_a_value_has_four_digits() -> None:
+    assert Range(1, 10).value(math.log10(1.23456)) == 1.235
+
+
+# Files.
+
+
+def text(task: str = "digits_mlp", **changes: Any) -> str:
+    """A file as :func:`to_json` writes it, of another value than any that is shipped."""
+    facts = {"task": task, "weights": 3, "data": "abc"}
+    baselines = {"adamw": Baseline("adamw", "optax", POINT, 0.125, 0.01)}
+    content = json.loads(to_json(facts, baselines, {"adamw": [{"loss": None}]}, {"samples": 1}, {"jax": "0"}))
+    return json.dumps({**content, **changes})
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of a user's own baselines; nothing that is read from it is remembered."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "baselines").mkdir()
+    load_baselines.cache_clear()
+    yield tmp_path / "baselines"
+    load_baselines.cache_clear()
+
+
+def test_what_is_written_can_be_read(folder: Path) -> None:
+    (folder / "mine.json").write_text(text("mine"))
+    record = load_baselines("mine")
+    assert record == Record(
+        "baselines/mine.json",
+        {"task": "mine", "weights": 3, "data": "abc"},
+        {"adamw": Baseline("adamw", "optax", POINT, 0.125, 0.01)},
+    )
+
+
+def test_a_users_own_come_before_those_shipped(folder: Path) -> None:
+    (folder / "digits_mlp.json").write_text(text())
+    assert load_baselines("digits_mlp").baselines["adamw"].validation_loss == 0.125
+
+
+def test_without_a_users_own_the_shipped_are_taken(folder: Path) -> None:
+    (folder / "other.json").write_text(text())
+    assert load_baselines("digits_mlp").source == "shipped"
+
+
+def test_a_variant_has_a_file_of_its_own(folder: Path) -> None:
+    (folder / "digits_mlp_steps=7.json").write_text(text("digits_mlp?steps=7"))
+    assert load_baselines("digits_mlp?steps=7").facts["task"] == "digits_mlp?steps=7"
+    assert load_baselines("digits_mlp").source == "shipped"
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ("digits_mlp", "digits_mlp.json"),
+        ("digits_mlp?scale=10,steps=300", "digits_mlp_scale=10_steps=300.json"),
+        ("my.tasks:tiny", "my.tasks_tiny.json"),
+        ("a?label_noise=1e-05", "a_label_noise=1e-05.json"),
+        ("../a/b", ".._a_b.json"),
+    ],
+)
+def test_a_file_is_named_after_its_task(task: str, name: str) -> None:
+    assert file_name(task) == name
+
+
+def test_all_tasks_have_names_of_their_own() -> None:
+    tasks = [
+        f"{name}{query}" for name in TASKS for query in ("", "?scale=10", "?scale=100", "?batch_size=256")
+    ]
+    assert len({file_name(task) for task in tasks}) == len(tasks)
+
+
+def test_a_task_without_baselines_names_the_command_that_makes_them(folder: Path) -> None:
+    with pytest.raises(TaskError, match=r"'nothing' has no baselines; .* lion-search baseline 'nothing'$"):
+        load_baselines("nothing")
+
+
+ROW = {"form": "program", "hyperparameters": dict(POINT), "validation_loss": 1.0, "standard_error": 0.1}
+DAMAGED = {
+    "not JSON": ("{", "no file of baselines: JSONDecodeError"),
+    "empty": ("", "no file of baselines: JSONDecodeError"),
+    "a list": ("[]", "no file of baselines: TypeError"),
+    "no facts": (json.dumps({"baselines": {"adamw": ROW}}), "no file of baselines: KeyError: 'facts'"),
+    "no baselines": (json.dumps({"facts": {}}), "no file of baselines: KeyError: 'baselines'"),
+    "baselines in a list": (text(baselines=[ROW]), "no file of baselines: AttributeError"),
+    "no form": (
+        text(baselines={"adamw": {k: v for k, v in ROW.items() if k != "form"}}),
+        "no file of baselines: KeyError: 'form'",
+    ),
+    "hyper-parameters in a list": (
+        text(baselines={"adamw": {**ROW, "hyperparameters": [1]}}),
+        "no file of baselines: AttributeError",
+    ),
+    "a missing hyper-parameter": (
+        text(baselines={"adamw": {**ROW, "hyperparameters": {"learning_rate": 0.1}}}),
+        "adamw must have a known form and numbers for learning_rate, weight_decay, b1, b2",
+    ),
+    "a text for a number": (
+        text(baselines={"adamw": {**ROW, "hyperparameters": {**dict(POINT), "b1": "0.9"}}}),
+        "adamw must have a known form and numbers",
+    ),
+    "an unknown form": (
+        text(baselines={"adamw": {**ROW, "form": "torch"}}),
+        "adamw must have a known form",
+    ),
+    "no AdamW": (text(baselines={"lion": ROW}), "holds no tuned AdamW, which fitness refers to"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_is_named(folder: Path, name: str) -> None:
+    """And not passed over for the shipped one."""
+    content, message = DAMAGED[name]
+    (folder / "digits_mlp.json").write_text(content)
+    with pytest.raises(TaskError, match=f"^baselines/digits_mlp.json: {message}"):
+        load_baselines("digits_mlp")
+
+
+def test_a_file_that_is_no_text_is_named(folder: Path) -> None:
+    (folder / "digits_mlp.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(TaskError, match=r"^baselines/digits_mlp.json: no file of baselines: Unicode"):
+        load_baselines("digits_mlp")
+
+
+def test_families_of_a_later_version_are_passed_over(folder: Path) -> None:
+    (folder / "mine.json").write_text(text(baselines={"adamw": ROW, "unheard_of": ROW}))
+    assert set(load_baselines("mine").baselines) == {"adamw"}
+
+
+# What a record was made for.
+
+RECORD = Record("mine", {"task": "a", "weights": 3, "data": "abc", "old": 1}, {})
+
+
+def test_the_same_facts_are_no_mismatch() -> None:
+    assert RECORD.mismatch({"task": "a", "weights": 3, "data": "abc"}) == ""
+
+
+def test_a_fact_that_is_new_or_gone_is_no_mismatch() -> None:
+    """Files of an earlier version are of use."""
+    assert RECORD.mismatch({"task": "a", "new": 5}) == ""
+
+
+def test_each_difference_is_told() -> None:
+    found = RECORD.mismatch({"task": "a", "weights": 4, "data": "xyz"})
+    assert found == "weights 3 there and 4 here, data abc there and xyz here"

@@ -1,0 +1,64 @@
+"""The shipped tasks and their sisters: real data, the arithmetic they promise, training from end to end."""
+
+from __future__ import annotations
+
+import jax
+import pytest
+
+from lion_search.dsl.library import library_program
+from lion_search.proxy_tasks.baseline import file_name, load_baselines
+from lion_search.proxy_tasks.dataset import DataError
+from lion_search.proxy_tasks.evaluate import Evaluator
+from lion_search.proxy_tasks.prepare import FlatProblem, prepare, step_shapes
+from lion_search.proxy_tasks.scores import Part, Status
+from lion_search.proxy_tasks.tasks import SCALES, TASKS, find_task
+
+
+def prepared(reference: str) -> FlatProblem:
+    try:
+        return prepare(find_task(reference))
+    except DataError as error:
+        pytest.skip(f"needs Fashion-MNIST: {error}")
+
+
+def flops(reference: str) -> float:
+    """Floating-point operations of a training's gradients, as XLA counts them."""
+    problem = prepared(reference)
+    cost = jax.jit(problem.gradient).lower(*step_shapes(problem)).cost_analysis()
+    return float(cost["flops"]) * problem.task.num_steps
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_sisters_take_10_and_100_times_the_arithmetic(name: str) -> None:
+    own, tenfold, hundredfold = (flops(f"{name}?scale={scale}") for scale in SCALES)
+    assert 8 < tenfold / own < 12.5
+    assert 80 < hundredfold / own < 125
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_is_shipped_with_baselines_tuned_on_it(name: str) -> None:
+    """The data of topics differs between versions of Python, so data is compared elsewhere."""
+    record = load_baselines(name)
+    assert record.source == "shipped"
+    assert set(record.baselines) == {"adamw", "lion", "signum", "sgd"}
+    facts = prepared(name).facts()
+    del facts["data"]
+    assert record.mismatch(facts) == ""
+    assert file_name(name) == f"{name}.json"
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", TASKS)
+def test_a_training_runs_from_end_to_end(name: str, scale: int) -> None:
+    """A tenth of a sister's steps; its loss falls below that of the untrained network."""
+    reference = f"{name}?scale={scale}"
+    steps = max(2, prepared(reference).task.num_steps // 10)
+    evaluator = Evaluator(f"{reference},steps={steps}")
+    (own,) = evaluator.evaluate(library_program("adamw"), Part.TEST, [0])
+    untrained = Evaluator(f"{reference},steps=1")
+    (start,) = untrained.evaluate(library_program("sgd"), Part.TEST, [0])
+    assert own.status is start.status is Status.OK
+    assert own.loss is not None
+    assert start.loss is not None
+    assert own.loss < start.loss
