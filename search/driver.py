@@ -13,13 +13,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lion_search.dsl.canonical import Canonical, canonicalise
+from lion_search.dsl.cost import static_cost
 from lion_search.dsl.text import format_program
 from lion_search.proxy_tasks.pool import Pool
-from lion_search.proxy_tasks.scores import Part, Score, Status, crashed, fitness, overall_status
+from lion_search.proxy_tasks.scores import Part, Score, Status, failed, fitness, overall_status
 from lion_search.proxy_tasks.worker import Job
 from lion_search.results.records import Evaluation, Individual, Outcome, Stage
 from lion_search.results.store import Store
 from lion_search.search.evolution import Proposal, RegularizedEvolution
+
+FAULTS = (Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
+"""What a program is given a second chance for, and then quarantined: it is never trained again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,18 @@ class Progress:
 
 @dataclass(slots=True)
 class _Entry:
-    """What is known of one hash."""
+    """What is known of one hash.
 
+    Attributes:
+        position: of the individual it was evaluated for.
+        was_guilty: whether an earlier evaluation ended in one of ``FAULTS``.
+        scores: what came of it; ``None`` while it is evaluated.
+        fitness: from the scores.
+        status: from the scores.
+    """
+
+    position: int
+    was_guilty: bool = False
     scores: tuple[Score, ...] | None = None
     fitness: float = 0.0
     status: Status = Status.OK
@@ -76,6 +90,7 @@ class _Entry:
 class _Pending:
     proposal: Proposal
     canonical: Canonical
+    entry: _Entry
     outcome: Outcome
 
 
@@ -101,6 +116,7 @@ class Search:
         samples: Sequence[tuple[str, int]],
         baseline_losses: Mapping[str, float],
         budget: Budget,
+        max_cost: float | None = None,
         flush_seconds: float = 0.5,
     ) -> None:
         """A search ready to run.
@@ -112,6 +128,7 @@ class Search:
             samples: the (task, seed) pairs each program is trained on.
             baseline_losses: mean loss of tuned AdamW on the samples of each task.
             budget: when to end.
+            max_cost: programs of a larger static cost are not trained; ``None`` is no limit.
             flush_seconds: at most this long between a commit and its transaction.
         """
         self._evolution = evolution
@@ -120,10 +137,11 @@ class Search:
         self._samples = tuple((task, seed, Part.VALIDATION) for task, seed in samples)
         self._baseline_losses = baseline_losses
         self._budget = budget
+        self._max_cost = max_cost
         self._flush_seconds = flush_seconds
         self._known: dict[str, _Entry] = {}
         self._pending: deque[_Pending] = deque()
-        self._jobs: dict[int, str] = {}
+        self._jobs: dict[int, _Entry] = {}
         self._next = 0
         self._num_started = 0
         self._num_evaluated = 0
@@ -212,40 +230,63 @@ class Search:
         while self._pool.room > 0 and self._evolution.can_propose(self._next) and not self._is_spent():
             proposal = self._evolution.propose(self._next)
             canonical = canonicalise(proposal.program)
+            entry = self._known.get(canonical.hash)
             outcome = Outcome.HIT
-            if canonical.hash not in self._known:
+            if entry is None or self._is_tried_again(entry):
                 outcome = Outcome.EVALUATED
-                self._known[canonical.hash] = _Entry()
-                self._jobs[proposal.position] = canonical.hash
-                self._pool.submit(proposal.position, Job(canonical.program(), self._samples))
-                self._num_started += 1
-            self._pending.append(_Pending(proposal, canonical, outcome))
+                entry = self._start(proposal.position, canonical, was_guilty=entry is not None)
+            self._pending.append(_Pending(proposal, canonical, entry, outcome))
             self._next += 1
+
+    def _is_tried_again(self, entry: _Entry) -> bool:
+        """Whether a program that brought down its worker gets a second chance; after that it has none.
+
+        The first time may have been another's fault. What happened at a position is only looked at once the
+        lag has passed, so that the same outcomes give the same programs in whatever order they arrive.
+        """
+        is_seen = entry.position < self._next - self._evolution.settings.lag
+        return is_seen and entry.status in FAULTS and not entry.was_guilty
+
+    def _start(self, position: int, canonical: Canonical, *, was_guilty: bool) -> _Entry:
+        """Submits a program that is evaluated for its hash, unless it is too dear."""
+        entry = self._known[canonical.hash] = _Entry(position, was_guilty)
+        program = canonical.program()
+        if self._max_cost is not None and (cost := static_cost(program)) > self._max_cost:
+            reason = f"a step costs {cost:g} additions for each weight; the limit is {self._max_cost:g}"
+            task, seed, part = self._samples[0]
+            self._settle(entry, (Score(task, part, seed, Status.TOO_LARGE, None, 0, 0.0, reason),))
+            return entry
+        self._jobs[position] = entry
+        self._pool.submit(position, Job(program, self._samples))
+        self._num_started += 1
+        return entry
+
+    def _settle(self, entry: _Entry, scores: tuple[Score, ...]) -> None:
+        entry.scores = scores
+        entry.status = overall_status(scores)
+        entry.fitness = fitness(scores, self._baseline_losses)
 
     def _receive(self) -> None:
         for result in self._pool.wait(timeout_seconds=0.1):
-            entry = self._known[self._jobs.pop(result.job_id)]
-            if result.value is not None:
-                entry.scores = result.value
+            entry = self._jobs.pop(result.job_id)
+            if result.failure is None:
+                self._settle(entry, result.value)
             else:
                 task, seed, part = self._samples[0]
-                entry.scores = (crashed(task, part, seed, result.failure),)
-            entry.status = overall_status(entry.scores)
-            entry.fitness = fitness(entry.scores, self._baseline_losses)
+                self._settle(entry, (failed(task, part, seed, result.failure),))
 
     def _commit(self) -> None:
         """Commits what is known, in order, up to the first individual that still waits."""
         while self._pending:
             pending = self._pending[0]
-            entry = self._known[pending.canonical.hash]
-            if entry.scores is None:
+            if pending.entry.scores is None:
                 return
             self._pending.popleft()
-            self._evolution.commit(pending.proposal, entry.fitness)
-            self._record(pending, entry)
+            self._evolution.commit(pending.proposal, pending.entry.fitness)
+            self._record(pending)
 
-    def _record(self, pending: _Pending, entry: _Entry) -> None:
-        proposal, canonical = pending.proposal, pending.canonical
+    def _record(self, pending: _Pending) -> None:
+        proposal, canonical, entry = pending.proposal, pending.canonical, pending.entry
         alive = canonical.liveness
         individual = Individual(
             id=proposal.position,

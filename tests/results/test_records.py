@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from lion_search.proxy_tasks.baseline import FINALIST_SEEDS, TUNING_SEEDS
+from lion_search.proxy_tasks.tuning import FINALIST_SEEDS, TUNING_SEEDS
 from lion_search.results.records import Stage
 
 MOST = 10_000

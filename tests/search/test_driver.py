@@ -16,9 +16,9 @@ from lion_search.dsl.library import library_program
 from lion_search.dsl.mutation import MutationSpace
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program, parse
-from lion_search.proxy_tasks.pool import InlinePool, PoolError
+from lion_search.proxy_tasks.pool import Failure, FailureKind, InlinePool, PoolError
 from lion_search.proxy_tasks.pool import Outcome as PoolOutcome
-from lion_search.proxy_tasks.scores import Part, Score, Status
+from lion_search.proxy_tasks.scores import FAILURE_STATUS, Part, Score, Status
 from lion_search.proxy_tasks.worker import Job, make_worker
 from lion_search.results.records import Evaluation, Individual, Outcome, Stage
 from lion_search.results.store import Store
@@ -27,6 +27,7 @@ from lion_search.search.evolution import EvolutionSettings, Proposal, Regularize
 
 SAMPLES = [("fake", 0), ("fake", 1)]
 BASELINE_LOSSES = {"fake": 1.0}
+TWO = tuple((task, seed, Part.VALIDATION) for task, seed in SAMPLES)
 PATIENCE = 10_000
 """Most calls of ``wait`` without an answer; more means the search waits for nothing."""
 
@@ -55,8 +56,15 @@ class FakePool:
         fails: functional hashes of programs it cannot evaluate.
     """
 
-    def __init__(self, capacity: int, seed: int | None = None, fails: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        seed: int | None = None,
+        fails: frozenset[str] = frozenset(),
+        kind: FailureKind = FailureKind.DIED,
+    ) -> None:
         self.capacity = capacity
+        self._kind = kind
         self.jobs: list[Job] = []
         self.running: list[tuple[int, Job]] = []
         self._rng = None if seed is None else random.Random(seed)
@@ -88,7 +96,7 @@ class FakePool:
     def _answer(self, job_id: int, job: Job) -> PoolOutcome:
         assert isinstance(job.subject, Program)
         if functional_hash(job.subject) in self._fails:
-            return PoolOutcome(job_id, failure="its worker died twice")
+            return PoolOutcome(job_id, failure=Failure(self._kind, "its worker died twice"))
         return PoolOutcome(job_id, fake_scores(job))
 
     def close(self) -> None:
@@ -428,8 +436,60 @@ def test_failures_are_counted_by_kind(store: Store) -> None:
     evaluated = [i for i in log_of(store)[0] if i.outcome is Outcome.EVALUATED]
     counts = Counter(i.status for i in evaluated if i.status is not Status.OK)
     assert progress.failures == counts
-    assert counts[Status.CRASHED] == 1
+    assert counts[Status.CRASHED] == 2, "the start, and once again before it is quarantined"
     assert counts[Status.DIVERGED] > 1
+
+
+class ShortLag(ScriptedEvolution):
+    settings = EvolutionSettings(population=10, lag=2)
+
+    def can_propose(self, position: int) -> bool:
+        return super().can_propose(position) and self.num_committed >= position - 2
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_a_program_that_brings_down_its_worker_twice_is_quarantined(store: Store, kind: FailureKind) -> None:
+    """The second chance comes once the lag has passed; there is no third."""
+    pool = FakePool(4, 0, fails=frozenset({functional_hash(B)}), kind=kind)
+    search(store, pool, ShortLag([A, B, B, C, D, B, B, A, C, D, B]), Budget(11)).run()
+    individuals, evaluations = log_of(store)
+    assert [i.id for i in individuals if i.outcome is Outcome.EVALUATED] == [0, 1, 3, 4, 5]
+    guilty = [e for e in evaluations if e.subject == functional_hash(B)]
+    assert [e.individual_id for e in guilty] == [1, 5]
+    assert {i.status for i in individuals if i.hash == functional_hash(B)} == {FAILURE_STATUS[kind]}
+
+
+def test_a_second_chance_that_goes_well_counts(store: Store) -> None:
+    pool = FakePool(4, 0, fails=frozenset({functional_hash(B)}))
+
+    class Mended(ShortLag):
+        def propose(self, position: int) -> Proposal:
+            pool._fails = frozenset() if position >= 5 else pool._fails
+            return super().propose(position)
+
+    search(store, pool, Mended([A, B, C, D, A, B, B]), Budget(7)).run()
+    assert [i.status for i in log_of(store)[0]][1::4] == [Status.CRASHED, Status.OK]
+    assert log_of(store)[0][6].outcome is Outcome.HIT
+    assert log_of(store)[0][6].status is Status.OK
+
+
+def test_a_program_that_diverges_gets_no_second_chance(store: Store) -> None:
+    programs = (canonicalise(constant(value)).program() for value in range(2, 99))
+    bad = next(p for p in programs if fake_scores(Job(p, TWO))[-1].status is Status.DIVERGED)
+    pool = FakePool(4, 0)
+    search(store, pool, ShortLag([A, bad, C, D, A, bad]), Budget(6)).run()
+    assert len(pool.jobs) == 4
+
+
+def test_a_program_dearer_than_the_limit_is_not_trained(store: Store) -> None:
+    dear = parse("def train(w, g, lr):\n    update = arcsin(g)\n    return update")
+    pool = FakePool(4, 0)
+    search(store, pool, ScriptedEvolution([A, dear, B, dear]), Budget(4), max_cost=50).run()
+    individuals, evaluations = log_of(store)
+    assert [i.status for i in individuals] == [Status.OK, Status.TOO_LARGE, Status.OK, Status.TOO_LARGE]
+    assert len(pool.jobs) == 2
+    (own,) = [e for e in evaluations if e.score.status is Status.TOO_LARGE]
+    assert own.score.reason == "a step costs 115 additions for each weight; the limit is 50"
 
 
 def test_candidates_that_give_nan_are_recorded_and_the_search_goes_on(store: Store) -> None:
