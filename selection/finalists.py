@@ -7,27 +7,20 @@ with yet other seeds, beside the optimizers it must be compared with on the same
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lion_search.dsl.canonical import canonicalise
-from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.batch import evaluate_all, evaluate_baselines
 from lion_search.proxy_tasks.pool import Pool
-from lion_search.proxy_tasks.scores import (
-    Part,
-    Status,
-    fitness,
-    mean_losses,
-    required_mean_losses,
-    standard_error,
-)
+from lion_search.proxy_tasks.scores import Part, Status, fitness, mean_losses, required_mean_losses
+from lion_search.proxy_tasks.worker import Subject
 from lion_search.results.ranking import rank
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Individual, Stage
 from lion_search.results.store import Store
+from lion_search.selection.comparison import Row, compare
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,40 +36,6 @@ class Finalist:
     individual: Individual
     search_fitness: float
     fitness: float
-
-
-@dataclass(frozen=True, slots=True)
-class TestRow:
-    """One optimizer on the test part of one task, over the same seeds as the others.
-
-    Attributes:
-        name: what it is called in the report.
-        task: the task's name.
-        losses: one for each seed; shorter if a training failed.
-        num_seeds: how many there should be.
-    """
-
-    name: str
-    task: str
-    losses: tuple[float, ...]
-    num_seeds: int
-
-    @property
-    def mean(self) -> float:
-        """Mean loss; NaN if any training failed."""
-        return math.fsum(self.losses) / self.num_seeds if len(self.losses) == self.num_seeds else math.nan
-
-    @property
-    def standard_error(self) -> float:
-        """Standard error of the mean over seeds."""
-        return standard_error(self.losses)
-
-    def difference(self, other: TestRow) -> tuple[float, float]:
-        """Mean of this loss minus the other's, seed by seed, and its standard error; negative is better."""
-        pairs = [a - b for a, b in zip(self.losses, other.losses, strict=False)]
-        if len(pairs) < self.num_seeds:
-            return math.nan, math.nan
-        return math.fsum(pairs) / len(pairs), standard_error(pairs)
 
 
 def choose_winner(
@@ -122,28 +81,23 @@ def measure_on_test(
     pool: Pool,
     *,
     winner: Finalist,
-    others: Mapping[str, Program | Baseline],
-    tasks: Sequence[str],
+    others: Mapping[str, Subject],
+    task: str,
     num_seeds: int,
-) -> list[TestRow]:
-    """Scores the winner and others on the test parts, all on the same seeds, and logs it.
+) -> list[Row]:
+    """Scores the winner and others on the test part of a task, all on the same seeds, and logs it.
 
     Returns:
-        A row for each optimizer and task: the winner's first, then the others in their order.
+        A row for each optimizer: the winner's first, then the others in their order.
     """
     program = canonicalise(parse(winner.individual.program)).program()
-    subjects: dict[str, Program | Baseline] = {"winner": program, **others}
-    seeds = Stage.TEST.seeds(num_seeds)
-    scores = evaluate_all(pool, list(subjects.values()), tasks, Part.TEST, seeds)
-    rows = []
+    subjects: dict[str, Subject] = {"winner": program, **others}
+    rows = compare(pool, subjects, task, Part.TEST, Stage.TEST.seeds(num_seeds))
     evaluations: list[Evaluation] = []
-    for name, own in zip(subjects, scores, strict=True):
-        is_winner = name == "winner"
-        subject = winner.individual.hash if is_winner else f"baseline:{name}"
+    for row in rows:
+        is_winner = row.name == "winner"
+        subject = winner.individual.hash if is_winner else f"baseline:{row.name}"
         individual_id = winner.individual.id if is_winner else None
-        evaluations += (Evaluation(Stage.TEST, subject, score, individual_id) for score in own)
-        for task in tasks:
-            losses = tuple(s.loss for s in own if s.task == task and s.loss is not None)
-            rows.append(TestRow(name, task, losses, num_seeds))
+        evaluations += (Evaluation(Stage.TEST, subject, score, individual_id) for score in row.scores)
     store.append((), evaluations)
     return rows

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,11 +18,11 @@ from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.proxy_tasks.worker import Job
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Individual, Outcome, Stage
 from lion_search.results.store import Store
-from lion_search.selection import finalists as module
+from lion_search.selection.comparison import Row
 from lion_search.selection.finalists import Finalist, choose_winner, measure_on_test
 
 TASK = "digits_mlp"
-BASELINE = load_baselines(TASK)["adamw"]
+BASELINE = load_baselines(TASK).baselines["adamw"]
 NUM_SEEDS = 8
 Losses = Mapping[str, float | None]
 
@@ -217,10 +216,10 @@ def finalist(number: int) -> Finalist:
     return Finalist(own, 0.5, 0.4)
 
 
-def measure(store: Store, pool: FakePool, num_seeds: int = NUM_SEEDS) -> list[module.TestRow]:
+def measure(store: Store, pool: FakePool, num_seeds: int = NUM_SEEDS) -> list[Row]:
     return measure_on_test(
         store, pool, winner=finalist(1), others={"tuned adamw": BASELINE, "start": program(2)},  # type: ignore[arg-type]
-        tasks=[TASK], num_seeds=num_seeds,
+        task=TASK, num_seeds=num_seeds,
     )  # fmt: skip
 
 
@@ -257,43 +256,3 @@ def test_a_row_of_a_failed_training_says_so(store: Store) -> None:
     assert math.isnan(rows[2].mean)
     assert all(map(math.isnan, rows[0].difference(rows[2])))
     assert not math.isnan(rows[0].mean)
-
-
-# The arithmetic of rows, against numbers worked out by hand.
-
-ONE = module.TestRow("one", TASK, (1.0, 2.0, 4.0, 5.0), 4)
-OTHER = module.TestRow("other", TASK, (2.0, 2.0, 6.0, 8.0), 4)
-
-
-def test_mean_and_standard_error() -> None:
-    """Deviations -2, -1, 1, 2: variance 10 / 3, over 4 seeds."""
-    assert ONE.mean == 3.0
-    assert ONE.standard_error == pytest.approx(math.sqrt(10 / 3 / 4))
-
-
-def test_the_difference_is_paired() -> None:
-    """Differences -1, 0, -2, -3: mean -1.5, deviations 0.5, 1.5, -0.5, -1.5: variance 5 / 3, over 4 seeds."""
-    mean, error = ONE.difference(OTHER)
-    assert mean == -1.5
-    assert error == pytest.approx(math.sqrt(5 / 3 / 4))
-    unpaired = math.hypot(ONE.standard_error, OTHER.standard_error)
-    assert error < 0.5 * unpaired
-
-
-def test_the_standard_error_is_that_of_the_statistics_module() -> None:
-    losses = (0.31, 0.29, 0.35, 0.33, 0.30)
-    row = module.TestRow("x", TASK, losses, 5)
-    assert row.mean == pytest.approx(statistics.mean(losses))
-    assert row.standard_error == pytest.approx(statistics.stdev(losses) / math.sqrt(5))
-
-
-def test_a_mean_over_fewer_seeds_than_wanted_is_no_number() -> None:
-    row = module.TestRow("x", TASK, (0.1, 0.2), 3)
-    assert math.isnan(row.mean)
-    assert all(map(math.isnan, row.difference(ONE)))
-
-
-def test_one_seed_has_no_standard_error() -> None:
-    row = module.TestRow("x", TASK, (0.1,), 1)
-    assert row.mean == 0.1
-    assert math.isnan(row.standard_error)

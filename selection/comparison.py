@@ -1,0 +1,64 @@
+"""Optimizers side by side: the same tasks, part and seeds for all, so that they differ seed by seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lion_search.proxy_tasks.batch import evaluate_all
+from lion_search.proxy_tasks.pool import Pool
+from lion_search.proxy_tasks.scores import Part, Score, Status, overall_status, standard_error
+from lion_search.proxy_tasks.worker import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One optimizer on one task, over the same seeds as the others.
+
+    Attributes:
+        name: what it is called in the report.
+        task: the task's name.
+        scores: one for each seed; shorter if a training failed.
+        num_seeds: how many there should be.
+    """
+
+    name: str
+    task: str
+    scores: tuple[Score, ...]
+    num_seeds: int
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """The task's metric for each seed that trained."""
+        return tuple(s.loss for s in self.scores if s.status is Status.OK and s.loss is not None)
+
+    @property
+    def status(self) -> Status:
+        """``ok``, or the first failure."""
+        return overall_status(self.scores)
+
+    @property
+    def mean(self) -> float:
+        """Mean over seeds; NaN if any training failed."""
+        return math.fsum(self.losses) / self.num_seeds if len(self.losses) == self.num_seeds else math.nan
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the mean over seeds."""
+        return standard_error(self.losses)
+
+    def difference(self, other: Row) -> tuple[float, float]:
+        """Mean of this minus the other, seed by seed, and its standard error; negative is better."""
+        pairs = [a - b for a, b in zip(self.losses, other.losses, strict=False)]
+        if len(pairs) < self.num_seeds:
+            return math.nan, math.nan
+        return math.fsum(pairs) / len(pairs), standard_error(pairs)
+
+
+def compare(
+    pool: Pool, subjects: Mapping[str, Subject], task: str, part: Part, seeds: Sequence[int]
+) -> list[Row]:
+    """Trains all subjects on the same seeds of a task; a row for each, in their order."""
+    scores = evaluate_all(pool, list(subjects.values()), [task], part, seeds)
+    return [Row(name, task, own, len(seeds)) for name, own in zip(subjects, scores, strict=True)]
