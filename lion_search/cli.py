@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
@@ -87,6 +85,7 @@ def run(
     from lion_search import pipeline
     from lion_search.config import load_config
     from lion_search.display import make_display
+    from lion_search.tables import print_result
 
     overrides = list(settings or [])
     overrides += [
@@ -104,58 +103,7 @@ def run(
         if quiet
         else (lambda line: console.print(line, markup=False, highlight=False)),
     )
-    _print_result(console, result)
-
-
-def _print_result(console: Console, result: Any) -> None:
-    from lion_search.display import format_seconds
-
-    progress, winner = result.progress, result.finalists[0]
-    console.print(
-        f"\nSearched {progress.num_programs:,} programs in {format_seconds(progress.seconds)}: "
-        f"{progress.num_evaluated:,} evaluated, hit rate {progress.hit_rate:.1%}, "
-        f"{progress.redundant_share:.1%} of the population's statements redundant.",
-        highlight=False,
-        markup=False,
-    )
-    reference = f"{result.folder}:{winner.individual.id}"
-    console.print(
-        f"Winner {reference}: fitness {winner.fitness:+.4f} on fresh seeds "
-        f"({winner.search_fitness:+.4f} in the search; 0 is tuned AdamW, higher is better).\n",
-        highlight=False,
-        markup=False,
-    )
-    table = Table("Loss on test", "Task", "Mean", "Standard error", "Against tuned AdamW")
-    adamw = {row.task: row for row in result.test_rows if row.name == "tuned adamw"}
-    for row in result.test_rows:
-        difference, error = row.difference(adamw[row.task])
-        against = "" if row.name == "tuned adamw" else f"{difference:+.4f} +- {error:.4f}"
-        cells = ("failed", "") if math.isnan(row.mean) else (f"{row.mean:.4f}", f"{row.standard_error:.4f}")
-        table.add_row(row.name, row.task, *cells, against)
-    console.print(table)
-    num_seeds = result.test_rows[0].num_seeds
-    console.print(
-        f"{num_seeds} seeds, the same for all; the last column is the mean difference seed by seed.\n",
-        highlight=False,
-        markup=False,
-    )
-    console.print(f"The winner, {result.simplification.summary()}:", highlight=False, markup=False)
-    _print_program(console, result.simplification.after)
-    console.print("Exported:", *(str(path) for path in result.exports), highlight=False, markup=False)
-    console.print("\nNext:", highlight=False, markup=False)
-    for command in (
-        f"top {result.folder}",
-        f"show {reference}",
-        f"check {reference}",
-        f"export {reference} --to optax -o my_optimizer.py",
-    ):
-        console.print(f"  lion-search {command}", highlight=False, markup=False)
-
-
-def _print_program(console: Console, program: Any) -> None:
-    from lion_search.dsl.text import format_program
-
-    console.print(Syntax(format_program(program), "python", background_color="default"))
+    print_result(console, result)
 
 
 @app.command()
@@ -345,31 +293,82 @@ def export(
     typer.echo(f"Wrote {output}")
 
 
+Workers = Annotated[str, typer.Option(help="Number of Ray workers, auto (one a core), or inline.")]
+
+
+@app.command()
+def tasks(as_json: AsJson = False) -> None:
+    """Lists the proxy tasks and the options of every task."""
+    from lion_search.proxy_tasks.tasks import OPTIONS, SCALES, TASKS
+
+    rows: list[dict[str, Any]] = [
+        {"name": name, "steps": task.num_steps, "batch_size": task.batch_size, "about": task.about}
+        for name, task in ((name, make(1)) for name, make in TASKS.items())
+    ]
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table("Name", "Steps", "Batch", "About")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    console = _console()
+    console.print(table)
+    scales = ", ".join(map(str, SCALES))
+    console.print(
+        f"Options, as NAME?option=value,...: scale ({scales}), {', '.join(OPTIONS)}.", highlight=False
+    )
+    console.print("Your own: module:function, see the README.", highlight=False)
+
+
+@app.command()
+def evaluate(
+    references: Annotated[
+        list[str], typer.Argument(metavar="REF...", help="Programs, or optax:NAME?learning_rate=1e-3.")
+    ],
+    task: Annotated[list[str], typer.Option(help="A task; repeatable. See lion-search tasks.")],
+    seeds: Annotated[int, typer.Option(min=2, max=10_000, help="Trainings of each optimizer.")] = 8,
+    part: Annotated[str, typer.Option(help="Where the loss is measured: test or validation.")] = "test",
+    mode: Annotated[str, typer.Option(help="auto, interpreted, compiled or batched.")] = "auto",
+    workers: Workers = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Trains optimizers on tasks and prints their losses beside the tuned baselines."""
+    from lion_search.assess import evaluate as run_evaluation
+    from lion_search.assess import read_workers
+    from lion_search.tables import print_rows, row_json
+
+    rows = run_evaluation(
+        references,
+        task,
+        num_seeds=seeds,
+        part=part,
+        mode=mode,
+        workers=read_workers(workers),
+        report=(lambda line: None) if as_json else typer.echo,
+    )
+    if as_json:
+        _print_json([row_json(row) for row in rows])
+        return
+    print_rows(_console(), rows, part)
+
+
 @app.command()
 def baseline(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="A task's name.")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="A task's reference.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="File; default: TASK.json here.")
+        Path | None, typer.Option("-o", "--output", help="File; default: baselines/TASK.json here.")
     ] = None,
+    workers: Workers = "auto",
 ) -> None:
-    """Tunes AdamW and Lion on a task with equal effort and writes the baselines' file."""
-    from lion_search.pipeline import versions
-    from lion_search.proxy_tasks.baseline import SPACES, to_json, tune
-    from lion_search.proxy_tasks.tasks import find_task
+    """Tunes AdamW, Lion, Signum and SGD on a task with equal effort and writes the baselines' file."""
+    from lion_search.assess import read_workers, tune_baselines
+    from lion_search.proxy_tasks.tuning import at_the_edge
 
-    find_task(task)
-    path = output or Path(f"{task}.json")
-    if path.exists():
-        raise LionSearchError(f"'{path}' exists; nothing was overwritten")
-    from lion_search.proxy_tasks.evaluate import Evaluator
-
-    evaluator = Evaluator(task)
-    tuned = {name: tune(evaluator, name, report=typer.echo) for name in SPACES}
-    best = {name: pair[0] for name, pair in tuned.items()}
-    path.write_text(to_json(task, best, {name: pair[1] for name, pair in tuned.items()}, versions()))
+    path, best = tune_baselines(task, output, workers=read_workers(workers), report=typer.echo)
     for name, found in best.items():
         shown = ", ".join(f"{k} {v}" for k, v in found.hyperparameters)
-        typer.echo(
-            f"tuned {name} ({found.form}): {found.validation_loss:.4f} +- {found.standard_error:.4f}; {shown}"
-        )
+        edge = at_the_edge(found)
+        note = f" (at the edge of its range: {', '.join(edge)})" if edge else ""
+        loss = f"{found.validation_loss:.4f} +- {found.standard_error:.4f}"
+        typer.echo(f"tuned {name} ({found.form}): {loss}; {shown}{note}")
     typer.echo(f"Wrote {path}")

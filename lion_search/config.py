@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lion_search.dsl.errors import LionSearchError, did_you_mean
 from lion_search.dsl.functions import BUILT_IN, FUNCTIONS, load_function
 from lion_search.dsl.mutation import MutationSpace
+from lion_search.proxy_tasks.pool import Limits
 from lion_search.results.records import MAX_SEEDS
 from lion_search.search.driver import Budget
 from lion_search.search.evolution import EvolutionSettings
@@ -23,6 +24,7 @@ class ConfigError(LionSearchError):
 
 
 PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -69,14 +71,22 @@ class BudgetConfig(_Section):
 
     programs: PositiveInt = 100_000
     evaluations: PositiveInt | None = None
-    minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    minutes: PositiveFloat | None = None
 
 
 class TaskConfig(_Section):
-    """A proxy task and how many seeds each program is trained on."""
+    """A proxy task, by reference, and how many seeds each program is trained on."""
 
     name: str
     seeds: Annotated[int, Field(gt=0, le=MAX_SEEDS)] = 1
+
+
+class LimitsConfig(_Section):
+    """What a candidate may take; null is no limit. Time and memory are enforced for Ray workers only."""
+
+    seconds: PositiveFloat | None = 120.0
+    memory_gb: PositiveFloat | None = None
+    cost: PositiveFloat | None = 1000.0
 
 
 class SelectionConfig(_Section):
@@ -97,7 +107,10 @@ class Config(_Section):
     budget: BudgetConfig = BudgetConfig()
     tasks: Annotated[list[TaskConfig], Field(min_length=1)] = [TaskConfig(name="digits_mlp")]
     selection: SelectionConfig = SelectionConfig()
+    mode: Literal["auto", "interpreted", "compiled", "batched"] = "auto"
+    limits: LimitsConfig = LimitsConfig()
     workers: PositiveInt | Literal["inline", "auto"] = "auto"
+    gpus_per_worker: Weight = 0.0
     database: str | None = None
     seed: Annotated[int, Field(ge=0)] = 0
 
@@ -121,6 +134,11 @@ class Config(_Section):
     def own_functions(self) -> tuple[str, ...]:
         """The user's own functions, ``module:name`` each."""
         return () if self.functions == "all" else tuple(f for f in self.functions if ":" in f)
+
+    def pool_limits(self) -> Limits:
+        """What the pool enforces from outside a worker's process."""
+        memory = self.limits.memory_gb
+        return Limits(self.limits.seconds, None if memory is None else int(memory * 2**30))
 
     def search_budget(self) -> Budget:
         """The search room's budget."""

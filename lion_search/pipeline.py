@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lion_search.config import Config, to_yaml
 from lion_search.display import Display
@@ -23,19 +22,24 @@ from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.export_optax import to_optax
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program, parse
-from lion_search.proxy_tasks.baseline import Baseline, load_baselines
+from lion_search.preflight import check_tasks, find_baselines, set_environment
+from lion_search.proxy_tasks.baseline import Baseline, Record
 from lion_search.proxy_tasks.batch import evaluate_baselines
-from lion_search.proxy_tasks.pool import InlinePool, Pool
+from lion_search.proxy_tasks.pool import Pool
 from lion_search.proxy_tasks.scores import Part, required_mean_losses
-from lion_search.proxy_tasks.tasks import find_task
-from lion_search.proxy_tasks.worker import WORKER_ENVIRONMENT, make_worker, usable_cores
+from lion_search.proxy_tasks.worker import Subject
 from lion_search.references import CONFIG_NAME, DATABASE_NAME, DATABASE_URL_NAME, RUNS_FOLDER, find_program
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Stage
 from lion_search.results.store import Store, absolute_url
 from lion_search.search.driver import Progress, Search
 from lion_search.search.evolution import RegularizedEvolution
-from lion_search.selection.finalists import Finalist, TestRow, choose_winner, measure_on_test
+from lion_search.selection.comparison import Row
+from lion_search.selection.finalists import Finalist, choose_winner, measure_on_test
 from lion_search.simplify.redundancy import Simplification, remove_redundant
+from lion_search.workers import make_pool
+
+if TYPE_CHECKING:
+    from lion_search.proxy_tasks.prepare import FlatProblem
 
 EXPORTS_FOLDER = "exports"
 RESULT_NAME = "result.json"
@@ -71,7 +75,7 @@ class RunResult:
     folder: Path
     progress: Progress
     finalists: tuple[Finalist, ...]
-    test_rows: tuple[TestRow, ...]
+    test_rows: tuple[Row, ...]
     simplification: Simplification
     exports: tuple[Path, ...]
 
@@ -94,15 +98,21 @@ def run(
     """
     config.evolution_settings()  # loads the user's own functions, which the initial program may use
     initial = find_program(config.initial).program
-    baselines = {task.name: load_baselines(find_task(task.name).name) for task in config.tasks}
+    set_environment(config.workers)
+    problems = check_tasks([task.name for task in config.tasks], config.limits.memory_gb)
+    records = find_baselines(problems, report)
+    baselines = {name: record.baselines for name, record in records.items()}
+    seeds = dict(zip(problems, (task.seeds for task in config.tasks), strict=True))
     folder = _choose_folder(name, out)
-    store = _create_store(config, initial, baselines, folder)
+    store = _create_store(config, initial, problems, records, folder)
     (folder / CONFIG_NAME).write_text(to_yaml(config))
     report(f"Run folder: {folder}")
     with _stopping_signals(report) as was_stopped:
-        pool = _make_pool(config, report)
+        pool = _make_pool(config, list(problems), report)
         try:
-            return _stages(config, folder, initial, baselines, store, pool, display, report, was_stopped)
+            return _stages(
+                config, folder, initial, baselines, seeds, store, pool, display, report, was_stopped
+            )
         finally:
             pool.close()
             store.close()
@@ -113,6 +123,7 @@ def _stages(
     folder: Path,
     initial: Program,
     baselines: Mapping[str, Mapping[str, Baseline]],
+    seeds: Mapping[str, int],
     store: Store,
     pool: Pool,
     display: Callable[[], Display],
@@ -120,11 +131,17 @@ def _stages(
     was_stopped: Callable[[], bool],
 ) -> RunResult:
     adamw = {task: by_name["adamw"] for task, by_name in baselines.items()}
-    samples = [(task.name, seed) for task in config.tasks for seed in Stage.SEARCH.seeds(task.seeds)]
-    losses = _baseline_losses(config, adamw, store, pool)
+    samples = [(task, seed) for task, count in seeds.items() for seed in Stage.SEARCH.seeds(count)]
+    losses = _baseline_losses(seeds, adamw, store, pool)
     evolution = RegularizedEvolution(initial, config.evolution_settings(), config.seed)
     search = Search(
-        evolution, pool, store, samples=samples, baseline_losses=losses, budget=config.search_budget()
+        evolution,
+        pool,
+        store,
+        samples=samples,
+        baseline_losses=losses,
+        budget=config.search_budget(),
+        max_cost=config.limits.cost,
     )
     with display() as shown:
         progress = search.run(should_stop=was_stopped, on_progress=shown.show)
@@ -154,7 +171,7 @@ def _stages(
             pool,
             winner=finalists[0],
             others={**_tuned(baselines[task]), "untuned start": canonicalise(initial).program()},
-            tasks=[task],
+            task=task,
             num_seeds=settings.test_seeds,
         )
     ]
@@ -169,22 +186,20 @@ def _stages(
 
 
 def _baseline_losses(
-    config: Config, adamw: Mapping[str, Baseline], store: Store, pool: Pool
+    seeds: Mapping[str, int], adamw: Mapping[str, Baseline], store: Store, pool: Pool
 ) -> dict[str, float]:
     """Losses of tuned AdamW on the seeds of the search, logged."""
     scores = [
         score
-        for task in config.tasks
-        for score in evaluate_baselines(
-            pool, {task.name: adamw[task.name]}, Part.VALIDATION, Stage.SEARCH.seeds(task.seeds)
-        )
+        for task, count in seeds.items()
+        for score in evaluate_baselines(pool, {task: adamw[task]}, Part.VALIDATION, Stage.SEARCH.seeds(count))
     ]
     losses = required_mean_losses(scores)
     store.append((), [Evaluation(Stage.SEARCH, BASELINE_SUBJECT, score) for score in scores])
     return losses
 
 
-def _tuned(baselines: Mapping[str, Baseline]) -> dict[str, Program | Baseline]:
+def _tuned(baselines: Mapping[str, Baseline]) -> dict[str, Subject]:
     return {f"tuned {name}": baseline for name, baseline in baselines.items()}
 
 
@@ -253,16 +268,34 @@ def _free_folder(parent: Path, name: str) -> Path:
     return folder
 
 
+def _make_pool(config: Config, tasks: Sequence[str], report: Callable[[str], None]) -> Pool:
+    return make_pool(
+        tasks,
+        workers=config.workers,
+        mode=None if config.mode == "auto" else config.mode,
+        own_functions=config.own_functions(),
+        limits=config.pool_limits(),
+        gpus_per_worker=config.gpus_per_worker,
+        report=report,
+    )
+
+
 def _create_store(
-    config: Config, initial: Program, baselines: Mapping[str, Mapping[str, Baseline]], folder: Path
+    config: Config,
+    initial: Program,
+    problems: Mapping[str, FlatProblem],
+    records: Mapping[str, Record],
+    folder: Path,
 ) -> Store:
     facts = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "config": config.model_dump(),
         "initial_program": format_program(initial),
         "semantics_version": SEMANTICS_VERSION,
+        "tasks": {name: problem.facts() for name, problem in problems.items()},
         "baselines": {
-            task: {name: asdict(b) for name, b in by_name.items()} for task, by_name in baselines.items()
+            task: {name: asdict(b) for name, b in record.baselines.items()}
+            for task, record in records.items()
         },
         "versions": versions(),
     }
@@ -283,20 +316,6 @@ def versions() -> dict[str, str]:
         "platform": f"{sys.platform}-{platform.machine()}",
         **{package: metadata.version(package) for package in _PACKAGES},
     }
-
-
-def _make_pool(config: Config, report: Callable[[str], None]) -> Pool:
-    factory = partial(make_worker, config.own_functions(), [task.name for task in config.tasks])
-    if config.workers == "inline":
-        for name, value in WORKER_ENVIRONMENT.items():
-            if name != "JAX_PLATFORMS":  # inline may mean this process's accelerator
-                os.environ.setdefault(name, value)
-        return InlinePool(factory)
-    from lion_search.proxy_tasks.ray_pool import RayPool
-
-    num_workers = usable_cores() if config.workers == "auto" else config.workers
-    report(f"Starting {num_workers} Ray worker{'s' * (num_workers != 1)}")
-    return RayPool(factory, num_workers=num_workers, environment=WORKER_ENVIRONMENT)
 
 
 @contextmanager

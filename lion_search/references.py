@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lion_search.config import load_config
+from lion_search.dsl.canonical import canonicalise
 from lion_search.dsl.errors import LionSearchError, did_you_mean
 from lion_search.dsl.functions import load_function
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
+from lion_search.proxy_tasks.worker import Subject
 from lion_search.results.store import Store
 
 RUNS_FOLDER = "runs"
@@ -79,6 +81,20 @@ def find_program(reference: str) -> Referenced:
         f"no program '{reference}'{did_you_mean(reference, LIBRARY)}; expected a file, RUN:ID, "
         f"or one of the library: {', '.join(LIBRARY)}"
     )
+
+
+def find_subject(reference: str) -> tuple[str, Subject]:
+    """What to train and what to call it: a program in canonical form, or the reference of an optax optimizer.
+
+    Raises:
+        LionSearchError: it leads nowhere, or to no optimizer that can be scored.
+    """
+    if reference.startswith("optax:"):
+        from lion_search.proxy_tasks.optax_rules import read_optax
+
+        read_optax(reference)  # checks it
+        return reference, reference
+    return reference, canonicalise(find_program(reference).program).program()
 
 
 def _read(path: Path) -> str:

@@ -1,0 +1,124 @@
+"""A task of the user's own, as the README shows it, from a folder of their own."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+README = Path(__file__).parents[2] / "README.md"
+TUNED = {
+    "facts": {"task": "mine:sine", "steps": 200},
+    "baselines": {
+        "adamw": {
+            "form": "program",
+            "hyperparameters": {"learning_rate": 0.1, "weight_decay": 0.001, "b1": 0.9, "b2": 0.99},
+            "validation_loss": 0.03,
+            "standard_error": 0.001,
+        }
+    },
+}
+
+
+@pytest.fixture
+def stranger(command: Any) -> Any:
+    """A folder with the README's mine.py, and a module whose name is also one of ours."""
+    code = re.search(r"((?:    .*\n|\n)*    # mine\.py\n(?:    .*\n|\n)*)", README.read_text())
+    assert code is not None
+    (command.folder / "mine.py").write_text(textwrap.dedent(code[1]))
+    (command.folder / "search.py").write_text("raise RuntimeError('not yours')\n")
+    return command
+
+
+def write_baselines(folder: Path, content: object = TUNED) -> None:
+    (folder / "baselines").mkdir()
+    (folder / "baselines" / "mine_sine.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("workers", ["inline", "1"])
+def test_it_scores_optimizers(stranger: Any, workers: str) -> None:
+    called = stranger(
+        "evaluate", "adamw", "optax:adam?learning_rate=0.01", "--task", "mine:sine?steps=100",
+        "--seeds", "2", "--workers", workers, "--json",
+    )  # fmt: skip
+    assert called.status == 0, called.err
+    rows = json.loads(called.out)
+    assert [(row["optimizer"], row["task"], row["status"]) for row in rows] == [
+        ("adamw", "mine:sine?steps=100", "ok"),
+        ("optax:adam?learning_rate=0.01", "mine:sine?steps=100", "ok"),
+    ]
+    assert rows[1]["mean"] < 0.4, "the variance of the targets is about 0.5"
+
+
+def test_a_run_searches_on_it(stranger: Any, small: Sequence[str]) -> None:
+    write_baselines(stranger.folder)
+    called = stranger(
+        "run", "--config", "quickstart", *small, "--set=tasks.0.name=mine:sine", "--set=workers=1", "--out=r"
+    )
+    assert called.status == 0, called.err
+    assert "Baselines of mine:sine: baselines/mine_sine.json" in called.out
+    result = json.loads((stranger.folder / "r" / "result.json").read_text())
+    assert {row["task"] for row in result["test"]} == {"mine:sine"}
+
+
+def test_without_baselines_a_run_names_the_command_that_makes_them(stranger: Any) -> None:
+    called = stranger("run", "--config", "quickstart", "--set=tasks.0.name=mine:sine")
+    assert called.status == 2
+    assert "lion-search baseline 'mine:sine'" in called.err
+    assert not (stranger.folder / "runs").exists()
+
+
+def test_baselines_that_were_tuned_on_something_else_are_refused(stranger: Any) -> None:
+    write_baselines(stranger.folder, {**TUNED, "facts": {"task": "mine:sine", "steps": 100}})
+    called = stranger("run", "--config", "quickstart", "--set=tasks.0.name=mine:sine")
+    assert called.status == 2
+    assert "steps 100 there and 200 here" in called.err
+    assert not (stranger.folder / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("def sine(scale=1)", "def sine(scale, more)"), "expected a function of nothing or of scale"),
+        (("return Task(", "return repr("), "its function raised TypeError"),
+        (("return Problem(", "return ("), "problem() returned a tuple, no Problem"),
+        (("def sine(scale=1):", "def sine():\n    return 3"), "returned a int; expected a Task"),
+        (("y = np.sin(2 * x)", "y = np.sqrt(x)"), "holds nan at"),
+        (("jnp.mean((hidden", "float((hidden"), "loss failed: TypeError"),
+        (("jnp.mean((hidden", "((hidden"), "loss must give one float32 number"),
+        (("jnp.zeros((32, 1))", "jnp.zeros((32, 1), int)"), "init must give float32 arrays"),
+        (("jnp.zeros((32, 1))", "jnp.zeros((31, 1))"), "loss failed: TypeError"),
+        (("batch_size=32", "batch_size=0"), "batch_size must be a whole number from 1"),
+        (("import numpy as np", "import nothing_such"), "cannot import task 'mine:sine': No module named"),
+    ],
+)
+def test_what_is_wrong_with_it_is_said_before_anything_starts(
+    stranger: Any, change: tuple[str, str], message: str
+) -> None:
+    path = stranger.folder / "mine.py"
+    assert change[0] in path.read_text()
+    path.write_text(path.read_text().replace(*change))
+    write_baselines(stranger.folder)
+    called = stranger("run", "--config", "quickstart", "--set=tasks.0.name=mine:sine")
+    assert called.status == 2
+    assert message in called.err
+    assert "Traceback" not in called.err
+    assert not (stranger.folder / "runs").exists()
+
+
+@pytest.mark.large
+def test_its_baselines_are_tuned_and_used(stranger: Any, small: Sequence[str]) -> None:
+    called = stranger("baseline", "mine:sine", timeout_seconds=600)
+    assert called.status == 0, called.err
+    content = json.loads((stranger.folder / "baselines" / "mine_sine.json").read_text())
+    assert set(content["baselines"]) == {"adamw", "lion", "signum", "sgd"}
+    again = stranger("baseline", "mine:sine")
+    assert again.status == 2
+    assert "exists; nothing was overwritten" in again.err
+    run = stranger("run", "--config", "quickstart", *small, "--set=tasks.0.name=mine:sine", "--out=r")
+    assert run.status == 0, run.err
