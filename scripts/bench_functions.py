@@ -55,7 +55,7 @@ def main() -> None:
             update, state = rule.update(theta, weights, gradient + 1e-6 * index, state, jnp.float32(1))
             return total + update[0], state
 
-        return lax.fori_loop(0, STEPS, step, (jnp.float32(0), rule.init(theta)))[0]
+        return lax.fori_loop(0, STEPS, step, (jnp.float32(0), rule.init(theta, weights)))[0]
 
     names = [None, *(name for name, row in FUNCTIONS.items() if row.arity)]
     codes = {name: jax.device_put(encode(program(name))[1]) for name in names}

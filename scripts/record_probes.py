@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from lion_search.dsl.library import library_program
+from lion_search.proxy_tasks.prepare import prepare
 from lion_search.proxy_tasks.rules import Compiled
 from lion_search.proxy_tasks.tasks import find_task
-from lion_search.proxy_tasks.training import build_problem
 
 STEPS = (0, 5, 20, 60, 150)
 NUM_WEIGHTS = 12
@@ -24,20 +24,20 @@ NUM_WEIGHTS = 12
 
 def main() -> None:
     """Trains digits_mlp with AdamW and prints some weights and their gradients at some steps."""
-    problem = build_problem(find_task("digits_mlp"))
+    problem = prepare(find_task("digits_mlp"))
     _, rule, theta = Compiled(library_program("adamw")).bind(problem.layout)
     theta = jnp.asarray(theta)
-    weights, state = problem.init(jax.random.key(0)), rule.init(theta)
-    inputs, labels = jnp.asarray(problem.train_split.inputs), jnp.asarray(problem.train_split.labels)
-    gradient_of = jax.jit(jax.grad(problem.loss))
-    batches = np.random.default_rng(0).integers(0, len(labels), (STEPS[-1] + 1, 64))
+    weights = problem.init(jax.random.key(0))
+    state = rule.init(theta, weights)
+    train = jax.tree.map(jnp.asarray, problem.train)
+    gradient_of = jax.jit(problem.gradient)
+    batches = np.random.default_rng(0).integers(0, len(train.labels), (STEPS[-1] + 1, 64))
     first_size = problem.layout.sizes[0]
-    chosen = np.linspace(0, first_size - 1, NUM_WEIGHTS).astype(
-        int
-    )  # of the first layer: some pixels are always 0
+    # Of the first layer: some pixels are always 0.
+    chosen = np.linspace(0, first_size - 1, NUM_WEIGHTS).astype(int)
     recorded: dict[str, list[list[float]]] = {"weights": [], "gradients": []}
     for index, batch in enumerate(batches):
-        gradient = gradient_of(weights, inputs[batch], labels[batch])
+        gradient = gradient_of(weights, jax.tree.map(lambda a: a[batch], train))  # noqa: B023 -- used at once
         if index in STEPS:
             recorded["weights"].append([float(f"{x:.6g}") for x in weights[chosen]])
             recorded["gradients"].append([float(f"{x:.6g}") for x in gradient[chosen]])
