@@ -137,22 +137,36 @@ def _variable_or_constant(
     return rng.choice(names)
 
 
-def _insert(program: Program, space: MutationSpace, rng: random.Random) -> Program:
-    statements = program.statements
-    at = rng.randrange(len(statements) + 1)
+def draw_statement(program: Program, at: int, space: MutationSpace, rng: random.Random) -> Statement:
+    """A random statement that may stand before statement ``at``, or after the last.
+
+    Args:
+        program: a checked program; its outputs need not be assigned yet.
+        at: the place, from 0 to the number of statements.
+        space: the functions, and how often constants and fresh variables are taken.
+        rng: the only source of randomness.
+
+    Returns:
+        A statement with which the program is still well typed.
+    """
     types, demands = _types_before(program, at), _demands_after(program, at - 1)
     row = FUNCTIONS[rng.choice(space.functions)]
     args = tuple([_variable_or_constant(types, widest, space, rng) for widest in row.parameters])
     result = _result_type(row, args, types)
     targets = [name for name in types if demands.get(name, TREE) >= result]
     fresh = not targets or rng.random() < space.new_variable
-    target = _fresh_name(program) if fresh else rng.choice(targets)
-    return replace(
-        program, statements=(*statements[:at], Statement(target, row.name, args), *statements[at:])
-    )
+    return Statement(fresh_name(program) if fresh else rng.choice(targets), row.name, args)
 
 
-def _fresh_name(program: Program) -> str:
+def _insert(program: Program, space: MutationSpace, rng: random.Random) -> Program:
+    statements = program.statements
+    at = rng.randrange(len(statements) + 1)
+    new = draw_statement(program, at, space, rng)
+    return replace(program, statements=(*statements[:at], new, *statements[at:]))
+
+
+def fresh_name(program: Program) -> str:
+    """A variable's name that the program does not use."""
     taken = {s.target for s in program.statements}.union(program.inputs)
     number = 1
     while f"v{number}" in taken:
@@ -192,11 +206,11 @@ def _modify(program: Program, space: MutationSpace, rng: random.Random) -> Progr
     position = rng.randrange(len(statement.args))
     old = statement.args[position]
     if isinstance(old, float) and rng.random() < space.rescale_constant:
-        return _with_argument(program, at, position, _rescaled(old, rng))
+        return with_argument(program, at, position, _rescaled(old, rng))
     wanted = _demands_after(program, at).get(statement.target, TREE)
     widest = _accepted(statement, wanted)[position]
     new = _variable_or_constant(_types_before(program, at), widest, space, rng)
-    return _with_argument(program, at, position, new)
+    return with_argument(program, at, position, new)
 
 
 def _rescaled(constant: float, rng: random.Random) -> float:
@@ -218,10 +232,11 @@ def _change_constant(program: Program, space: MutationSpace, rng: random.Random)
     old = statements[at].args[position]
     assert isinstance(old, float)
     rescale = rng.random() < space.rescale_constant
-    return _with_argument(program, at, position, _rescaled(old, rng) if rescale else _new_constant(rng))
+    return with_argument(program, at, position, _rescaled(old, rng) if rescale else _new_constant(rng))
 
 
-def _with_argument(program: Program, at: int, position: int, new: Argument) -> Program:
+def with_argument(program: Program, at: int, position: int, new: Argument) -> Program:
+    """The program with one argument of statement ``at`` replaced."""
     statements = program.statements
     old = statements[at]
     args = (*old.args[:position], new, *old.args[position + 1 :])
