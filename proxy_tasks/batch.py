@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.pool import Pool
@@ -16,20 +16,29 @@ def evaluate_all(
 ) -> list[tuple[Score, ...]]:  # fmt: skip
     """Scores subjects on all tasks and seeds; one tuple for each subject, shorter after a failure."""
     chunks = [(subject, task) for subject in range(len(subjects)) for task in tasks]
-    for number, (subject, task) in enumerate(chunks):
-        pool.submit(number, Job(subjects[subject], tuple((task, seed, part) for seed in seeds)))
-    results: dict[int, tuple[Score, ...]] = {}
-    while len(results) < len(chunks):
-        for outcome in pool.wait(timeout_seconds=1.0):
-            subject, task = chunks[outcome.job_id]
-            failure = outcome.failure
-            results[outcome.job_id] = (
-                outcome.value if failure is None else (failed(task, part, seeds[0], failure),)
-            )
+    results = dict(evaluate_each(pool, [(subjects[s], task) for s, task in chunks], part, seeds))
     return [
         tuple(score for number, (s, _) in enumerate(chunks) if s == subject for score in results[number])
         for subject in range(len(subjects))
     ]
+
+
+def evaluate_each(
+    pool: Pool, chunks: Sequence[tuple[Subject, str]], part: Part, seeds: Sequence[int]
+) -> Iterator[tuple[int, tuple[Score, ...]]]:
+    """Scores pairs of a subject and a task on all seeds; yields each one's place and scores as they come."""
+    for number, (subject, task) in enumerate(chunks):
+        pool.submit(number, Job(subject, tuple((task, seed, part) for seed in seeds)))
+    left = len(chunks)
+    while left:
+        for outcome in pool.wait(timeout_seconds=1.0):
+            failure = outcome.failure
+            task = chunks[outcome.job_id][1]
+            left -= 1
+            yield (
+                outcome.job_id,
+                outcome.value.scores if failure is None else (failed(task, part, seeds[0], failure),),
+            )
 
 
 def evaluate_baselines(

@@ -37,6 +37,11 @@ class Status(enum.StrEnum):
     """It did not pass a hurdle part way."""
 
 
+FAULTS = (Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
+"""What depends on the machine: a program that ends so is given a second chance and then quarantined, and a
+search that meets one is replayed from its log but not repeated from its seed."""
+
+
 class Part(enum.StrEnum):
     """A part of a task's data. A search sees validation; every reported number is from test."""
 

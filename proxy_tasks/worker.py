@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -29,15 +30,44 @@ Subject = Program | Baseline | str
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to train, and the samples to train it on until the first failure."""
+    """What to train, and the samples to train it on until the first failure.
+
+    Attributes:
+        subject: what to train.
+        samples: on what, in this order.
+        alternatives: programs that compete with the subject on the first sample; the best goes on alone.
+        max_first_loss: ends it after the first sample if its loss is above this; ``None`` is no hurdle.
+    """
 
     subject: Subject
     samples: tuple[Sample, ...]
+    alternatives: tuple[Program, ...] = ()
+    max_first_loss: float | None = None
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """The subject, then the alternatives."""
+        return (self.subject, *self.alternatives)
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What came of a job.
+
+    Attributes:
+        scores: of what was chosen, in the order of the samples; shorter after a failure.
+        chosen: its place among the job's subjects.
+        others: place and first score of each subject that was not chosen.
+    """
+
+    scores: tuple[Score, ...]
+    chosen: int = 0
+    others: tuple[tuple[int, Score], ...] = ()
 
 
 def make_worker(
     own_functions: Sequence[str] = (), tasks: Sequence[str] = (), mode: str | None = None
-) -> Callable[[Sequence[Job]], list[tuple[Score, ...]]]:
+) -> Callable[[Sequence[Job]], list[JobResult]]:
     """The function that evaluates a batch of jobs in this process.
 
     Args:
@@ -65,7 +95,27 @@ class _Worker:
 
         self._mode = Mode(mode) if mode else None
 
-    def __call__(self, jobs: Sequence[Job]) -> list[tuple[Score, ...]]:
+    def __call__(self, jobs: Sequence[Job]) -> list[JobResult]:
+        firsts = self._first_scores(jobs)
+        results = [_choose(job, firsts[i]) if i in firsts else JobResult(()) for i, job in enumerate(jobs)]
+        rest = [
+            Job(job.subjects[result.chosen], _left(job, result))
+            for job, result in zip(jobs, results, strict=True)
+        ]
+        return [
+            replace(result, scores=result.scores + more)
+            for result, more in zip(results, self._train(rest), strict=True)
+        ]
+
+    def _first_scores(self, jobs: Sequence[Job]) -> dict[int, list[Score]]:
+        """For each job that has a choice or a hurdle, the first score of each of its subjects."""
+        gated = [i for i, job in enumerate(jobs) if job.alternatives or job.max_first_loss is not None]
+        firsts = [Job(subject, jobs[i].samples[:1]) for i in gated for subject in jobs[i].subjects]
+        scores = iter(self._train(firsts))
+        return {i: [next(scores)[0] for _ in jobs[i].subjects] for i in gated}
+
+    def _train(self, jobs: Sequence[Job]) -> list[tuple[Score, ...]]:
+        """Trains subjects on all samples, each until its first failure."""
         scores: list[list[Score]] = [[] for _ in jobs]
         waiting = [i for i, job in enumerate(jobs) if job.samples]
         while waiting:
@@ -103,6 +153,26 @@ class _Worker:
             results = [found.evaluate(_optimizer(jobs[group[0]].subject), part, seeds)]
         for index, own in zip(group, results, strict=True):
             scores[index] += own
+
+
+def _choose(job: Job, firsts: Sequence[Score]) -> JobResult:
+    """The subject of the lowest first loss, if it passes the hurdle; the first one if all failed."""
+    losses = [math.inf if score.loss is None else score.loss for score in firsts]
+    chosen = min(range(len(losses)), key=losses.__getitem__)
+    score = firsts[chosen]
+    limit = job.max_first_loss
+    if score.loss is not None and limit is not None and score.loss > limit:
+        reason = f"a first loss of {score.loss:.6g} does not pass the hurdle of {limit:.6g}"
+        score = replace(score, status=Status.STOPPED, reason=reason)
+    others = tuple((place, other) for place, other in enumerate(firsts) if place != chosen)
+    return JobResult((score,), chosen, others)
+
+
+def _left(job: Job, result: JobResult) -> tuple[Sample, ...]:
+    """The samples a job still has to be trained on."""
+    if any(score.status is not Status.OK for score in result.scores):
+        return ()
+    return job.samples[len(result.scores) :]
 
 
 def _same_task(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:

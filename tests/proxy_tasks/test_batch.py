@@ -9,10 +9,10 @@ import pytest
 from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import load_baselines
-from lion_search.proxy_tasks.batch import evaluate_all, evaluate_baselines
+from lion_search.proxy_tasks.batch import evaluate_all, evaluate_baselines, evaluate_each
 from lion_search.proxy_tasks.pool import Failure, FailureKind, Outcome
 from lion_search.proxy_tasks.scores import Part, Score, Status
-from lion_search.proxy_tasks.worker import Job, Subject
+from lion_search.proxy_tasks.worker import Job, JobResult, Subject
 
 ADAMW, LION = library_program("adamw"), library_program("lion")
 TUNED = load_baselines("digits_mlp").baselines["adamw"]
@@ -41,7 +41,7 @@ class FakePool:
     def _answer(self, job_id: int, job: Job) -> Outcome:
         if job.subject == self._broken:
             return Outcome(job_id, failure=Failure(self._kind, "its process died twice"))
-        return Outcome(job_id, tuple(score(job.subject, *sample) for sample in job.samples))
+        return Outcome(job_id, JobResult(tuple(score(job.subject, *sample) for sample in job.samples)))
 
 
 def score(subject: Subject, task: str, seed: int, part: Part) -> Score:
@@ -84,3 +84,19 @@ def test_each_baseline_is_scored_on_its_own_task() -> None:
 @pytest.mark.parametrize("subjects", [[], [ADAMW], [ADAMW, ADAMW]])
 def test_there_are_as_many_answers_as_subjects(subjects: list[Subject]) -> None:
     assert len(evaluate_all(FakePool(), subjects, ["a"], Part.TEST, range(1))) == len(subjects)  # type: ignore[arg-type]
+
+
+def test_each_chunk_is_yielded_once_with_its_place() -> None:
+    chunks: list[tuple[Subject, str]] = [(ADAMW, "a"), (LION, "bb"), (ADAMW, "bb")]
+    found = list(evaluate_each(FakePool(), chunks, Part.TEST, range(2)))  # type: ignore[arg-type]
+    assert sorted(place for place, _ in found) == [0, 1, 2]
+    for place, scores in found:
+        subject, task = chunks[place]
+        assert scores == tuple(score(subject, task, seed, Part.TEST) for seed in range(2))
+
+
+def test_a_chunk_is_yielded_before_the_others_have_ended() -> None:
+    pool = FakePool()
+    scores = evaluate_each(pool, [(ADAMW, "a")] * 9, Part.TEST, range(1))  # type: ignore[arg-type]
+    next(scores)
+    assert pool._waiting

@@ -77,7 +77,9 @@ def test_each_is_a_failure_within_the_limit_and_the_others_go_on(pool: RayPool) 
         outcomes = sorted(first + wait_for(pool, 2 - len(first)), key=lambda outcome: outcome.job_id)
         assert outcomes[0].failure is not None
         assert outcomes[0].failure.kind is KINDS[name], outcomes[0].failure
-        assert outcomes[1].value[0].status is Status.OK, "the next job is evaluated as if nothing had been"
+        assert outcomes[1].value.scores[0].status is Status.OK, (
+            "the next job is evaluated as if nothing had been"
+        )
 
 
 def test_a_task_that_never_comes_back_is_a_failure_of_the_program(
@@ -98,4 +100,4 @@ def test_a_task_that_never_comes_back_is_a_failure_of_the_program(
         pool.close()
     assert failed.failure is not None
     assert failed.failure.kind is FailureKind.TIMED_OUT
-    assert fine.value[0].status is Status.OK
+    assert fine.value.scores[0].status is Status.OK

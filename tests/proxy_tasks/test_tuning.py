@@ -23,7 +23,7 @@ from lion_search.proxy_tasks.tuning import (
     sample_points,
     tune,
 )
-from lion_search.proxy_tasks.worker import Job
+from lion_search.proxy_tasks.worker import Job, JobResult
 
 Formula = Callable[[Baseline, int], float | None]
 """The loss of a point with a seed; ``None`` for a divergence."""
@@ -67,7 +67,7 @@ class FakePool:
             if loss < 0:
                 return Outcome(job_id, failure=Failure(FailureKind.TIMED_OUT, "too slow"))
             scores.append(Score(task, part, seed, Status.OK, loss, 1, 0.0))
-        return Outcome(job_id, tuple(scores))
+        return Outcome(job_id, JobResult(tuple(scores)))
 
 
 def rate_of(point: Baseline) -> float:

@@ -28,6 +28,7 @@ from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.worker import (
     WORKER_ENVIRONMENT,
     Job,
+    JobResult,
     Sample,
     make_worker,
     usable_cores,
@@ -51,6 +52,11 @@ MIXED = (
 )
 
 
+def train(*jobs: Job) -> list[tuple[Score, ...]]:
+    """The scores of each job."""
+    return [result.scores for result in make_worker()(jobs)]
+
+
 def told(scores: Sequence[Score]) -> list[Sample]:
     return [(s.task, s.seed, s.part) for s in scores]
 
@@ -59,7 +65,7 @@ def told(scores: Sequence[Score]) -> list[Sample]:
 
 
 def test_a_job_may_be_of_several_tasks_seeds_and_parts() -> None:
-    (scores,) = make_worker()([Job(SGD, MIXED)])
+    (scores,) = train(Job(SGD, MIXED))
     assert told(scores) == list(MIXED)
     assert {s.status for s in scores} == {Status.OK}
     optimizer = read_optax(SGD)
@@ -72,7 +78,7 @@ def test_each_job_gets_its_own_scores_in_order() -> None:
     sample = samples(TINY, Part.VALIDATION, 1)
     baseline = load_baselines("digits_mlp").baselines["sgd"]
     subjects = [NAN, SGD, ADAMW, baseline, "optax:sgd?learning_rate=1e38"]
-    found = make_worker()([Job(subject, sample) for subject in subjects])
+    found = train(*[Job(subject, sample) for subject in subjects])
     one = evaluator(TINY, None)
     expected = [
         one.evaluate(subject, Part.VALIDATION, [1])[0]
@@ -95,7 +101,7 @@ def test_each_job_gets_its_own_scores_in_order() -> None:
 
 
 def test_a_job_ends_at_its_first_failure_and_the_others_go_on() -> None:
-    first, second = make_worker()([Job(NAN, samples(TINY, Part.TEST, 5, 6)), Job(SGD, MIXED)])
+    first, second = train(Job(NAN, samples(TINY, Part.TEST, 5, 6)), Job(SGD, MIXED))
     assert told(first) == [(TINY, 5, Part.TEST)]
     assert len(second) == len(MIXED)
 
@@ -103,7 +109,7 @@ def test_a_job_ends_at_its_first_failure_and_the_others_go_on() -> None:
 def test_a_failure_on_one_task_spares_the_next() -> None:
     """Steps of 1e38 leave float32 on the first task."""
     job = Job("optax:sgd?learning_rate=1.5e38", (*samples(SLOPE, Part.TEST, 1, 2), *MIXED))
-    (scores,) = make_worker()([job])
+    (scores,) = train(job)
     assert [(s.task, s.seed, s.status) for s in scores] == [(SLOPE, 1, Status.DIVERGED)]
 
 
@@ -140,7 +146,10 @@ def test_a_users_own_functions_are_added_first() -> None:
 
 
 class FakeEvaluator:
-    """Notes what it is asked; the loss tells the program. ``FAILS`` fails on its second seed."""
+    """Notes what it is asked; the loss tells program and seed.
+
+    ``FAILS`` fails on its second seed of those that are asked for together, ``DIVES`` on each.
+    """
 
     asked: ClassVar[list[tuple[Any, ...]]] = []
 
@@ -156,14 +165,21 @@ class FakeEvaluator:
         return self._scores(subject, part, seeds)
 
     def _scores(self, subject: Any, part: Part, seeds: Sequence[int]) -> tuple[Score, ...]:
-        ok = tuple(Score(self._task, part, seed, Status.OK, 1.0, 1, 0.0) for seed in seeds)
+        loss = LOSSES.get(subject, 1.0)
+        ok = tuple(Score(self._task, part, seed, Status.OK, loss * seed, 1, 0.0) for seed in seeds)
+        if subject == DIVES:
+            return (replace(ok[0], status=Status.DIVERGED, loss=None),)
         if subject != FAILS:
             return ok
         return (*ok[:1], *(replace(score, status=Status.DIVERGED, loss=None) for score in ok[1:2]))
 
 
 FAILS = parse("def train(w, g, lr):\n    return lr")
-PROGRAMS = [ADAMW, library_program("lion"), FAILS, canonicalise(ADAMW).program()]
+DIVES = parse("def train(w, g, lr):\n    return g")
+HALF, QUARTER = (parse(f"def train(w, g, lr):\n    update = g * {c}\n    return update") for c in (0.5, 0.25))
+PROGRAMS = [ADAMW, library_program("lion"), FAILS, canonicalise(ADAMW).program(), HALF, QUARTER, DIVES]
+LOSSES = {HALF: 0.5, QUARTER: 0.25}
+"""By program, for each unit of the seed's number; 1 for the others."""
 
 
 @pytest.fixture
@@ -177,14 +193,14 @@ A, B = samples("a", Part.TEST, 1, 2), samples("b", Part.TEST, 1, 2)
 
 
 def test_programs_with_the_same_samples_are_trained_together(asked: list[tuple[Any, ...]]) -> None:
-    found = make_worker()([Job(program, (*A, *B)) for program in PROGRAMS[:3]])
+    found = train(*[Job(program, (*A, *B)) for program in PROGRAMS[:3]])
     assert asked == [("a", Part.TEST, [1, 2], [0, 1, 2]), ("b", Part.TEST, [1, 2], [0, 1])]
     assert [told(scores) for scores in found] == [[*A, *B], [*A, *B], [*A]]
 
 
 def test_programs_with_other_samples_are_trained_apart(asked: list[tuple[Any, ...]]) -> None:
     jobs = [Job(ADAMW, A), Job(PROGRAMS[1], A[:1]), Job(ADAMW, samples("a", Part.VALIDATION, 1, 2))]
-    found = make_worker()(jobs)
+    found = train(*jobs)
     assert asked == [
         ("a", Part.TEST, [1, 2], [0]),
         ("a", Part.TEST, [1], [1]),
@@ -195,13 +211,13 @@ def test_programs_with_other_samples_are_trained_apart(asked: list[tuple[Any, ..
 
 def test_each_part_of_a_task_is_scored_for_itself(asked: list[tuple[Any, ...]]) -> None:
     job = Job(ADAMW, (*A, *samples("a", Part.VALIDATION, 2, 3)))
-    (scores,) = make_worker()([job])
+    (scores,) = train(job)
     assert [(part, seeds) for _, part, seeds, _ in asked] == [(Part.TEST, [1, 2]), (Part.VALIDATION, [2, 3])]
     assert told(scores) == list(job.samples)
 
 
 def test_other_optimizers_are_trained_each_for_itself(asked: list[tuple[Any, ...]]) -> None:
-    found = make_worker()([Job(SGD, A), Job(ADAMW, A), Job("optax:lion?learning_rate=1", A)])
+    found = train(Job(SGD, A), Job(ADAMW, A), Job("optax:lion?learning_rate=1", A))
     assert [(task, who) for task, _, _, who in asked] == [("a", "sgd"), ("a", [0]), ("a", "lion")]
     assert [told(scores) for scores in found] == [list(A)] * 3
 
@@ -212,7 +228,7 @@ def test_programs_that_meet_at_a_later_task_are_trained_together_there(asked: li
 
 
 def test_a_job_that_failed_is_given_no_other_task(asked: list[tuple[Any, ...]]) -> None:
-    (scores,) = make_worker()([Job(FAILS, (*A, *B))])
+    (scores,) = train(Job(FAILS, (*A, *B)))
     assert [s.status for s in scores] == [Status.OK, Status.DIVERGED]
     assert [task for task, *_ in asked] == ["a"]
 
@@ -220,13 +236,13 @@ def test_a_job_that_failed_is_given_no_other_task(asked: list[tuple[Any, ...]]) 
 def test_a_job_that_failed_on_its_last_sample_of_a_task_is_not_tried_again(
     asked: list[tuple[Any, ...]],
 ) -> None:
-    (scores,) = make_worker()([Job(FAILS, (*samples("a", Part.TEST, 1, 2, 3), *B))])
+    (scores,) = train(Job(FAILS, (*samples("a", Part.TEST, 1, 2, 3), *B)))
     assert told(scores) == list(A)
 
 
 def test_no_jobs_and_jobs_without_samples_have_no_scores(asked: list[tuple[Any, ...]]) -> None:
     assert make_worker()([]) == []
-    assert make_worker()([Job(ADAMW, ()), Job(ADAMW, A)])[0] == ()
+    assert train(Job(ADAMW, ()), Job(ADAMW, A))[0] == ()
 
 
 def test_each_task_is_tried_when_the_worker_starts(asked: list[tuple[Any, ...]]) -> None:
@@ -235,13 +251,105 @@ def test_each_task_is_tried_when_the_worker_starts(asked: list[tuple[Any, ...]])
     assert asked == [("a", Part.VALIDATION, [0], [3]), ("b", Part.VALIDATION, [0], [3])]
 
 
+# Alternatives and hurdles.
+
+
+def test_the_subject_of_the_lowest_first_loss_is_trained_on_the_rest(asked: list[tuple[Any, ...]]) -> None:
+    (result,) = make_worker()([Job(ADAMW, (*A, *B), (HALF, QUARTER, PROGRAMS[1]))])
+    assert asked == [
+        ("a", Part.TEST, [1], [0, 4, 5, 1]),
+        ("a", Part.TEST, [2], [5]),
+        ("b", Part.TEST, [1, 2], [5]),
+    ]
+    assert result.chosen == 2
+    assert told(result.scores) == [*A, *B]
+    assert [s.loss for s in result.scores] == [0.25, 0.5, 0.25, 0.5]
+
+
+def test_the_first_scores_of_what_was_not_chosen_are_told_with_their_places(
+    asked: list[tuple[Any, ...]],
+) -> None:
+    (result,) = make_worker()([Job(ADAMW, A, (HALF, DIVES))])
+    assert result.chosen == 1
+    assert [(place, s.seed, s.status, s.loss) for place, s in result.others] == [
+        (0, 1, Status.OK, 1.0),
+        (2, 1, Status.DIVERGED, None),
+    ]
+
+
+def test_of_equal_first_losses_the_first_is_chosen(asked: list[tuple[Any, ...]]) -> None:
+    (result,) = make_worker()([Job(HALF, A, (HALF, ADAMW))])
+    assert result.chosen == 0
+
+
+def test_if_all_fail_the_subjects_own_failure_is_told(asked: list[tuple[Any, ...]]) -> None:
+    (result,) = make_worker()([Job(DIVES, A, (DIVES, DIVES))])
+    assert (result.chosen, [s.status for s in result.scores]) == (0, [Status.DIVERGED])
+    assert [place for place, _ in result.others] == [1, 2]
+
+
+def test_an_alternative_saves_a_subject_that_fails_at_once(asked: list[tuple[Any, ...]]) -> None:
+    (result,) = make_worker()([Job(DIVES, A, (ADAMW,))])
+    assert (result.chosen, [s.status for s in result.scores]) == (1, [Status.OK, Status.OK])
+
+
+def test_a_job_without_a_choice_has_chosen_its_subject(asked: list[tuple[Any, ...]]) -> None:
+    (result,) = make_worker()([Job(ADAMW, A)])
+    assert (result.chosen, result.others) == (0, ())
+
+
+def test_a_first_loss_above_the_hurdle_ends_the_training(asked: list[tuple[Any, ...]]) -> None:
+    (result,) = make_worker()([Job(ADAMW, (*A, *B), max_first_loss=0.75)])
+    (score,) = result.scores
+    assert (score.status, score.loss, score.num_steps) == (Status.STOPPED, 1.0, 1)
+    assert score.reason == "a first loss of 1 does not pass the hurdle of 0.75"
+    assert asked == [("a", Part.TEST, [1], [0])]
+
+
+@pytest.mark.parametrize("hurdle", [0.5, 0.75])
+def test_a_first_loss_at_or_below_the_hurdle_goes_on(asked: list[tuple[Any, ...]], hurdle: float) -> None:
+    """Only the first: the second is 1.0."""
+    (result,) = make_worker()([Job(HALF, A, max_first_loss=hurdle)])
+    assert [(s.status, s.loss) for s in result.scores] == [(Status.OK, 0.5), (Status.OK, 1.0)]
+
+
+def test_the_hurdle_is_for_the_best_of_the_alternatives(asked: list[tuple[Any, ...]]) -> None:
+    passing, stopped = make_worker()(
+        [Job(ADAMW, A, (HALF,), max_first_loss=0.5), Job(ADAMW, A, (HALF,), max_first_loss=0.4)]
+    )
+    assert (passing.chosen, len(passing.scores)) == (1, 2)
+    assert (stopped.chosen, [s.status for s in stopped.scores]) == (1, [Status.STOPPED])
+
+
+def test_a_program_that_fails_before_the_hurdle_has_its_own_failure(asked: list[tuple[Any, ...]]) -> None:
+    (result,) = make_worker()([Job(DIVES, A, max_first_loss=0.5)])
+    assert [s.status for s in result.scores] == [Status.DIVERGED]
+
+
+def test_first_samples_of_all_jobs_of_a_batch_are_trained_together(asked: list[tuple[Any, ...]]) -> None:
+    make_worker()([Job(ADAMW, A, (HALF,)), Job(QUARTER, A, max_first_loss=9.0), Job(PROGRAMS[1], A)])
+    assert asked == [
+        ("a", Part.TEST, [1], [0, 4, 5]),
+        ("a", Part.TEST, [2], [4, 5]),
+        ("a", Part.TEST, [1, 2], [1]),
+    ]
+
+
+def test_losses_do_not_depend_on_whether_there_was_a_choice() -> None:
+    """Through the real evaluator: the first sample alone, then the others, as all together."""
+    many = samples(TINY, Part.VALIDATION, 1, 2, 3)
+    plain, gated = make_worker()([Job(ADAMW, many), Job(ADAMW, many, max_first_loss=1e30)])
+    assert [s.loss for s in gated.scores] == [s.loss for s in plain.scores]
+
+
 # Its process.
 
 
 def test_jobs_and_scores_travel_between_processes() -> None:
     score = Score("a", Part.TEST, 1, Status.OK, 0.5, 20, 0.1)
     for job in (Job(ADAMW, MIXED), Job(SGD, MIXED), Job(load_baselines("digits_mlp").baselines["lion"], A)):
-        assert pickle.loads(pickle.dumps((job, score))) == (job, score)
+        result = JobResult((score,), 1, ((0, score),))
+        assert pickle.loads(pickle.dumps((job, result))) == (job, result)
 
 
 def test_describing_a_job_does_not_import_jax() -> None:
