@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lion_search.proxy_tasks.scores import Score, Status, fitness, mean_losses, overall_status
-from lion_search.results.records import BASELINE_SUBJECT, Stage
+from lion_search.proxy_tasks.scores import Score, Status, overall_status
+from lion_search.results.judge import Judge, JudgeSettings
+from lion_search.results.records import BASELINE_SUBJECT, JUDGE_FACT, NOVEL, Individual, Outcome, Stage
 from lion_search.results.store import Store
 
 
@@ -15,27 +16,67 @@ class Ranked:
 
     Attributes:
         hash: functional hash.
-        fitness: from all its seeds of the stage.
-        num_seeds: how many trainings that was.
+        individual: the first with that hash.
+        fitness: mean over all its seeds of the stage.
+        judged: what it is ranked by: fitness less caution and prices.
+        price: how much of that is prices.
+        num_seeds: trainings behind it.
         status: ``ok``, or the failure.
     """
 
     hash: str
+    individual: Individual
     fitness: float
+    judged: float
+    price: float
     num_seeds: int
     status: Status
 
 
-def rank(store: Store, stage: Stage) -> list[Ranked]:
-    """All hashes evaluated in a stage, the fittest first; ties in the order of the log.
+def judge_settings(store: Store) -> JudgeSettings:
+    """How the run's search judged programs."""
+    return JudgeSettings(**store.run_facts().get(JUDGE_FACT, {}))
 
-    Fitness is relative to tuned AdamW on the same seeds, whose losses are in the log too.
+
+def rank(store: Store, stage: Stage) -> list[Ranked]:
+    """All hashes evaluated in a stage, the best first; ties in the order of the log.
+
+    Fitness is relative to tuned AdamW on the same seeds, whose losses are in the log too. Caution and
+    prices are those of the run.
     """
-    scores: dict[str, list[Score]] = {BASELINE_SUBJECT: []}
+    individuals = {i.id: i for i in store.individuals(outcomes=(*NOVEL, Outcome.RESAMPLED))}
+    first: dict[str, Individual] = {}
+    for individual in individuals.values():
+        first.setdefault(individual.hash, individual)
+    baseline: list[Score] = []
+    scores: dict[str, dict[tuple[str, int], Score]] = {}
     for evaluation in store.evaluations(stage=stage):
-        scores.setdefault(evaluation.subject, []).append(evaluation.score)
-    baseline_losses = mean_losses(scores.pop(BASELINE_SUBJECT)) or {}
+        if evaluation.subject == BASELINE_SUBJECT:
+            baseline.append(evaluation.score)
+        elif evaluation.individual_id is not None:
+            if individuals[evaluation.individual_id].hash != evaluation.subject:
+                continue  # another update scale, which was not kept
+            own = scores.setdefault(evaluation.subject, {})
+            key = evaluation.score.task, evaluation.score.seed
+            if any(score.status is not Status.OK for score in own.values()):
+                own.clear()  # it brought down its worker and was tried again: that is what counts
+            own.setdefault(key, evaluation.score)  # two programs may have been scaled to the same one
+    if not scores:
+        return []
+    judge = Judge(baseline, judge_settings(store))
     rows = []
-    for subject, own in scores.items():
-        rows.append(Ranked(subject, fitness(own, baseline_losses), len(own), overall_status(own)))
-    return sorted(rows, key=lambda row: -row.fitness)
+    for subject, by_sample in scores.items():
+        individual, seen = first[subject], tuple(by_sample.values())
+        price = judge.price(individual.num_states, individual.num_canonical_statements)
+        rows.append(
+            Ranked(
+                subject,
+                individual,
+                judge.fitness(seen),
+                judge.cautious(seen) - price,
+                price,
+                len(seen),
+                overall_status(seen),
+            )
+        )
+    return sorted(rows, key=lambda row: -row.judged)

@@ -15,10 +15,29 @@ class Outcome(enum.StrEnum):
     """What the search did with an individual."""
 
     EVALUATED = "evaluated"
-    """Its hash was new: it was trained."""
-    HIT = "hit"
-    """Its hash was known: it shares the scores of the first individual with that hash."""
+    """New to the search: it was trained. Also when a program that brought down its worker is tried again."""
+    RESAMPLED = "resampled"
+    """Known, near the best and hit again: it was trained on further seeds."""
+    REUSED = "reused"
+    """New to the search; its scores are in the log of an earlier run."""
+    SAME_AS_PARENT = "same_as_parent"
+    """It has its parent's hash, and shares its scores."""
+    SEEN = "seen"
+    """It has the hash of an earlier individual other than its parent, and shares its scores."""
+    FINGERPRINT = "fingerprint"
+    """Its hash is new; it has the fingerprint of an earlier individual, and shares its scores."""
 
+
+TRAINED = (Outcome.EVALUATED, Outcome.RESAMPLED)
+"""Outcomes that cost trainings."""
+HITS = (Outcome.SAME_AS_PARENT, Outcome.SEEN, Outcome.FINGERPRINT)
+"""Outcomes that cost none because the search itself had the scores."""
+NOVEL = (Outcome.EVALUATED, Outcome.REUSED)
+"""Outcomes of programs that were new to the search."""
+
+PROGRESS_FACT, SEARCH_SECONDS_FACT, PHASE_FACT, JUDGE_FACT = "progress", "search_seconds", "phase", "judge"
+"""Facts of a run: how far its search is; its seconds, pauses not counted; where the run is (``search``,
+``selection``, ``test``, ``finished``); what is taken off fitness."""
 
 MAX_SEEDS = 10_000
 """Most seeds of a stage."""
@@ -30,11 +49,12 @@ class Stage(enum.StrEnum):
     SEARCH = "search"
     SELECTION = "selection"
     TEST = "test"
+    COMPARISON = "comparison"
 
     def seeds(self, count: int) -> range:
         """The first seeds of the stage, at most ``MAX_SEEDS``; no two stages share one."""
         assert count <= MAX_SEEDS
-        first = {Stage.SEARCH: 0, Stage.SELECTION: MAX_SEEDS, Stage.TEST: 2 * MAX_SEEDS}[self]
+        first = MAX_SEEDS * list(Stage).index(self)
         return range(first, first + count)
 
 
@@ -44,25 +64,43 @@ class Individual:
 
     Attributes:
         id: its number in the run's log, from 0; ``RUN:ID`` refers to it.
-        parent_id: the individual it was mutated from; ``None`` for the initial program.
-        mutation: the kind of mutation, or ``initial``.
+        draw: the number of its random stream. In deterministic order the same as ``id``.
+        repeat: which of the run's independent populations it belongs to, from 0.
+        era: how often that population had been restarted when it was proposed.
+        parent_id: the individual it was mutated from; ``None`` for an initial or a random program.
+        mutation: the kinds of mutation joined by ``+``, or ``initial``, ``random``, ``restart``, ``none``.
         program: the genome's text, redundant statements included.
         hash: functional hash of its canonical form.
+        proposed_hash: the same before an update scale was folded in; ``hash`` if none was.
+        fingerprint: the numeric key, where it was computed: of programs whose hash was new.
         outcome: trained, or known.
-        status: how the training of its hash ended.
+        status: how the training it refers to ended.
+        scored_id: the individual in whose place the scores it shares were first made; its own if new.
+        update_scale: what the update was multiplied by before this genome was kept; 1 for nothing.
         num_statements: length of the genome.
         num_live_statements: how many of them matter.
+        num_states: state arrays of the canonical form.
+        num_canonical_statements: statements of the canonical form.
     """
 
     id: int
+    draw: int
+    repeat: int
+    era: int
     parent_id: int | None
     mutation: str
     program: str
     hash: str
+    proposed_hash: str
+    fingerprint: str | None
     outcome: Outcome
     status: Status
+    scored_id: int
+    update_scale: float
     num_statements: int
     num_live_statements: int
+    num_states: int
+    num_canonical_statements: int
 
 
 @dataclass(frozen=True, slots=True)

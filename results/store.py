@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -22,6 +23,8 @@ from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.results.records import Evaluation, Individual, Outcome, Stage
 from lion_search.results.tables import EVALUATIONS, INDIVIDUALS, METADATA, RUN, SCHEMA_VERSION
 
+_BUSY_SECONDS = 30.0
+"""How long a writer waits for another process's lock on an SQLite file."""
 _INDIVIDUAL_COLUMNS = tuple(Individual.__dataclass_fields__)
 
 
@@ -82,12 +85,31 @@ class Store:
         return store
 
     @classmethod
+    def reopen(cls, url: str | Path) -> Self:
+        """Opens an existing log for writing.
+
+        Raises:
+            StoreError: as for :meth:`open`, or nothing can be written to it.
+        """
+        cls.open(url).close()  # says what is wrong without making or changing anything
+        parsed = _url(url)
+        store = cls._connect(parsed, parsed, write=True)
+        with (
+            store.transaction() as connection
+        ):  # an SQLite file that is read-only or locked is found out here
+            connection.execute(
+                sa.update(RUN).where(RUN.c.key == "schema_version").values(key="schema_version")
+            )
+        return store
+
+    @classmethod
     def _connect(cls, url: URL, given: URL, *, write: bool) -> Self:
         where = given.render_as_string(hide_password=True)
         if write and given.get_backend_name() == "sqlite" and not given.database:
             raise StoreError(f"database {where} would be in memory only; expected sqlite:///path/to/log.db")
         try:
-            engine = sa.create_engine(url)
+            waits = write and url.get_backend_name() == "sqlite"
+            engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS} if waits else {})
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise StoreError(f"database {where}: {error}") from error
         if write and url.get_backend_name() == "sqlite":
@@ -108,13 +130,23 @@ class Store:
                 raw.execute("PRAGMA journal_mode = DELETE")
         self._engine.dispose()
 
-    def append(self, individuals: Sequence[Individual], evaluations: Sequence[Evaluation]) -> None:
+    def append(
+        self,
+        individuals: Sequence[Individual],
+        evaluations: Sequence[Evaluation],
+        facts: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         """Commits records in one transaction: all of them or none.
+
+        Args:
+            individuals: in the order of their numbers.
+            evaluations: in the order of the log.
+            facts: about the run, as JSON values; those of the same names are replaced.
 
         Raises:
             StoreError: the database refused; what was committed before stays.
         """
-        if not individuals and not evaluations:
+        if not individuals and not evaluations and not facts:
             return
         with self.transaction() as connection:
             if individuals:
@@ -122,12 +154,10 @@ class Store:
                 connection.execute(sa.insert(INDIVIDUALS), rows)
             if evaluations:
                 connection.execute(sa.insert(EVALUATIONS), [_evaluation_row(e) for e in evaluations])
-
-    def set_fact(self, key: str, value: Any) -> None:
-        """Records one more fact about the run, as a JSON value; a fact of that name is replaced."""
-        with self.transaction() as connection:
-            connection.execute(sa.delete(RUN).where(RUN.c.key == key))
-            connection.execute(sa.insert(RUN), [{"key": key, "value": json.dumps(value)}])
+            if facts:
+                connection.execute(sa.delete(RUN).where(RUN.c.key.in_(list(facts))))
+                rows = [{"key": key, "value": json.dumps(value)} for key, value in facts.items()]
+                connection.execute(sa.insert(RUN), rows)
 
     def run_facts(self) -> dict[str, Any]:
         """All facts about the run."""
@@ -145,17 +175,21 @@ class Store:
             row = connection.execute(query).one_or_none()
         return None if row is None else _individual(row)
 
-    def first_individuals(self, hashes: Iterable[str]) -> dict[str, Individual]:
-        """For each hash the first individual that has it."""
-        query = sa.select(INDIVIDUALS).where(
-            INDIVIDUALS.c.id.in_(
-                sa.select(sa.func.min(INDIVIDUALS.c.id))
-                .where(INDIVIDUALS.c.hash.in_(list(hashes)))
-                .group_by(INDIVIDUALS.c.hash)
-            )
-        )
+    def individuals(
+        self, *, start: int = 0, outcomes: Sequence[Outcome] | None = None
+    ) -> Iterator[Individual]:
+        """Individuals in the order of the log, read as they are needed.
+
+        Args:
+            start: number of the first.
+            outcomes: only these; by default all.
+        """
+        query = sa.select(INDIVIDUALS).where(INDIVIDUALS.c.id >= start).order_by(INDIVIDUALS.c.id)
+        if outcomes is not None:
+            query = query.where(INDIVIDUALS.c.outcome.in_(list(outcomes)))
         with self.transaction() as connection:
-            return {row.hash: _individual(row) for row in connection.execute(query)}
+            for row in connection.execution_options(yield_per=1000).execute(query):
+                yield _individual(row)
 
     def program_texts(self, limit: int) -> list[str]:
         """The genomes of the first individuals, in the order of the log."""
@@ -163,11 +197,11 @@ class Store:
         with self.transaction() as connection:
             return list(connection.scalars(query))
 
-    def counts(self) -> dict[str, int]:
-        """How many individuals there are of each outcome."""
+    def counts(self) -> dict[Outcome, int]:
+        """How many individuals there are of each outcome; those of which there are none are left out."""
         query = sa.select(INDIVIDUALS.c.outcome, sa.func.count()).group_by(INDIVIDUALS.c.outcome)
         with self.transaction() as connection:
-            return {row.outcome: row[1] for row in connection.execute(query)}
+            return {Outcome(row.outcome): row[1] for row in connection.execute(query)}
 
     def evaluations(self, *, stage: Stage | None = None, subject: str | None = None) -> list[Evaluation]:
         """Logged evaluations in the order of the log, all or those of one stage or subject."""
@@ -275,14 +309,5 @@ def _evaluation(row: sa.Row[Any]) -> Evaluation:
 
 
 def _individual(row: sa.Row[Any]) -> Individual:
-    return Individual(
-        row.id,
-        row.parent_id,
-        row.mutation,
-        row.program,
-        row.hash,
-        Outcome(row.outcome),
-        Status(row.status),
-        row.num_statements,
-        row.num_live_statements,
-    )
+    values = dict(row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name for it
+    return Individual(**{**values, "outcome": Outcome(values["outcome"]), "status": Status(values["status"])})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raise it when a table changes; a database of another version is refused."""
 
 METADATA = MetaData()
@@ -20,14 +20,23 @@ INDIVIDUALS = Table(
     "individuals",
     METADATA,
     Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("draw", Integer, nullable=False),
+    Column("repeat", Integer, nullable=False),
+    Column("era", Integer, nullable=False),
     Column("parent_id", Integer, ForeignKey("individuals.id")),
-    Column("mutation", String(32), nullable=False),
+    Column("mutation", Text, nullable=False),
     Column("program", Text, nullable=False),
     Column("hash", String(32), nullable=False),
+    Column("proposed_hash", String(32), nullable=False),
+    Column("fingerprint", String(32)),
     Column("outcome", String(16), nullable=False),
     Column("status", String(16), nullable=False),
+    Column("scored_id", Integer, ForeignKey("individuals.id"), nullable=False),
+    Column("update_scale", Float, nullable=False),
     Column("num_statements", Integer, nullable=False),
     Column("num_live_statements", Integer, nullable=False),
+    Column("num_states", Integer, nullable=False),
+    Column("num_canonical_statements", Integer, nullable=False),
     Index("individuals_by_hash", "hash"),
 )
 

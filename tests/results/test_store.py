@@ -23,14 +23,23 @@ TEXT = "def train(w, g, lr):\n    update = g * 0.1\n    return update\n"
 def individual(number: int, **changes: Any) -> Individual:
     values: dict[str, Any] = {
         "id": number,
+        "draw": number + 3,
+        "repeat": number % 2,
+        "era": number // 8,
         "parent_id": number - 1 if number else None,
         "mutation": "insert" if number else "initial",
         "program": TEXT,
         "hash": f"{number % 7:032x}",
-        "outcome": Outcome.EVALUATED if number < 7 else Outcome.HIT,
+        "proposed_hash": f"{number % 7 + 100:032x}",
+        "fingerprint": f"{number:032x}" if number < 7 else None,
+        "outcome": Outcome.EVALUATED if number < 7 else Outcome.SEEN,
         "status": Status.OK,
+        "scored_id": number % 7,
+        "update_scale": 0.1 if number % 2 else 1.0,
         "num_statements": 5,
         "num_live_statements": 3,
+        "num_states": 2,
+        "num_canonical_statements": 4,
     }
     return Individual(**{**values, **changes})
 
@@ -118,19 +127,33 @@ def test_an_individual_that_is_not_there_is_none(path: Path) -> None:
     assert Store.create(path, {}).individual(5) is None
 
 
-def test_the_first_individual_of_a_hash(path: Path) -> None:
+def test_individuals_come_in_the_order_of_the_log(path: Path) -> None:
     store = Store.create(path, {})
-    store.append([individual(n) for n in range(20)], [])
-    wanted = [individual(3).hash, individual(5).hash]
-    assert store.first_individuals([*wanted, "f" * 32]) == {
-        h: individual(n) for h, n in zip(wanted, (3, 5), strict=True)
-    }
+    rows = [individual(n) for n in range(20)]
+    store.append(rows[:12], [])
+    store.append(rows[12:], [])
+    assert list(store.individuals()) == rows
+    assert list(store.individuals(start=5)) == rows[5:]
+    assert list(store.individuals(start=3, outcomes=[Outcome.EVALUATED])) == rows[3:7]
+    assert list(store.individuals(start=20)) == list(store.individuals(outcomes=[])) == []
+
+
+def test_program_texts_are_of_the_first_individuals(path: Path) -> None:
+    store = Store.create(path, {})
+    store.append([individual(n, program=f"program {n}") for n in range(5)], [])
+    assert store.program_texts(3) == ["program 0", "program 1", "program 2"]
+    assert len(store.program_texts(99)) == 5
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64, 10**30])
+def test_a_number_beyond_what_a_database_counts_is_nobodys(path: Path, number: int) -> None:
+    assert Store.create(path, {}).individual(number) is None
 
 
 def test_counts_by_outcome(path: Path) -> None:
     store = Store.create(path, {})
     store.append([individual(n) for n in range(20)], [])
-    assert store.counts() == {"evaluated": 7, "hit": 13}
+    assert store.counts() == {Outcome.EVALUATED: 7, Outcome.SEEN: 13}
 
 
 def test_facts_are_json_values(path: Path) -> None:
@@ -146,8 +169,7 @@ def test_facts_are_json_values(path: Path) -> None:
 
 def test_a_fact_is_added_or_replaced(path: Path) -> None:
     store = Store.create(path, {"a": 1})
-    store.set_fact("a", 2)
-    store.set_fact("b", [3])
+    store.append([], [], {"a": 2, "b": [3]})
     assert store.run_facts() == {"schema_version": SCHEMA_VERSION, "a": 2, "b": [3]}
 
 
@@ -200,6 +222,33 @@ def test_appending_nothing_is_allowed(path: Path) -> None:
     assert store.counts() == {}
 
 
+def test_facts_are_committed_with_the_records_or_not_at_all(path: Path) -> None:
+    store = Store.create(path, {"done": 0})
+    store.append([individual(0)], [], {"done": 1})
+    with pytest.raises(StoreError, match="UNIQUE"):
+        store.append([individual(0)], [], {"done": 2})
+    assert store.run_facts()["done"] == 1
+
+
+def test_a_reopened_log_goes_on(path: Path) -> None:
+    first = Store.create(path, {"a": 1})
+    first.append([individual(0)], [evaluation(0)])
+    first.close()
+    again = Store.reopen(path)
+    again.append([individual(1)], [evaluation(1)], {"a": 2})
+    again.close()
+    reader = Store.open(path)
+    assert all_individuals(reader) == [individual(0), individual(1)]
+    assert reader.evaluations() == [evaluation(0), evaluation(1)]
+    assert reader.run_facts() == {"schema_version": SCHEMA_VERSION, "a": 2}
+
+
+def test_reopening_what_is_not_there_is_an_error_and_makes_none(path: Path) -> None:
+    with pytest.raises(StoreError, match="no database at"):
+        Store.reopen(path)
+    assert not path.exists()
+
+
 # What is refused.
 
 
@@ -249,7 +298,7 @@ def test_a_database_of_something_else_holds_no_run(path: Path) -> None:
 @pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, 0, "old"])
 def test_a_database_of_another_schema_is_refused(path: Path, version: object) -> None:
     store = Store.create(path, {})
-    store.set_fact("schema_version", version)
+    store.append([], [], {"schema_version": version})
     store.close()
     with pytest.raises(StoreError, match=f"schema version {version}; this program reads {SCHEMA_VERSION}"):
         Store.open(path)
@@ -285,7 +334,7 @@ def test_an_opened_log_cannot_be_written(path: Path) -> None:
     with pytest.raises(StoreError, match="readonly"):
         reader.append([individual(0)], [])
     with pytest.raises(StoreError, match="readonly"):
-        reader.set_fact("a", 1)
+        reader.append([], [], {"a": 1})
 
 
 WRITER = f"""
@@ -297,7 +346,10 @@ from lion_search.results.store import Store
 store = Store.create(Path(sys.argv[1]), {{"a": 1}})
 for start in range(0, 10**9, 5):
     store.append([
-        Individual(n, None, "insert", {TEXT!r}, f"{{n:032x}}", Outcome.EVALUATED, Status.OK, 1, 1)
+        Individual(id=n, draw=n, repeat=0, era=0, parent_id=None, mutation="insert", program={TEXT!r},
+                   hash=f"{{n:032x}}", proposed_hash=f"{{n:032x}}", fingerprint=None, scored_id=n,
+                   outcome=Outcome.EVALUATED, status=Status.OK, update_scale=1.0, num_statements=1,
+                   num_live_statements=1, num_states=0, num_canonical_statements=1)
         for n in range(start, start + 5)
     ], [])
     if start == 20:

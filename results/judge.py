@@ -1,0 +1,94 @@
+"""From raw losses to the number by which programs are compared.
+
+Fitness is the mean over tasks of ``log(baseline loss / loss)`` on the same seeds; see
+:mod:`lion_search.proxy_tasks.scores`. Here the baseline's losses are kept seed by seed, so that programs
+that were trained on different numbers of seeds can be compared, and two things may be taken off:
+*caution*, so many standard errors of a mean over few seeds, and *prices* for state arrays and statements.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lion_search.proxy_tasks.scores import (
+    FAILURE_FITNESS,
+    Score,
+    Status,
+    fitness,
+    mean_losses,
+    required_mean_losses,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSettings:
+    """What is taken off fitness.
+
+    Attributes:
+        caution: standard errors of the mean; it matters where programs have different numbers of seeds.
+        state_price: for each state array of the canonical form.
+        statement_price: for each statement of the canonical form.
+    """
+
+    caution: float = 0.0
+    state_price: float = 0.0
+    statement_price: float = 0.0
+
+    @property
+    def has_prices(self) -> bool:
+        """Whether any price is set."""
+        return bool(self.state_price or self.statement_price)
+
+
+class Judge:
+    """Compares programs by their scores, relative to tuned AdamW on the same seeds."""
+
+    def __init__(self, baseline: Sequence[Score], settings: JudgeSettings = JudgeSettings()) -> None:
+        """A judge.
+
+        Args:
+            baseline: of tuned AdamW, on every (task, seed) a program may be trained on.
+            settings: what is taken off fitness.
+
+        Raises:
+            TaskError: the baseline failed.
+        """
+        required_mean_losses(baseline)
+        self.settings = settings
+        self._baseline = {(s.task, s.seed): s for s in baseline}
+        losses: dict[str, list[float]] = {}
+        for score in baseline:
+            losses.setdefault(score.task, []).append(math.log(max(score.loss or 0.0, 1e-30)))
+        self._variances = {task: _variance(values) for task, values in losses.items()}
+
+    def fitness(self, scores: Sequence[Score]) -> float:
+        """Fitness in [-1, 1]: 0 is parity with the baseline on the same seeds; -1 is failure."""
+        baseline = mean_losses([self._baseline[s.task, s.seed] for s in scores])
+        return FAILURE_FITNESS if baseline is None else fitness(scores, baseline)
+
+    def standard_error(self, scores: Iterable[Score]) -> float:
+        """Standard error of a fitness, the noise of one seed being that of the baseline; 0 if it had one."""
+        counts: dict[str, int] = {}
+        for score in scores:
+            counts[score.task] = counts.get(score.task, 0) + 1
+        return math.sqrt(sum(self._variances[task] / n for task, n in counts.items())) / max(1, len(counts))
+
+    def cautious(self, scores: Sequence[Score]) -> float:
+        """Fitness less ``caution`` standard errors; that of a failure is as low as can be."""
+        if any(score.status is not Status.OK for score in scores):
+            return FAILURE_FITNESS
+        return self.fitness(scores) - self.settings.caution * self.standard_error(scores)
+
+    def price(self, num_states: int, num_statements: int) -> float:
+        """What a program of so many states and statements pays."""
+        settings = self.settings
+        return settings.state_price * num_states + settings.statement_price * num_statements
+
+
+def _variance(values: Sequence[float]) -> float:
+    if len(values) < 2:
+        return 0.0
+    mean = math.fsum(values) / len(values)
+    return math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1)
