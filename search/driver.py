@@ -1,155 +1,123 @@
-"""The search loop: propose, look up, evaluate, commit in order, log.
+"""The search loop: propose, look up, evaluate, commit, log.
 
-Results arrive in any order; individuals are committed, to the population and to the log, strictly by
-position. A hash is evaluated once: later individuals that have it are hits and share its scores, also
-while the first is still being evaluated.
+Nothing is evaluated twice: an individual whose hash is known, or whose fingerprint is, shares the scores of
+the earlier one, also while that is still being evaluated. Results arrive in any order. In deterministic
+order individuals are committed, to the log and to the state that later proposals see, strictly by position;
+in asynchronous order as they come. The log is the checkpoint: :meth:`Search.replay_log` rebuilds everything.
 """
 
 from __future__ import annotations
 
+import random
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 
-from lion_search.dsl.canonical import Canonical, canonicalise
-from lion_search.dsl.cost import static_cost
-from lion_search.dsl.text import format_program
+from lion_search.dsl.canonical import functional_hash
+from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.pool import Pool
-from lion_search.proxy_tasks.scores import Part, Score, Status, failed, fitness, overall_status
-from lion_search.proxy_tasks.worker import Job
-from lion_search.results.records import Evaluation, Individual, Outcome, Stage
-from lion_search.results.store import Store
-from lion_search.search.evolution import Proposal, RegularizedEvolution
+from lion_search.proxy_tasks.scores import Part, Score, failed
+from lion_search.proxy_tasks.worker import Job, JobResult, Sample
+from lion_search.results.judge import Judge
+from lion_search.results.records import (
+    PROGRESS_FACT,
+    SEARCH_SECONDS_FACT,
+    TRAINED,
+    Evaluation,
+    Individual,
+    Stage,
+)
+from lion_search.results.store import Store, StoreError
+from lion_search.search.commit_order import commit_order
+from lion_search.search.evolution import Choice, Proposer
+from lion_search.search.lookup import Lookup, Pending
+from lion_search.search.progress import Progress, Tally
+from lion_search.search.recording import record
+from lion_search.search.settings import Order, SearchSettings
+from lion_search.search.state import MAX_RETRIES, Applied, Entry, Member, SearchState, Training
 
-FAULTS = (Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
-"""What a program is given a second chance for, and then quarantined: it is never trained again."""
+_MOST_AT_ONCE = 256
+"""Proposals between two looks at the pool and the clock."""
+_NUM_CHECKED = 64
+"""So many of the last individuals of a replayed log, and the first ones, are proposed again and compared."""
+
+
+class ReplayError(Exception):
+    """A log that does not follow from the search's settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """When the search ends: whichever of the limits comes first."""
+    """When the search ends: whichever of the limits comes first.
+
+    Attributes:
+        programs: individuals in the log.
+        evaluations: jobs: programs that are trained, for the first time or on further seeds.
+        minutes: of searching, pauses between a stop and a resumption not counted.
+    """
 
     programs: int
     evaluations: int | None = None
     minutes: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """A snapshot of a running search.
-
-    Attributes:
-        seconds: since the search began.
-        num_programs: individuals committed.
-        num_evaluated: of these, how many were trained.
-        num_in_flight: trainings under way.
-        redundant_share: mean share of redundant statements among the living, in [0, 1].
-        best_fitness: highest so far, a single noisy sample.
-        median_fitness: of the living.
-        failures: how many trainings failed, by status.
-        seconds_left: until the first limit at the present speed.
-    """
-
-    seconds: float
-    num_programs: int
-    num_evaluated: int
-    num_in_flight: int
-    redundant_share: float
-    best_fitness: float
-    median_fitness: float
-    failures: Mapping[str, int]
-    seconds_left: float
-
-    @property
-    def hit_rate(self) -> float:
-        """Share of programs whose hash was known, in [0, 1]."""
-        return 1 - self.num_evaluated / max(1, self.num_programs)
-
-
-@dataclass(slots=True)
-class _Entry:
-    """What is known of one hash.
-
-    Attributes:
-        position: of the individual it was evaluated for.
-        was_guilty: whether an earlier evaluation ended in one of ``FAULTS``.
-        scores: what came of it; ``None`` while it is evaluated.
-        fitness: from the scores.
-        status: from the scores.
-    """
-
-    position: int
-    was_guilty: bool = False
-    scores: tuple[Score, ...] | None = None
-    fitness: float = 0.0
-    status: Status = Status.OK
-
-
-@dataclass(slots=True)
-class _Pending:
-    proposal: Proposal
-    canonical: Canonical
-    entry: _Entry
-    outcome: Outcome
-
-
-@dataclass(slots=True)
-class _Window:
-    """Fitness and redundant shares of the living."""
-
-    fitness: deque[float]
-    redundant: deque[float]
-    best: float = -2.0
-    failures: Counter[str] = field(default_factory=Counter)
-
-
 class Search:
-    """One search; :meth:`run` it once."""
+    """One search; :meth:`run` it once, after :meth:`replay_log` if it has a log already."""
 
     def __init__(
         self,
-        evolution: RegularizedEvolution,
+        initial: Program,
+        settings: SearchSettings,
+        seed: int,
         pool: Pool,
         store: Store,
         *,
         samples: Sequence[tuple[str, int]],
-        baseline_losses: Mapping[str, float],
+        judge: Judge,
         budget: Budget,
         max_cost: float | None = None,
-        flush_seconds: float = 0.5,
+        earlier_scores: Mapping[str, tuple[Score, ...]] | None = None,
+        flush_seconds: float = 1.0,
     ) -> None:
-        """A search ready to run.
+        """A search with an empty log.
 
         Args:
-            evolution: proposes individuals.
+            initial: the program everything begins with.
+            settings: how programs are proposed and kept.
+            seed: of all random choices.
             pool: evaluates jobs.
             store: where the log goes.
-            samples: the (task, seed) pairs each program is trained on.
-            baseline_losses: mean loss of tuned AdamW on the samples of each task.
+            samples: the (task, seed) pairs each program is trained on, the cheapest task first, seeds from 0.
+            judge: turns scores into fitness; it knows the baseline on every seed a program may get.
             budget: when to end.
             max_cost: programs of a larger static cost are not trained; ``None`` is no limit.
+            earlier_scores: by functional hash, scores on these samples from the logs of earlier runs.
             flush_seconds: at most this long between a commit and its transaction.
         """
-        self._evolution = evolution
+        self._settings = settings
+        self._proposer = Proposer(initial, settings, seed)
         self._pool = pool
         self._store = store
-        self._samples = tuple((task, seed, Part.VALIDATION) for task, seed in samples)
-        self._baseline_losses = baseline_losses
+        self._samples: tuple[Sample, ...] = tuple((task, s, Part.VALIDATION) for task, s in samples)
         self._budget = budget
-        self._max_cost = max_cost
         self._flush_seconds = flush_seconds
-        self._known: dict[str, _Entry] = {}
-        self._pending: deque[_Pending] = deque()
-        self._jobs: dict[int, _Entry] = {}
-        self._next = 0
-        self._num_started = 0
-        self._num_evaluated = 0
-        size = evolution.settings.population
-        self._window = _Window(deque(maxlen=size), deque(maxlen=size))
+        self._judge = judge
+        self._state = SearchState(_founders(initial, settings.repeats), settings, judge)
+        self._lookup = Lookup(settings, self._samples, earlier_scores or {}, max_cost)
+        self._committed: deque[Applied] = deque()
+        self._num_committed = 0
+        self._next_draw = 0
+        self._pending = commit_order(settings.order)
+        self._jobs: dict[int, tuple[Training, Sample]] = {}
+        self._num_submitted = 0
+        self._tally = Tally()
         self._individuals: list[Individual] = []
         self._evaluations: list[Evaluation] = []
+        self._seconds_before = 0.0
         self._started = self._flushed = time.monotonic()
+
+    # Running.
 
     def run(
         self,
@@ -173,147 +141,211 @@ class Search:
         """
         self._started = self._flushed = time.monotonic()
         try:
-            while True:
-                stopping = should_stop() or self._is_spent()
-                if not stopping:
-                    self._propose()
-                self._commit()
-                if time.monotonic() - self._flushed > self._flush_seconds:
-                    self._flush()
-                    on_progress(self.progress())
-                if self._jobs:
-                    self._receive()
-                elif not self._pending and (stopping or self._is_spent()):
-                    break
-        finally:
+            self._loop(should_stop, on_progress)
+        except StoreError:
+            raise  # writing it once more would fail once more
+        except BaseException:
             self._flush()
+            raise
+        self._advance(self._num_committed)  # there are no more proposals: the state may know all
+        self._flush()
         on_progress(self.progress())
         return self.progress()
 
+    def _loop(self, should_stop: Callable[[], bool], on_progress: Callable[[Progress], None]) -> None:
+        while True:
+            stopping = should_stop() or self._is_spent()
+            if not stopping:
+                self._propose()
+            for pending in self._pending.ready():
+                self._commit(pending)
+            if time.monotonic() - self._flushed > self._flush_seconds:
+                self._flush()
+                on_progress(self.progress())
+            if self._jobs:
+                self._receive()
+            elif not self._pending and (stopping or self._is_spent()):
+                return
+
     def progress(self) -> Progress:
         """A snapshot of now."""
-        window = self._window
-        living = sorted(window.fitness)
-        return Progress(
-            seconds=time.monotonic() - self._started,
-            num_programs=self._evolution.num_committed,
-            num_evaluated=self._num_evaluated,
+        return self._tally.progress(
+            seconds=self._seconds(),
+            num_programs=self._num_committed,
             num_in_flight=len(self._jobs),
-            redundant_share=sum(window.redundant) / max(1, len(window.redundant)),
-            best_fitness=window.best,
-            median_fitness=living[len(living) // 2] if living else 0.0,
-            failures=dict(window.failures),
+            best=self._state.best(),
+            living=[member for repeat in self._state.repeats for member in repeat.population],
             seconds_left=self._seconds_left(),
         )
+
+    def _seconds(self) -> float:
+        return self._seconds_before + time.monotonic() - self._started
 
     def _is_spent(self) -> bool:
         budget = self._budget
         return (
-            self._next >= budget.programs
-            or (budget.evaluations is not None and self._num_started >= budget.evaluations)
-            or (budget.minutes is not None and time.monotonic() - self._started >= 60 * budget.minutes)
+            self._num_committed + len(self._pending) >= budget.programs
+            or (budget.evaluations is not None and self._tally.num_started >= budget.evaluations)
+            or (budget.minutes is not None and self._seconds() >= 60 * budget.minutes)
         )
 
     def _seconds_left(self) -> float:
-        elapsed = time.monotonic() - self._started
+        """Until the first limit, at the present speed."""
         budget = self._budget
-        done = [self._evolution.num_committed / budget.programs]
+        done = [self._num_committed / budget.programs]
         if budget.evaluations is not None:
-            done.append(self._num_evaluated / budget.evaluations)
+            done.append(self._tally.num_jobs / budget.evaluations)
         if budget.minutes is not None:
-            done.append(elapsed / (60 * budget.minutes))
+            done.append(self._seconds() / (60 * budget.minutes))
         share = min(1.0, max(done))
-        return elapsed * (1 - share) / share if share > 0 else float("inf")
+        return self._seconds() * (1 - share) / share if share > 0 else float("inf")
+
+    # Proposing.
 
     def _propose(self) -> None:
         """Proposes until the pool is busy, the lag is used up or the budget is spent."""
-        while self._pool.room > 0 and self._evolution.can_propose(self._next) and not self._is_spent():
-            proposal = self._evolution.propose(self._next)
-            canonical = canonicalise(proposal.program)
-            entry = self._known.get(canonical.hash)
-            outcome = Outcome.HIT
-            if entry is None or self._is_tried_again(entry):
-                outcome = Outcome.EVALUATED
-                entry = self._start(proposal.position, canonical, was_guilty=entry is not None)
-            self._pending.append(_Pending(proposal, canonical, entry, outcome))
-            self._next += 1
+        for _ in range(_MOST_AT_ONCE):
+            if self._pool.room <= 0 or not self._may_propose() or self._is_spent():
+                return
+            choice = self._choose(self._next_draw)
+            pending, job = self._lookup.find(self._proposer.make(choice), self._state)
+            self._pending.add(pending)
+            self._tally.num_started += pending.outcome in TRAINED
+            if job is not None:
+                self._submit(pending.training, job)
 
-    def _is_tried_again(self, entry: _Entry) -> bool:
-        """Whether a program that brought down its worker gets a second chance; after that it has none.
+    def _may_propose(self) -> bool:
+        """Whether all that the next proposal may see has been committed."""
+        settings = self._settings
+        if self._next_draw < settings.repeats:
+            return True
+        needed = self._next_draw - settings.lag if settings.order is Order.DETERMINISTIC else 0
+        return self._num_committed >= max(settings.repeats, needed)
 
-        The first time may have been another's fault. What happened at a position is only looked at once the
-        lag has passed, so that the same outcomes give the same programs in whatever order they arrive.
-        """
-        is_seen = entry.position < self._next - self._evolution.settings.lag
-        return is_seen and entry.status in FAULTS and not entry.was_guilty
+    def _choose(self, draw: int) -> Choice:
+        """Advances the state to what the proposal may see, and makes its choice."""
+        in_order = self._settings.order is Order.DETERMINISTIC
+        self._advance(draw - self._settings.lag if in_order else self._num_committed)
+        self._next_draw = draw + 1
+        return self._proposer.choose(draw, self._state)
 
-    def _start(self, position: int, canonical: Canonical, *, was_guilty: bool) -> _Entry:
-        """Submits a program that is evaluated for its hash, unless it is too dear."""
-        entry = self._known[canonical.hash] = _Entry(position, was_guilty)
-        program = canonical.program()
-        if self._max_cost is not None and (cost := static_cost(program)) > self._max_cost:
-            reason = f"a step costs {cost:g} additions for each weight; the limit is {self._max_cost:g}"
-            task, seed, part = self._samples[0]
-            self._settle(entry, (Score(task, part, seed, Status.TOO_LARGE, None, 0, 0.0, reason),))
-            return entry
-        self._jobs[position] = entry
-        self._pool.submit(position, Job(program, self._samples))
-        self._num_started += 1
-        return entry
+    def _advance(self, count: int) -> None:
+        """Applies the first so many individuals of the log to the state."""
+        while self._committed and self._state.num_applied < count:
+            event = self._committed.popleft()
+            self._state.apply(event)
+            self._lookup.note(event)
 
-    def _settle(self, entry: _Entry, scores: tuple[Score, ...]) -> None:
-        entry.scores = scores
-        entry.status = overall_status(scores)
-        entry.fitness = fitness(scores, self._baseline_losses)
+    def _submit(self, training: Training, job: Job) -> None:
+        number = self._num_submitted
+        self._num_submitted += 1
+        self._jobs[number] = training, job.samples[0]
+        self._pool.submit(number, job)
+
+    # Committing.
 
     def _receive(self) -> None:
-        for result in self._pool.wait(timeout_seconds=0.1):
-            entry = self._jobs.pop(result.job_id)
-            if result.failure is None:
-                self._settle(entry, result.value)
-            else:
-                task, seed, part = self._samples[0]
-                self._settle(entry, (failed(task, part, seed, result.failure),))
-
-    def _commit(self) -> None:
-        """Commits what is known, in order, up to the first individual that still waits."""
-        while self._pending:
-            pending = self._pending[0]
-            if pending.entry.scores is None:
-                return
-            self._pending.popleft()
-            self._evolution.commit(pending.proposal, pending.entry.fitness)
-            self._record(pending)
-
-    def _record(self, pending: _Pending) -> None:
-        proposal, canonical, entry = pending.proposal, pending.canonical, pending.entry
-        alive = canonical.liveness
-        individual = Individual(
-            id=proposal.position,
-            parent_id=proposal.parent,
-            mutation=proposal.mutation,
-            program=format_program(proposal.program),
-            hash=canonical.hash,
-            outcome=pending.outcome,
-            status=entry.status,
-            num_statements=len(alive.statements),
-            num_live_statements=alive.num_live_statements,
-        )
-        self._individuals.append(individual)
-        window = self._window
-        window.fitness.append(entry.fitness)
-        window.redundant.append(1 - alive.num_live_statements / max(1, len(alive.statements)))
-        if pending.outcome is Outcome.EVALUATED:
-            assert entry.scores is not None
-            self._num_evaluated += 1
-            window.best = max(window.best, entry.fitness)
-            if entry.status is not Status.OK:
-                window.failures[entry.status] += 1
-            self._evaluations.extend(
-                Evaluation(Stage.SEARCH, canonical.hash, score, proposal.position) for score in entry.scores
+        for outcome in self._pool.wait(timeout_seconds=0.1):
+            training, (task, seed, part) = self._jobs.pop(outcome.job_id)
+            failure = outcome.failure
+            training.result = (
+                outcome.value if failure is None else JobResult((failed(task, part, seed, failure),))
             )
+            self._pending.notice(training)
+
+    def _commit(self, pending: Pending) -> None:
+        recorded = record(pending, self._num_committed, self._settings.update_scales)
+        self._individuals.append(recorded.individual)
+        self._evaluations += recorded.evaluations
+        self._enter(
+            recorded.individual,
+            recorded.program,
+            pending.entry,
+            pending.proposal.choice,
+            recorded.evaluations,
+        )
+
+    def _enter(
+        self,
+        individual: Individual,
+        program: Program | str,
+        entry: Entry,
+        choice: Choice,
+        evaluations: Sequence[Evaluation],
+    ) -> None:
+        """Hands an individual over to the state, which sees it once its turn has come."""
+        price = self._judge.price(individual.num_states, individual.num_canonical_statements)
+        member = Member(individual.id, program, individual.hash, entry, price)
+        own = tuple([e.score for e in evaluations if e.subject == individual.hash])
+        event = Applied(
+            member,
+            individual.repeat,
+            individual.era,
+            choice.retries,
+            choice.parent,
+            individual.outcome,
+            own,
+            individual.proposed_hash,
+        )
+        self._committed.append(event)
+        self._num_committed += 1
+        self._tally.add(individual, evaluations)
 
     def _flush(self) -> None:
-        self._store.append(self._individuals, self._evaluations)
+        """Writes what was committed since the last time, and how far the search is, in one transaction."""
+        facts = {PROGRESS_FACT: asdict(self.progress()), SEARCH_SECONDS_FACT: self._seconds()}
+        started = time.monotonic()
+        self._store.append(self._individuals, self._evaluations, facts)
         self._individuals, self._evaluations = [], []
         self._flushed = time.monotonic()
+        self._tally.seconds_in_store += self._flushed - started
+
+    # Replaying.
+
+    def replay_log(self) -> None:
+        """Rebuilds the search from what its log holds, as it was after the last individual.
+
+        Raises:
+            ReplayError: the log does not follow from these settings, this seed and these versions.
+        """
+        rows: dict[int, list[Evaluation]] = {}
+        for row in self._store.evaluations(stage=Stage.SEARCH):
+            if row.individual_id is not None:
+                rows.setdefault(row.individual_id, []).append(row)
+        num_individuals = sum(self._store.counts().values())
+        self._seconds_before = self._store.run_facts().get(SEARCH_SECONDS_FACT, 0.0)
+        entries: dict[int, Entry] = {}
+        for individual in self._store.individuals():
+            is_checked = (
+                individual.id < self._settings.repeats or num_individuals - individual.id <= _NUM_CHECKED
+            )
+            choice = self._rechosen(individual, is_checked=is_checked)
+            own = rows.pop(individual.id, [])
+            entry = self._lookup.find_again(individual, own, entries)
+            self._tally.num_started += individual.outcome in TRAINED
+            self._enter(individual, individual.program, entry, choice, own)
+
+    def _rechosen(self, individual: Individual, *, is_checked: bool) -> Choice:
+        """What a logged individual was made from; in asynchronous order that is not known, nor needed."""
+        if self._settings.order is Order.ASYNCHRONOUS:
+            self._advance(individual.id)
+            self._next_draw = max(self._next_draw, individual.draw + 1)
+            rng = random.Random()  # not drawn from
+            return Choice(individual.draw, individual.repeat, individual.era, "", None, MAX_RETRIES, rng)
+        choice = self._choose(individual.draw)
+        parent_id = None if choice.parent is None else choice.parent.id
+        is_same = (parent_id, choice.era) == (individual.parent_id, individual.era)
+        if is_same and is_checked:
+            is_same = self._proposer.make(choice).canonical.hash == individual.proposed_hash
+        if not is_same:
+            raise ReplayError(
+                f"individual {individual.id} is not what this configuration and these versions propose there"
+            )
+        return choice
+
+
+def _founders(initial: Program, repeats: int) -> list[Member]:
+    """The initial program as the first individual of each repeat."""
+    hash_ = functional_hash(initial)
+    entry = Entry(0, Training())
+    return [Member(number, initial, hash_, entry) for number in range(repeats)]

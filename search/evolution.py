@@ -1,94 +1,132 @@
-"""Regularized evolution (Real et al., 2019; Chen et al., section 3) as a pure function of its log.
+"""How individuals are proposed: regularized evolution and its restricted forms, and random search.
 
-The population of individual ``i`` is the ``population`` individuals of the log that end just before
-``i - lag``; places before the start hold the initial program, so that every first member is it. Of a
-random tournament the fittest is the parent; the oldest die by falling out of the window. Every random
-choice comes from (seed, position), and nothing after ``i - lag`` is looked at: the same config and seed
-give the same programs for any number of workers, in whatever order their results arrive.
+Every proposal has a random stream of its own, from (seed, repeat, index), and otherwise depends on the
+search's state alone. It is made in two halves: :meth:`Proposer.choose` picks the parent and uses up what
+the state keeps for the next proposal, which a replay of the log has to do too; :meth:`Proposer.make` makes
+the genome.
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from lion_search.dsl.canonical import Canonical, canonicalise
 from lion_search.dsl.mutation import MutationSpace, mutate
 from lion_search.dsl.program import Program
+from lion_search.dsl.random_program import random_program
+from lion_search.search.settings import Method, SearchSettings
+from lion_search.search.state import Member, SearchState
 
 INITIAL = "initial"
+RANDOM = "random"
+RESTART = "restart"
 UNCHANGED = "none"
+MAX_MUTATIONS = 50
+"""After so many mutations a child is taken as it is, changed or not."""
 
 
 @dataclass(frozen=True, slots=True)
-class EvolutionSettings:
-    """How programs are proposed.
+class Choice:
+    """From what a proposal is made.
 
     Attributes:
-        population: how many individuals live.
-        tournament: how many random members compete to be the parent.
-        lag: how many positions back the newest individual lies that a proposal may see; the number of
-            evaluations in flight divided by the share of misses must stay well below it, or workers wait.
-        mutation: what mutation may do.
+        draw: its number; its random stream comes from it.
+        repeat: its population.
+        era: how often that had been restarted.
+        kind: how it is made: ``initial``, ``random``, ``restart``, or ``""`` for a mutation.
+        parent: what it is made from; ``None`` for initial and random programs.
+        retries: how often in a row the parent has been mutated before, its children having been rejected.
+        rng: its random stream, from where choosing left it.
     """
 
-    population: int = 1000
-    tournament: int = 2
-    lag: int = 256
-    mutation: MutationSpace = MutationSpace()
+    draw: int
+    repeat: int
+    era: int
+    kind: str
+    parent: Member | None
+    retries: int
+    rng: random.Random
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A new individual: its place in the log, its parent's, how it was made, and its genome."""
+    """A new genome, how it came about, and its canonical form."""
 
-    position: int
-    parent: int | None
+    choice: Choice
     mutation: str
     program: Program
+    canonical: Canonical
 
 
-class RegularizedEvolution:
-    """Proposes individuals from what has been committed, in order, so far."""
+def mutation_space(settings: SearchSettings) -> MutationSpace:
+    """What mutation may do under a method: the restricted forms of evolution have one kind only."""
+    space = settings.mutation
+    if settings.method is Method.CONSTANTS:
+        return replace(space, insert=0.0, delete=0.0, modify=0.0, constant=1.0)
+    if settings.method is Method.DELETION:
+        return replace(space, insert=0.0, delete=1.0, modify=0.0, constant=0.0)
+    return space
 
-    def __init__(self, initial: Program, settings: EvolutionSettings, seed: int) -> None:
-        self.settings = settings
+
+class Proposer:
+    """Proposes individuals from what a state knows."""
+
+    def __init__(self, initial: Program, settings: SearchSettings, seed: int) -> None:
         self._initial = initial
+        self._settings = settings
+        self._space = mutation_space(settings)
         self._seed = seed
-        # The living and those the lag keeps from dying yet; index: position modulo the length.
-        length = settings.population + settings.lag + 1
-        self._programs: list[Program] = [initial] * length
-        self._fitness = [0.0] * length
-        self.num_committed = 0
 
-    def can_propose(self, position: int) -> bool:
-        """Whether all that the proposal at ``position`` may see has been committed."""
-        return position == 0 or self.num_committed >= max(1, position - self.settings.lag)
+    def choose(self, draw: int, state: SearchState) -> Choice:
+        """The parent of proposal number ``draw``, from 0; proposals are chosen in their order."""
+        settings = self._settings
+        index, number = divmod(draw, settings.repeats)
+        rng = random.Random(f"{self._seed}/{number}/{index}")
+        repeat = state.repeats[number]
+        if settings.method is Method.RANDOM:
+            return Choice(draw, number, repeat.era, RANDOM, None, 0, rng)
+        if index == 0:
+            return Choice(draw, number, repeat.era, INITIAL, None, 0, rng)
+        population = repeat.population
+        if repeat.is_restarting:
+            repeat.is_restarting = False
+            return Choice(draw, number, repeat.era, RESTART, population[0], 0, rng)
+        if repeat.retries:
+            parent, retries = repeat.retries.popleft()
+            return Choice(draw, number, repeat.era, "", parent, retries, rng)
+        contestants = [population[rng.randrange(len(population))] for _ in range(settings.tournament)]
+        parent = max(contestants, key=lambda member: member.judged)
+        return Choice(draw, number, repeat.era, "", parent, 0, rng)
 
-    def propose(self, position: int) -> Proposal:
-        """The individual at a position of the log; position 0 is the initial program."""
-        if position == 0:
-            return Proposal(0, None, INITIAL, self._initial)
-        rng = random.Random(f"{self._seed}/{position}")
-        parent = self._select_parent(position, rng)
-        program = self._programs[parent % len(self._programs)]
-        mutation = mutate(program, self.settings.mutation, rng)
-        if mutation is None:  # nothing can be done to it: it lives on as its own child
-            return Proposal(position, parent, UNCHANGED, program)
-        return Proposal(position, parent, mutation.kind, mutation.program)
+    def make(self, choice: Choice) -> Proposal:
+        """The genome."""
+        if choice.kind == RANDOM:
+            longest = self._settings.max_random_statements
+            program = random_program(self._initial.states, self._space, longest, choice.rng)
+            return _proposal(choice, RANDOM, program)
+        if choice.kind == INITIAL:
+            return _proposal(choice, INITIAL, self._initial)
+        assert choice.parent is not None
+        if choice.kind == RESTART:
+            return _proposal(choice, RESTART, choice.parent.program)
+        return self._child(choice, choice.parent)
 
-    def commit(self, proposal: Proposal, fitness: float) -> None:
-        """Adds the next individual of the log to the population."""
-        assert proposal.position == self.num_committed, "individuals are committed in order"
-        index = proposal.position % len(self._programs)
-        self._programs[index] = proposal.program
-        self._fitness[index] = fitness
-        self.num_committed += 1
+    def _child(self, choice: Choice, parent: Member) -> Proposal:
+        """The parent with one mutation, or with so many that its hash is another."""
+        rng, program = choice.rng, parent.program
+        is_forced = self._settings.until_changed > 0 and rng.random() < self._settings.until_changed
+        kinds: list[str] = []
+        while True:
+            mutation = mutate(program, self._space, rng)
+            if mutation is None:  # nothing can be done to it: it lives on
+                return _proposal(choice, "+".join(kinds) or UNCHANGED, program)
+            kinds.append(mutation.kind)
+            program = mutation.program
+            proposal = _proposal(choice, "+".join(kinds), program)
+            if not is_forced or proposal.canonical.hash != parent.hash or len(kinds) == MAX_MUTATIONS:
+                return proposal
 
-    def _select_parent(self, position: int, rng: random.Random) -> int:
-        end = max(1, position - self.settings.lag)
-        start = end - self.settings.population
-        contestants = [max(0, rng.randrange(start, end)) for _ in range(self.settings.tournament)]
-        return max(contestants, key=self._fitness_of)
 
-    def _fitness_of(self, position: int) -> float:
-        return self._fitness[position % len(self._fitness)]
+def _proposal(choice: Choice, mutation: str, program: Program) -> Proposal:
+    return Proposal(choice, mutation, program, canonicalise(program))
