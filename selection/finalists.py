@@ -1,26 +1,30 @@
 """From a noisy search to one measured winner.
 
-The best of thousands of single-seed scores are partly the luckiest. So the best dozen are trained again
+The best of thousands of scores on few seeds are partly the luckiest. So the best dozen are trained again
 on fresh seeds, the winner is chosen by those alone, and what is reported of it comes from the test part
 with yet other seeds, beside the optimizers it must be compared with on the same seeds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lion_search.dsl.canonical import canonicalise
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.baseline import Baseline
-from lion_search.proxy_tasks.batch import evaluate_all, evaluate_baselines
 from lion_search.proxy_tasks.pool import Pool
-from lion_search.proxy_tasks.scores import Part, Status, fitness, mean_losses, required_mean_losses
+from lion_search.proxy_tasks.scores import Part, Score, Status, mean_losses
 from lion_search.proxy_tasks.worker import Subject
-from lion_search.results.ranking import rank
-from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Individual, Stage
+from lion_search.results.judge import Judge
+from lion_search.results.ranking import Ranked, judge_settings, rank
+from lion_search.results.records import BASELINE_SUBJECT, Individual, Stage
 from lion_search.results.store import Store
-from lion_search.selection.comparison import Row, compare
+from lion_search.selection.comparison import Row
+from lion_search.selection.logged import evaluate_logged
+
+MAX_ROUNDS = 50
+"""So many times the number of finalists are tried at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +33,15 @@ class Finalist:
 
     Attributes:
         individual: the first individual with its hash.
-        search_fitness: what the search saw.
-        fitness: on fresh seeds.
+        search_fitness: what the search saw, prices not taken off.
+        fitness: on fresh seeds, prices not taken off.
+        price: what is taken off when finalists are compared.
     """
 
     individual: Individual
     search_fitness: float
     fitness: float
+    price: float
 
 
 def choose_winner(
@@ -48,6 +54,9 @@ def choose_winner(
 ) -> list[Finalist]:
     """Trains the best of the search again on fresh validation seeds and logs it.
 
+    Scores on one seed may all be luck: programs that diverge on the next. If none of the best trains on all
+    fresh seeds, the next best are tried, and so on, ``MAX_ROUNDS`` times.
+
     Args:
         store: the run's log, open for writing.
         pool: evaluates jobs.
@@ -58,22 +67,31 @@ def choose_winner(
     Returns:
         Those that trained on all fresh seeds, the winner first; empty if there are none.
     """
-    ranked = [row for row in rank(store, Stage.SEARCH) if row.status is Status.OK][:num_finalists]
-    individuals = store.first_individuals(row.hash for row in ranked)
-    programs = [canonicalise(parse(individuals[row.hash].program)).program() for row in ranked]
+    ranked = [row for row in rank(store, Stage.SEARCH) if row.status is Status.OK]
+    for start in range(0, MAX_ROUNDS * num_finalists, num_finalists):
+        round_ = ranked[start : start + num_finalists]
+        if round_ and (finalists := _measure(store, pool, round_, baselines, num_seeds)):
+            return finalists
+    return []
+
+
+def _measure(
+    store: Store, pool: Pool, ranked: Sequence[Ranked], baselines: Mapping[str, Baseline], num_seeds: int
+) -> list[Finalist]:
+    """Those of the ranked that train on all fresh seeds, the best first."""
+    programs = {row.hash: canonicalise(parse(row.individual.program)).program() for row in ranked}
+    subjects: dict[tuple[str, str], Subject] = {(BASELINE_SUBJECT, t): b for t, b in baselines.items()}
+    subjects |= {(row.hash, task): programs[row.hash] for row in ranked for task in baselines}
+    ids = {row.hash: row.individual.id for row in ranked}
     seeds = Stage.SELECTION.seeds(num_seeds)
-    baseline_scores = evaluate_baselines(pool, baselines, Part.VALIDATION, seeds)
-    baseline_losses = required_mean_losses(baseline_scores)
-    scores = evaluate_all(pool, programs, list(baselines), Part.VALIDATION, seeds)
+    scores = evaluate_logged(store, pool, Stage.SELECTION, subjects, Part.VALIDATION, seeds, ids)
+    judge = Judge(_of(scores, BASELINE_SUBJECT, baselines), judge_settings(store))
     finalists = []
-    evaluations = [Evaluation(Stage.SELECTION, BASELINE_SUBJECT, score) for score in baseline_scores]
-    for row, own in zip(ranked, scores, strict=True):
-        individual = individuals[row.hash]
-        evaluations += (Evaluation(Stage.SELECTION, row.hash, score, individual.id) for score in own)
+    for row in ranked:
+        own = _of(scores, row.hash, baselines)
         if mean_losses(own) is not None:
-            finalists.append(Finalist(individual, row.fitness, fitness(own, baseline_losses)))
-    store.append((), evaluations)
-    return sorted(finalists, key=lambda f: -f.fitness)
+            finalists.append(Finalist(row.individual, row.fitness, judge.fitness(own), row.price))
+    return sorted(finalists, key=lambda f: -(f.fitness - f.price))
 
 
 def measure_on_test(
@@ -90,14 +108,19 @@ def measure_on_test(
     Returns:
         A row for each optimizer: the winner's first, then the others in their order.
     """
-    program = canonicalise(parse(winner.individual.program)).program()
-    subjects: dict[str, Subject] = {"winner": program, **others}
-    rows = compare(pool, subjects, task, Part.TEST, Stage.TEST.seeds(num_seeds))
-    evaluations: list[Evaluation] = []
-    for row in rows:
-        is_winner = row.name == "winner"
-        subject = winner.individual.hash if is_winner else f"baseline:{row.name}"
-        individual_id = winner.individual.id if is_winner else None
-        evaluations += (Evaluation(Stage.TEST, subject, score, individual_id) for score in row.scores)
-    store.append((), evaluations)
-    return rows
+    hash_ = winner.individual.hash
+    named: dict[str, tuple[str, Subject]] = {
+        "winner": (hash_, canonicalise(parse(winner.individual.program)).program()),
+        **{name: (f"baseline:{name}", subject) for name, subject in others.items()},
+    }
+    subjects = {(key, task): subject for key, subject in named.values()}
+    seeds = Stage.TEST.seeds(num_seeds)
+    ids = {hash_: winner.individual.id}
+    scores = evaluate_logged(store, pool, Stage.TEST, subjects, Part.TEST, seeds, ids)
+    return [Row(name, task, scores[key, task], num_seeds) for name, (key, _) in named.items()]
+
+
+def _of(
+    scores: Mapping[tuple[str, str], tuple[Score, ...]], subject: str, tasks: Mapping[str, object]
+) -> Sequence[Score]:
+    return [score for task in tasks for score in scores[subject, task]]

@@ -15,7 +15,7 @@ from lion_search.proxy_tasks.baseline import Baseline, load_baselines
 from lion_search.proxy_tasks.pool import Outcome as PoolOutcome
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.tasks import TaskError
-from lion_search.proxy_tasks.worker import Job
+from lion_search.proxy_tasks.worker import Job, JobResult
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Individual, Outcome, Stage
 from lion_search.results.store import Store
 from lion_search.selection.comparison import Row
@@ -59,9 +59,20 @@ class FakePool:
         mean = self._baseline if is_baseline else self._means[functional_hash(job.subject)]  # type: ignore[arg-type]
         if mean is None:
             task, seed, part = job.samples[0]
-            return [PoolOutcome(job_id, (Score(task, part, seed, Status.DIVERGED, None, 3, 0.1, "no"),))]
+            score = Score(task, part, seed, Status.DIVERGED, None, 3, 0.1, "no")
+            return [PoolOutcome(job_id, JobResult((score,)))]
         scores = (Score(t, p, s, Status.OK, spread(mean, s), 250, 0.1) for t, s, p in job.samples)
-        return [PoolOutcome(job_id, tuple(scores))]
+        return [PoolOutcome(job_id, JobResult(tuple(scores)))]
+
+
+def individual(number: int, own: int, outcome: Outcome, status: Status, num_states: int = 0) -> Individual:
+    """An individual with one of the programs."""
+    return Individual(
+        id=number, draw=number, repeat=0, era=0, parent_id=None, mutation="insert",
+        program=format_program(program(own)), hash=HASH[own], proposed_hash=HASH[own], fingerprint=None,
+        outcome=outcome, status=status, scored_id=number, update_scale=1.0, num_statements=2,
+        num_live_statements=1, num_states=num_states, num_canonical_statements=1,
+    )  # fmt: skip
 
 
 def log_search(store: Store, losses: Mapping[int, float | None]) -> None:
@@ -74,20 +85,10 @@ def log_search(store: Store, losses: Mapping[int, float | None]) -> None:
             )
         ],
     )
-    for outcome in (Outcome.EVALUATED, Outcome.HIT):
+    for outcome in (Outcome.EVALUATED, Outcome.SEEN):
         for number, loss in losses.items():
             status = Status.OK if loss is not None else Status.DIVERGED
-            own = Individual(
-                len(individuals),
-                None,
-                "insert",
-                format_program(program(number)),
-                HASH[number],
-                outcome,
-                status,
-                2,
-                1,
-            )
+            own = individual(len(individuals), number, outcome, status)
             individuals.append(own)
             if outcome is Outcome.EVALUATED:
                 score = Score(TASK, Part.VALIDATION, 0, status, loss, 250, 0.1)
@@ -157,6 +158,15 @@ def test_nobody_wins_if_all_fail_on_fresh_seeds(store: Store) -> None:
     assert choose(store, FakePool({HASH[1]: None, HASH[2]: None})) == []
 
 
+def test_if_the_best_all_fail_on_fresh_seeds_the_next_best_are_tried(store: Store) -> None:
+    """A search on one seed finds programs that diverge on most others; its run must not end with nothing."""
+    log_search(store, {1: 0.10, 2: 0.11, 3: 0.12, 4: 0.13, 5: 0.14})
+    means = {HASH[1]: None, HASH[2]: None, HASH[3]: None, HASH[4]: 0.7, HASH[5]: 0.1}
+    pool = FakePool(means)
+    assert hashes(choose(store, pool, num_finalists=2)) == [HASH[4]]
+    assert len(pool.jobs) == 5, "four programs, and the baseline once; the fifth was not needed"
+
+
 def test_a_finalist_is_the_first_individual_of_its_hash(store: Store) -> None:
     log_search(store, {1: 0.10, 2: 0.15})
     found = choose(store, FakePool({HASH[1]: 0.2, HASH[2]: 0.3}))
@@ -198,22 +208,38 @@ def test_a_baseline_that_cannot_be_trained_is_an_error(store: Store) -> None:
         choose(store, FakePool({HASH[1]: 0.2}, baseline=None))
 
 
+def test_prices_are_taken_off_when_finalists_are_compared(store: Store) -> None:
+    """A step in fitness of 0.05 for a state is worth less than a state at 0.1, and more than one at 0.01."""
+    rows = [individual(n, n + 1, Outcome.EVALUATED, Status.OK, num_states=1 - n) for n in (0, 1)]
+    losses = {BASELINE_SUBJECT: (0.3, None), HASH[1]: (0.1, 0), HASH[2]: (0.1, 1)}
+    evaluations = [
+        Evaluation(Stage.SEARCH, subject, Score(TASK, Part.VALIDATION, 0, Status.OK, loss, 250, 0.1), id_)
+        for subject, (loss, id_) in losses.items()
+    ]
+    store.append(rows, evaluations, {"judge": {"state_price": 0.1}})
+    found = choose(store, FakePool({HASH[1]: 0.2, HASH[2]: 0.2 * math.exp(0.05)}))
+    assert hashes(found) == [HASH[2], HASH[1]]
+    assert [f.price for f in found] == pytest.approx([0.0, 0.1])
+    assert found[1].fitness == pytest.approx(found[0].fitness + 0.05), "prices are not taken off fitness"
+
+
+def test_a_selection_that_was_cut_short_goes_on_where_it_was(store: Store) -> None:
+    log_search(store, {1: 0.10, 2: 0.15})
+    losses = {HASH[1]: 0.2, HASH[2]: 0.3}
+    first = choose(store, FakePool(losses))
+    logged = store.evaluations()
+    pool = FakePool({})
+    assert choose(store, pool) == first
+    assert pool.jobs == []
+    assert store.evaluations() == logged
+
+
 # Measuring.
 
 
 def finalist(number: int) -> Finalist:
-    own = Individual(
-        40 + number,
-        None,
-        "insert",
-        format_program(program(number)),
-        HASH[number],
-        Outcome.EVALUATED,
-        Status.OK,
-        2,
-        1,
-    )
-    return Finalist(own, 0.5, 0.4)
+    own = individual(40 + number, number, Outcome.EVALUATED, Status.OK)
+    return Finalist(own, 0.5, 0.4, 0.0)
 
 
 def measure(store: Store, pool: FakePool, num_seeds: int = NUM_SEEDS) -> list[Row]:
@@ -241,11 +267,11 @@ def test_tests_are_logged_with_their_stage(store: Store) -> None:
     measure(store, FakePool({HASH[1]: 0.2, HASH[2]: 0.5}))
     logged = store.evaluations(stage=Stage.TEST)
     assert store.evaluations() == logged
-    assert [(e.subject, e.individual_id) for e in logged[::NUM_SEEDS]] == [
+    assert {(e.subject, e.individual_id) for e in logged} == {
         (HASH[1], 41),
         ("baseline:tuned adamw", None),
         ("baseline:start", None),
-    ]
+    }
     assert {e.score.part for e in logged} == {Part.TEST}
     assert len(logged) == 3 * NUM_SEEDS
 

@@ -1,0 +1,56 @@
+"""Trainings of a stage that are logged as they end and not repeated: a stage that was cut short goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lion_search.proxy_tasks.batch import evaluate_each
+from lion_search.proxy_tasks.pool import Pool
+from lion_search.proxy_tasks.scores import Part, Score, Status
+from lion_search.proxy_tasks.worker import Subject
+from lion_search.results.records import Evaluation, Stage
+from lion_search.results.store import Store
+
+
+def evaluate_logged(
+    store: Store,
+    pool: Pool,
+    stage: Stage,
+    subjects: Mapping[tuple[str, str], Subject],
+    part: Part,
+    seeds: Sequence[int],
+    individual_ids: Mapping[str, int],
+) -> dict[tuple[str, str], tuple[Score, ...]]:
+    """Scores subjects on tasks, taking from the log what is there and adding what was not.
+
+    Args:
+        store: the run's log, open for writing.
+        pool: evaluates jobs.
+        stage: under which they are logged.
+        subjects: what to train, by its name in the log and the task.
+        part: where the loss is measured.
+        seeds: of the stage.
+        individual_ids: by name in the log, the individual that a program is.
+
+    Returns:
+        Scores on the seeds, in their order, shorter after a failure.
+    """
+    found: dict[tuple[str, str], dict[int, Score]] = {}
+    for row in store.evaluations(stage=stage):
+        found.setdefault((row.subject, row.score.task), {})[row.score.seed] = row.score
+    scores = {}
+    for key in subjects:
+        own = found.get(key, {})
+        if _is_complete(own, seeds):
+            scores[key] = tuple(own[seed] for seed in seeds if seed in own)
+    missing = [key for key in subjects if key not in scores]
+    chunks = [(subjects[key], key[1]) for key in missing]
+    for place, own_scores in evaluate_each(pool, chunks, part, seeds):
+        key = missing[place]
+        scores[key] = own_scores
+        store.append((), [Evaluation(stage, key[0], s, individual_ids.get(key[0])) for s in own_scores])
+    return scores
+
+
+def _is_complete(own: Mapping[int, Score], seeds: Sequence[int]) -> bool:
+    return all(seed in own for seed in seeds) or any(s.status is not Status.OK for s in own.values())
