@@ -1,0 +1,212 @@
+"""How good the best of a search was after so much compute, read from its log.
+
+The log is walked through in its order. At a number of trainings the best is the program that the search
+itself would have named then: by the scores it had by then, less the caution and the prices of the run. A
+program that is trained on further seeds is judged anew over all of them, and may lose its place.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from dataclasses import dataclass, field
+
+from lion_search.proxy_tasks.scores import Score, Status, overall_status
+from lion_search.results.judge import Judge
+from lion_search.results.queries import count_trainings
+from lion_search.results.ranking import judge_settings
+from lion_search.results.records import (
+    BASELINE_SUBJECT,
+    TRAINED,
+    Evaluation,
+    Individual,
+    Outcome,
+    Stage,
+)
+from lion_search.results.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """What a search knew at an amount of compute.
+
+    Attributes:
+        trainings: at most so many had been paid for; at the end, exactly so many.
+        seconds: that these took, summed over workers.
+        num_programs: individuals committed by then.
+        best_id: the first individual of the program that was best by what was known.
+        judged: that program's fitness by what was known, less caution and prices.
+        num_samples: trainings behind that.
+    """
+
+    trainings: int
+    seconds: float
+    num_programs: int
+    best_id: int
+    judged: float
+    num_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class FitnessPoint:
+    """Fitness on fresh seeds at an amount of compute.
+
+    Attributes:
+        trainings: the amount.
+        fitness: 0 is tuned AdamW, higher is better.
+        standard_error: of that; NaN if it is not known.
+    """
+
+    trainings: int
+    fitness: float
+    standard_error: float
+
+
+@dataclass(frozen=True, slots=True)
+class FitnessCurve:
+    """Fitness on fresh seeds against compute, of one setting.
+
+    Attributes:
+        label: what the setting is called.
+        num_runs: how many runs of it were joined.
+        points: by increasing trainings.
+    """
+
+    label: str
+    num_runs: int
+    points: tuple[FitnessPoint, ...]
+
+
+def checkpoints(points: int, max_trainings: int) -> tuple[int, ...]:
+    """Evenly spaced numbers of trainings, the last one the maximum; fewer if there are not so many."""
+    amounts = {max_trainings * k // points for k in range(1, points + 1)}
+    return tuple(sorted(amounts - {0}))
+
+
+def learning_curve(store: Store, points: int, max_trainings: int | None = None) -> list[CurvePoint]:
+    """The best of a run at evenly spaced amounts of compute, and at its end.
+
+    Trainings are the evaluations of the search: not those of the baseline, and not those copied from an
+    earlier run. A point holds all that its trainings paid for: individuals are counted up to the first whose
+    trainings would have gone beyond.
+
+    Args:
+        store: the run's log.
+        points: how many amounts.
+        max_trainings: the largest of them; by default all of the run's.
+
+    Returns:
+        Points by increasing trainings. Amounts the run did not reach are left out, and amounts at which it
+        knew no program that trains. The last point is the end of the run.
+    """
+    maximum = count_trainings(store) if max_trainings is None else max_trainings
+    waiting = list(reversed(checkpoints(points, maximum)))
+    rows = _rows_by_individual(store)
+    if not rows:
+        return []
+    judge = Judge([e.score for e in rows.pop(None, [])], judge_settings(store))
+    curve = _Curve(_Leaders(judge))
+    for individual in store.individuals(outcomes=(*TRAINED, Outcome.REUSED)):
+        own = rows.pop(individual.id, [])
+        cost = 0 if individual.outcome is Outcome.REUSED else len(own)
+        while waiting and curve.trainings + cost > waiting[-1]:
+            curve.add_point(waiting.pop(), individual.id)
+        curve.go_on(individual, own, cost)
+    curve.add_point(curve.trainings, sum(store.counts().values()))
+    return curve.points
+
+
+def _rows_by_individual(store: Store) -> dict[int | None, list[Evaluation]]:
+    """The evaluations of the search by individual, those of the baseline under ``None``."""
+    rows: dict[int | None, list[Evaluation]] = {}
+    for evaluation in store.evaluations(stage=Stage.SEARCH):
+        if evaluation.individual_id is not None or evaluation.subject == BASELINE_SUBJECT:
+            rows.setdefault(evaluation.individual_id, []).append(evaluation)
+    return rows
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of one program.
+
+    Attributes:
+        individual_id: the first individual it was scored for.
+        price: what it pays.
+        scores: on all samples so far, by task and seed.
+        judged: fitness less caution and price; ``None`` if it failed.
+    """
+
+    individual_id: int
+    price: float
+    scores: dict[tuple[str, int], Score] = field(default_factory=dict)
+    judged: float | None = None
+
+
+class _Leaders:
+    """The best of the programs known so far.
+
+    A heap by what programs were judged; where one was judged anew since, its older item is dropped when it
+    comes to the top.
+    """
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._known: dict[str, _Known] = {}
+        self._heap: list[tuple[float, int, str]] = []
+
+    def learn(self, individual: Individual, evaluations: list[Evaluation]) -> None:
+        """Takes in what the next individual of the log was evaluated for."""
+        subject = individual.hash
+        scores = [e.score for e in evaluations if e.subject == subject]  # not of other update scales
+        if not scores:
+            return
+        known = self._known.get(subject)
+        if known is None:
+            price = self._judge.price(individual.num_states, individual.num_canonical_statements)
+            known = self._known[subject] = _Known(individual.id, price)
+        if any(score.status is not Status.OK for score in known.scores.values()):
+            known.scores.clear()  # it brought down its worker and was tried again: that is what counts
+        for score in scores:  # two programs may have been scaled to the same one
+            known.scores.setdefault((score.task, score.seed), score)
+        known.judged = None
+        own = tuple(known.scores.values())
+        if overall_status(own) is Status.OK:
+            known.judged = self._judge.cautious(own) - known.price
+            heapq.heappush(self._heap, (-known.judged, known.individual_id, subject))
+
+    def best(self) -> _Known | None:
+        """The best, the first of equals; ``None`` if there is none that trains."""
+        while self._heap:
+            negative, _, subject = self._heap[0]
+            known = self._known[subject]
+            if known.judged == -negative:
+                return known
+            heapq.heappop(self._heap)
+        return None
+
+
+@dataclass(slots=True)
+class _Curve:
+    """What a search knows and has used at a place of its log, and the points before that place."""
+
+    leaders: _Leaders
+    trainings: int = 0
+    seconds: float = 0.0
+    points: list[CurvePoint] = field(default_factory=list)
+
+    def add_point(self, trainings: int, num_programs: int) -> None:
+        """Notes the best of now, if there is any."""
+        if (best := self.leaders.best()) is None:
+            return
+        assert best.judged is not None
+        samples = len(best.scores)
+        self.points.append(
+            CurvePoint(trainings, self.seconds, num_programs, best.individual_id, best.judged, samples)
+        )
+
+    def go_on(self, individual: Individual, evaluations: list[Evaluation], cost: int) -> None:
+        """Goes past the next individual that was evaluated."""
+        self.leaders.learn(individual, evaluations)
+        if cost:
+            self.trainings += cost
+            self.seconds += math.fsum(e.score.seconds for e in evaluations)

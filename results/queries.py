@@ -1,0 +1,136 @@
+"""Aggregates of a log, computed by the database, so that a log of a million individuals takes seconds.
+
+Trainings are the evaluations of the search that it paid for: those of the baseline and those copied from an
+earlier run are none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from lion_search.proxy_tasks.scores import Status
+from lion_search.results.records import Outcome, Stage
+from lion_search.results.store import Store
+from lion_search.results.tables import EVALUATIONS, INDIVIDUALS
+
+# The baseline's rows belong to no individual, so the join leaves them out.
+_TRAININGS = EVALUATIONS.join(INDIVIDUALS, INDIVIDUALS.c.id == EVALUATIONS.c.individual_id)
+_PAID = sa.and_(EVALUATIONS.c.stage == Stage.SEARCH, INDIVIDUALS.c.outcome != Outcome.REUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class IndividualGroup:
+    """How many individuals are alike in all of this.
+
+    Attributes:
+        outcome: what the search did with them.
+        status: how the trainings they refer to ended.
+        mutation: as logged, kinds joined by ``+``.
+        update_scale: what was folded into their updates.
+        repeat: their population.
+        is_first: whether their scores were first made for them.
+        count: how many they are.
+    """
+
+    outcome: Outcome
+    status: Status
+    mutation: str
+    update_scale: float
+    repeat: int
+    is_first: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingGroup:
+    """How many trainings are alike in all of this, and what they took.
+
+    Attributes:
+        task: the task's name.
+        status: how they ended.
+        is_kept: whether the program trained is the individual's own, not another update scale of it.
+        count: how many they are.
+        seconds: of all together.
+    """
+
+    task: str
+    status: Status
+    is_kept: bool
+    count: int
+    seconds: float
+
+
+def individual_groups(store: Store) -> list[IndividualGroup]:
+    """All individuals, counted by what they have in common."""
+    own = INDIVIDUALS.c
+    is_first = sa.case((own.id == own.scored_id, 1), else_=0).label("is_first")
+    keys = (own.outcome, own.status, own.mutation, own.update_scale, own.repeat, is_first)
+    query = sa.select(*keys, sa.func.count().label("num")).group_by(*keys)
+    with store.transaction() as connection:
+        return [
+            IndividualGroup(
+                Outcome(row.outcome),
+                Status(row.status),
+                row.mutation,
+                row.update_scale,
+                row.repeat,
+                bool(row.is_first),
+                row.num,
+            )
+            for row in connection.execute(query)
+        ]
+
+
+def training_groups(store: Store) -> list[TrainingGroup]:
+    """All trainings, counted by what they have in common."""
+    own = EVALUATIONS.c
+    is_kept = sa.case((own.subject == INDIVIDUALS.c.hash, 1), else_=0).label("is_kept")
+    keys = (own.task, own.status, is_kept)
+    totals = (sa.func.count().label("num"), sa.func.sum(own.seconds).label("total"))
+    query = sa.select(*keys, *totals).select_from(_TRAININGS).where(_PAID).group_by(*keys)
+    with store.transaction() as connection:
+        return [
+            TrainingGroup(row.task, Status(row.status), bool(row.is_kept), row.num, row.total)
+            for row in connection.execute(query)
+        ]
+
+
+def count_trainings(store: Store) -> int:
+    """How many trainings the search paid for."""
+    query = sa.select(sa.func.count()).select_from(_TRAININGS).where(_PAID)
+    with store.transaction() as connection:
+        return connection.scalars(query).one()
+
+
+def samples_per_program(store: Store) -> dict[str, int]:
+    """On how many seeds of each task a new program is trained that does not fail; empty if all failed."""
+    first = (
+        sa.select(INDIVIDUALS.c.id, INDIVIDUALS.c.hash)
+        .where(INDIVIDUALS.c.outcome == Outcome.EVALUATED, INDIVIDUALS.c.status == Status.OK)
+        .order_by(INDIVIDUALS.c.id)
+        .limit(1)
+        .subquery()
+    )
+    own = EVALUATIONS.c  # found by subject, for which there is an index
+    is_own = sa.and_(own.subject == first.c.hash, own.individual_id == first.c.id, own.stage == Stage.SEARCH)
+    query = sa.select(own.task, sa.func.count()).join_from(first, EVALUATIONS, is_own).group_by(own.task)
+    with store.transaction() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def redundant_share(store: Store, last: int) -> float | None:
+    """Mean share of redundant statements in the last individuals, in [0, 1]; ``None`` if there are none."""
+    own = INDIVIDUALS.c
+    recent = (
+        sa.select(own.num_statements, own.num_live_statements)
+        .order_by(own.id.desc())
+        .limit(last)
+        .subquery()
+        .c
+    )
+    has_any = recent.num_statements > 0
+    share = 1.0 - sa.cast(recent.num_live_statements, sa.Float) / recent.num_statements
+    with store.transaction() as connection:
+        return connection.scalars(sa.select(sa.func.avg(sa.case((has_any, share), else_=0.0)))).one()
