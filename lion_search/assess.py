@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lion_search.dsl.errors import LionSearchError, did_you_mean
-from lion_search.pipeline import versions
+from lion_search.facts import versions
 from lion_search.preflight import check_tasks, set_environment
 from lion_search.proxy_tasks.baseline import (
     BASELINES_FOLDER,

@@ -1,19 +1,15 @@
-"""The command line: parse, call, print. Errors a person can mend end with status 2 and one message."""
+"""The command line. Errors a person can mend end with status 2 and one message."""
 
 from __future__ import annotations
 
 import errno
-import json
 import sys
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from lion_search.dsl.errors import LionSearchError, did_you_mean
+from lion_search import program_commands, run_commands
+from lion_search.dsl.errors import LionSearchError
 
 app = typer.Typer(
     help="Discovers optimizers by evolving programs from AdamW. A REF is a file of program text, a "
@@ -24,8 +20,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Reference = Annotated[str, typer.Argument(metavar="REF", help="A file, a library name, or RUN:ID.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app.add_typer(run_commands.app)
+app.add_typer(program_commands.app)
 
 
 def main() -> None:
@@ -51,7 +47,8 @@ def _run_command() -> None:
         done = stop.progress
         message = (
             f"Interrupted after {done.num_programs:,} programs. All {done.num_evaluated:,} evaluated ones "
-            f"are in the database of {stop.folder}.\nLook at them: lion-search top {stop.folder}"
+            f"are in the database of {stop.folder}.\nGo on: lion-search resume {stop.folder}\n"
+            f"Look at them: lion-search top {stop.folder}"
         )
         _fail(message, status=130)
 
@@ -59,316 +56,3 @@ def _run_command() -> None:
 def _fail(message: str, *, status: int) -> NoReturn:
     print(message, file=sys.stderr)  # noqa: T201 -- the one place that reports errors
     sys.exit(status)
-
-
-def _console() -> Console:
-    return Console(soft_wrap=not sys.stdout.isatty())
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=1))
-
-
-@app.command()
-def run(
-    config: Annotated[str, typer.Option(help="A YAML file, or the name of a shipped configuration.")],
-    out: Annotated[Path | None, typer.Option(help="Run folder; default runs/NAME.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the search; overrides the file's.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Number of Ray workers; overrides the file's.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Overrides one value; repeatable."),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print the result only.")] = False,
-) -> None:
-    """Evolves optimizers, selects the best, measures it on test data, and exports it."""
-    from lion_search import pipeline
-    from lion_search.config import load_config
-    from lion_search.display import make_display
-    from lion_search.tables import print_result
-
-    overrides = list(settings or [])
-    overrides += [
-        f"{key}={value}" for key, value in (("seed", seed), ("workers", workers)) if value is not None
-    ]
-    loaded = load_config(config, overrides)
-    console = _console()
-    name = Path(config).stem
-    result = pipeline.run(
-        loaded,
-        name,
-        out,
-        display=lambda: make_display(console, f"lion-search: {name}", quiet=quiet),
-        report=(lambda line: None)
-        if quiet
-        else (lambda line: console.print(line, markup=False, highlight=False)),
-    )
-    print_result(console, result)
-
-
-@app.command()
-def top(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or a name under runs/.")],
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many.")] = 10,
-    as_json: AsJson = False,
-) -> None:
-    """Lists the fittest programs of a run."""
-    from lion_search.references import open_run
-    from lion_search.results.ranking import rank
-    from lion_search.results.records import Stage
-
-    store = open_run(run)
-    ranked = rank(store, Stage.SEARCH)[:count]
-    individuals = store.first_individuals(row.hash for row in ranked)
-    store.close()
-    rows: list[dict[str, Any]] = [
-        {
-            "id": individuals[row.hash].id,
-            "fitness": row.fitness,
-            "status": row.status,
-            "statements": individuals[row.hash].num_statements,
-            "live_statements": individuals[row.hash].num_live_statements,
-            "hash": row.hash,
-        }
-        for row in ranked
-    ]
-    if as_json:
-        _print_json(rows)
-        return
-    table = Table("ID", "Fitness", "Status", "Statements", "Live", "Hash")
-    for row in rows:
-        cells = (
-            row["id"],
-            f"{row['fitness']:+.4f}",
-            *(row[k] for k in ("status", "statements", "live_statements")),
-        )
-        table.add_row(*map(str, cells), row["hash"][:12])
-    _console().print(table)
-
-
-@app.command()
-def library(as_json: AsJson = False) -> None:
-    """Lists the known optimizers."""
-    from lion_search.dsl.library import LIBRARY, library_program
-
-    rows: list[dict[str, Any]] = [
-        {
-            "name": entry.name,
-            "statements": len(library_program(entry.name).statements),
-            "states": len(library_program(entry.name).states),
-            "source": entry.source,
-        }
-        for entry in LIBRARY.values()
-    ]
-    if as_json:
-        _print_json(rows)
-        return
-    table = Table("Name", "Statements", "States", "Source")
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    _console().print(table)
-
-
-@app.command()
-def functions(as_json: AsJson = False) -> None:
-    """Lists the functions of the language."""
-    from lion_search.dsl.functions import FUNCTIONS
-
-    rows: list[dict[str, Any]] = [
-        {
-            "name": row.name,
-            "symbol": row.symbol or "",
-            "arguments": ", ".join(type_.name.lower() for type_ in row.parameters),
-            "result": "widest argument" if row.result is None else row.result.name.lower(),
-            "commutative": row.commutative,
-            "cost": row.cost,
-            "about": row.about,
-        }
-        for row in FUNCTIONS.values()
-    ]
-    if as_json:
-        _print_json(rows)
-        return
-    table = Table("Name", "", "Arguments", "Result", "Commutative", "Cost", "Meaning")
-    for row in rows:
-        shown = {**row, "commutative": "yes" if row["commutative"] else "", "cost": f"{row['cost']:g}"}
-        table.add_row(*map(str, shown.values()))
-    _console().print(table)
-    _console().print("Narrower arguments are cast: scalar < per_array < tree.", highlight=False)
-
-
-@app.command()
-def show(
-    reference: Reference,
-    latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Prints a program as it is, redundant statements marked."""
-    from lion_search.dsl.latex import to_latex
-    from lion_search.dsl.liveness import liveness
-    from lion_search.dsl.text import format_header, format_program, format_return, format_statement
-    from lion_search.references import find_program
-
-    program = find_program(reference).program
-    if latex:
-        typer.echo(to_latex(program), nl=False)
-        return
-    alive = liveness(program)
-    if as_json:
-        _print_json(
-            {"program": format_program(program), "live": alive.statements, "live_states": alive.states}
-        )
-        return
-    console = _console()
-    lines = [format_statement(s) for s in program.statements]
-    width = max((len(line) for line in lines), default=0)
-    console.print(Text(format_header(program)))
-    for line, live in zip(lines, alive.statements, strict=True):
-        text = f"    {line}" if live else f"    {line:<{width}}  # redundant"
-        console.print(Text(text, style="" if live else "dim"))
-    console.print(Text(f"    {format_return(program)}"))
-
-
-@app.command()
-def check(reference: Reference, as_json: AsJson = False) -> None:
-    """Checks a program and says what it is: sizes, types, functional hash."""
-    from lion_search.dsl.canonical import canonicalise
-    from lion_search.dsl.fingerprint import fingerprint
-    from lion_search.dsl.types import check as check_types
-    from lion_search.references import find_program
-
-    program = find_program(reference).program
-    types = [type_.name.lower() for type_ in check_types(program)]
-    canonical = canonicalise(program)
-    facts = {
-        "types": dict(zip(("update", *program.states), types, strict=True)),
-        "statements": len(program.statements),
-        "live_statements": canonical.liveness.num_live_statements,
-        "states": len(program.states),
-        "live_states": sum(canonical.liveness.states),
-        "canonical_statements": len(canonical.applications),
-        "hash": canonical.hash,
-        "fingerprint": fingerprint(canonical.program()),
-        "state_bytes_per_weight": 4 * canonical.num_states,
-    }
-    if as_json:
-        _print_json(facts)
-        return
-    table = Table.grid(padding=(0, 2))
-    for key, value in facts.items():
-        shown = ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
-        table.add_row(key.replace("_", " "), shown)
-    _console().print(table)
-
-
-@app.command()
-def export(
-    reference: Reference,
-    to: Annotated[str, typer.Option(help="Target library: optax.")] = "optax",
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="File; default: print.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the optimizer in the code.")] = None,
-) -> None:
-    """Writes a program as code that needs nothing of lion-search."""
-    from lion_search.dsl.export_optax import to_optax
-    from lion_search.references import find_program
-
-    targets = ("optax",)
-    if to not in targets:
-        raise LionSearchError(
-            f"cannot export to '{to}'{did_you_mean(to, targets)}; targets: {', '.join(targets)}"
-        )
-    found = find_program(reference)
-    fallback = "".join(c if c.isalnum() else "_" for c in found.name)
-    chosen = name or (fallback if fallback.isidentifier() else f"optimizer_{fallback}")
-    text = to_optax(found.program, chosen, f"{found.name}, exported by lion-search")
-    if output is None:
-        typer.echo(text, nl=False)
-        return
-    if output.exists():
-        raise LionSearchError(f"'{output}' exists; nothing was overwritten")
-    try:
-        output.write_text(text)
-    except OSError as error:
-        raise LionSearchError(f"cannot write '{output}': {error.strerror}") from error
-    typer.echo(f"Wrote {output}")
-
-
-Workers = Annotated[str, typer.Option(help="Number of Ray workers, auto (one a core), or inline.")]
-
-
-@app.command()
-def tasks(as_json: AsJson = False) -> None:
-    """Lists the proxy tasks and the options of every task."""
-    from lion_search.proxy_tasks.tasks import OPTIONS, SCALES, TASKS
-
-    rows: list[dict[str, Any]] = [
-        {"name": name, "steps": task.num_steps, "batch_size": task.batch_size, "about": task.about}
-        for name, task in ((name, make(1)) for name, make in TASKS.items())
-    ]
-    if as_json:
-        _print_json(rows)
-        return
-    table = Table("Name", "Steps", "Batch", "About")
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    console = _console()
-    console.print(table)
-    scales = ", ".join(map(str, SCALES))
-    console.print(
-        f"Options, as NAME?option=value,...: scale ({scales}), {', '.join(OPTIONS)}.", highlight=False
-    )
-    console.print("Your own: module:function, see the README.", highlight=False)
-
-
-@app.command()
-def evaluate(
-    references: Annotated[
-        list[str], typer.Argument(metavar="REF...", help="Programs, or optax:NAME?learning_rate=1e-3.")
-    ],
-    task: Annotated[list[str], typer.Option(help="A task; repeatable. See lion-search tasks.")],
-    seeds: Annotated[int, typer.Option(min=2, max=10_000, help="Trainings of each optimizer.")] = 8,
-    part: Annotated[str, typer.Option(help="Where the loss is measured: test or validation.")] = "test",
-    mode: Annotated[str, typer.Option(help="auto, interpreted, compiled or batched.")] = "auto",
-    workers: Workers = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """Trains optimizers on tasks and prints their losses beside the tuned baselines."""
-    from lion_search.assess import evaluate as run_evaluation
-    from lion_search.assess import read_workers
-    from lion_search.tables import print_rows, row_json
-
-    rows = run_evaluation(
-        references,
-        task,
-        num_seeds=seeds,
-        part=part,
-        mode=mode,
-        workers=read_workers(workers),
-        report=(lambda line: None) if as_json else typer.echo,
-    )
-    if as_json:
-        _print_json([row_json(row) for row in rows])
-        return
-    print_rows(_console(), rows, part)
-
-
-@app.command()
-def baseline(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="A task's reference.")],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="File; default: baselines/TASK.json here.")
-    ] = None,
-    workers: Workers = "auto",
-) -> None:
-    """Tunes AdamW, Lion, Signum and SGD on a task with equal effort and writes the baselines' file."""
-    from lion_search.assess import read_workers, tune_baselines
-    from lion_search.proxy_tasks.tuning import at_the_edge
-
-    path, best = tune_baselines(task, output, workers=read_workers(workers), report=typer.echo)
-    for name, found in best.items():
-        shown = ", ".join(f"{k} {v}" for k, v in found.hyperparameters)
-        edge = at_the_edge(found)
-        note = f" (at the edge of its range: {', '.join(edge)})" if edge else ""
-        loss = f"{found.validation_loss:.4f} +- {found.standard_error:.4f}"
-        typer.echo(f"tuned {name} ({found.form}): {loss}; {shown}{note}")
-    typer.echo(f"Wrote {path}")

@@ -14,9 +14,10 @@ from lion_search.dsl.errors import LionSearchError, did_you_mean
 from lion_search.dsl.functions import BUILT_IN, FUNCTIONS, load_function
 from lion_search.dsl.mutation import MutationSpace
 from lion_search.proxy_tasks.pool import Limits
+from lion_search.results.judge import JudgeSettings
 from lion_search.results.records import MAX_SEEDS
 from lion_search.search.driver import Budget
-from lion_search.search.evolution import EvolutionSettings
+from lion_search.search.settings import HurdlePolicy, Method, NoisePolicy, Order, SearchSettings
 
 
 class ConfigError(LionSearchError):
@@ -44,6 +45,7 @@ class MutationConfig(_Section):
     new_variable: Probability = 0.5
     rescale_constant: Probability = 0.5
     max_statements: PositiveInt = 80
+    until_changed: Probability = 0.0
 
     @model_validator(mode="after")
     def _some_weight(self) -> MutationConfig:
@@ -53,17 +55,51 @@ class MutationConfig(_Section):
 
 
 class SearchConfig(_Section):
-    """See :class:`lion_search.search.evolution.EvolutionSettings`."""
+    """See :class:`lion_search.search.settings.SearchSettings`."""
 
+    method: Literal["evolution", "constants", "deletion", "random"] = "evolution"
     population: PositiveInt = 1000
     tournament: PositiveInt = 2
+    order: Literal["deterministic", "asynchronous"] = "deterministic"
     lag: PositiveInt = 256
+    repeats: PositiveInt = 1
+    plateau: PositiveInt | None = None
+    fingerprint: bool = True
+    max_random_statements: PositiveInt = 16
+    update_scales: Annotated[list[PositiveFloat], Field(min_length=1)] = [1.0]
 
     @model_validator(mode="after")
-    def _tournament_fits(self) -> SearchConfig:
+    def _fits_together(self) -> SearchConfig:
         if self.tournament > self.population:
             raise ValueError(f"tournament {self.tournament} is larger than population {self.population}")
+        scales = self.update_scales
+        if scales[0] != 1.0 or len(set(scales)) < len(scales):
+            raise ValueError(f"update_scales must begin with 1.0 and differ from each other, found {scales}")
         return self
+
+
+class NoiseConfig(_Section):
+    """See :class:`lion_search.search.settings.NoisePolicy` and ``JudgeSettings``."""
+
+    max_seeds: Annotated[int, Field(gt=0, le=MAX_SEEDS)] | None = None
+    hits: PositiveInt = 3
+    near: Weight = 2.0
+    caution: Weight = 1.0
+
+
+class HurdleConfig(_Section):
+    """See :class:`lion_search.search.settings.HurdlePolicy`."""
+
+    percentile: Annotated[float, Field(gt=0, le=100)] | None = None
+    window: PositiveInt = 1000
+    rejects: bool = False
+
+
+class PricesConfig(_Section):
+    """What is taken off fitness, for each state array and each statement of the canonical form."""
+
+    state: Weight = 0.0
+    statement: Weight = 0.0
 
 
 class BudgetConfig(_Section):
@@ -101,9 +137,14 @@ class Config(_Section):
     """Everything a run needs."""
 
     initial: str = "adamw"
+    warm_start: str | None = None
     functions: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
     mutation: MutationConfig = MutationConfig()
     search: SearchConfig = SearchConfig()
+    noise: NoiseConfig = NoiseConfig()
+    hurdle: HurdleConfig = HurdleConfig()
+    prices: PricesConfig = PricesConfig()
+    reuse: list[str] = []
     budget: BudgetConfig = BudgetConfig()
     tasks: Annotated[list[TaskConfig], Field(min_length=1)] = [TaskConfig(name="digits_mlp")]
     selection: SelectionConfig = SelectionConfig()
@@ -115,21 +156,48 @@ class Config(_Section):
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
-    def _known_functions(self) -> Config:
+    def _fits_together(self) -> Config:
         for name in () if self.functions == "all" else self.functions:
             if ":" not in name and name not in FUNCTIONS:
                 raise ValueError(f"functions: unknown function '{name}'{did_you_mean(name, FUNCTIONS)}")
+        for task in self.tasks:
+            if self.noise.max_seeds is not None and self.noise.max_seeds < task.seeds:
+                raise ValueError(
+                    f"noise.max_seeds {self.noise.max_seeds} is below the {task.seeds} seeds of {task.name}"
+                )
         names = [task.name for task in self.tasks]
         if len(set(names)) < len(names):
             raise ValueError("tasks: a task is listed twice; give it more seeds instead")
         return self
 
-    def evolution_settings(self) -> EvolutionSettings:
+    def search_settings(self) -> SearchSettings:
         """The search room's settings."""
         listed = () if self.functions == "all" else self.functions
         functions = tuple(load_function(f).name if ":" in f else f for f in listed) or BUILT_IN
-        mutation = MutationSpace(functions=functions, **self.mutation.model_dump())
-        return EvolutionSettings(mutation=mutation, **self.search.model_dump())
+        mutation = self.mutation.model_dump()
+        until_changed = mutation.pop("until_changed")
+        search = self.search.model_dump()
+        return SearchSettings(
+            **{
+                **search,
+                "method": Method(search["method"]),
+                "order": Order(search["order"]),
+                "update_scales": tuple(search["update_scales"]),
+            },
+            mutation=MutationSpace(functions=functions, **mutation),
+            until_changed=until_changed,
+            noise=NoisePolicy(self.noise.max_seeds or 1, self.noise.hits, self.noise.near),
+            hurdle=HurdlePolicy(**self.hurdle.model_dump()),
+        )
+
+    def judge_settings(self) -> JudgeSettings:
+        """How programs are compared. Without further seeds caution would take the same off all."""
+        caution = self.noise.caution if self.noise.max_seeds else 0.0
+        return JudgeSettings(caution, self.prices.state, self.prices.statement)
+
+    def most_seeds(self, task: TaskConfig) -> int:
+        """On how many seeds a program of the search may be trained."""
+        return max(task.seeds, self.noise.max_seeds or 1)
 
     def own_functions(self) -> tuple[str, ...]:
         """The user's own functions, ``module:name`` each."""

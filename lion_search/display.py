@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 
-from lion_search.search.driver import Progress
+from lion_search.search.progress import Progress
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -83,20 +83,37 @@ def progress_cells(progress: Progress) -> list[tuple[str, str]]:
     """What is shown of a snapshot: names and values."""
     seconds = max(progress.seconds, 1e-9)
     failures = ", ".join(f"{kind} {count:,}" for kind, count in sorted(progress.failures.items()))
+    hits = ", ".join(
+        f"{cause.replace('_', ' ')} {count:,}" for cause, count in progress.hits.items() if count
+    )
     return [
         ("Programs", f"{progress.num_programs:,} ({progress.num_programs / seconds:,.0f}/s)"),
         ("Evaluated", f"{progress.num_evaluated:,} ({progress.num_evaluated / seconds:,.0f}/s)"),
-        ("Hit rate", f"{progress.hit_rate:.1%}"),
-        ("Redundant", f"{progress.redundant_share:.1%} of the population's statements"),
-        ("Fitness", f"best {progress.best_fitness:+.4f}, median {progress.median_fitness:+.4f}"),
+        ("Hit rate", f"{progress.hit_rate:.1%}" + (f" ({hits})" if hits else "")),
+        ("Novel", f"{progress.num_novel:,} ({3600 * progress.num_novel / seconds:,.0f} an hour)"),
+        ("Redundant", f"{progress.redundant_share:.1%} of the last genomes' statements"),
+        ("Fitness", _fitness_cell(progress)),
         ("Failures", failures or "none"),
+        *([("Hurdles", f"saved {progress.stopped_share:.1%} of training")] if progress.stopped_share else []),
         ("Time left", f"{format_seconds(progress.seconds_left)} after {format_seconds(progress.seconds)}"),
     ]
 
 
-def format_seconds(seconds: float) -> str:
+def _fitness_cell(progress: Progress) -> str:
+    if progress.best_fitness is None or progress.best_judged is None or progress.median_fitness is None:
+        return "not known yet"
+    judged = ""
+    if abs(progress.best_judged - progress.best_fitness) > 1e-9:
+        judged = f" (judged {progress.best_judged:+.4f})"
+    return (
+        f"best {progress.best_fitness:+.4f}{judged} on {progress.best_seeds} trainings, "
+        f"median {progress.median_fitness:+.4f}"
+    )
+
+
+def format_seconds(seconds: float | None) -> str:
     """Minutes and seconds, hours where there are any."""
-    if seconds == float("inf"):
+    if seconds is None:
         return "?"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

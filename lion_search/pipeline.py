@@ -1,53 +1,58 @@
-"""A run from config to export: search, selection, test, simplification, export."""
+"""A run from config to export: search, selection, test, simplification, export; begun or resumed."""
 
 from __future__ import annotations
 
-import json
-import platform
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lion_search.config import Config, to_yaml
+from lion_search.config import Config, load_config, to_yaml
 from lion_search.display import Display
-from lion_search.dsl.canonical import SEMANTICS_VERSION, canonicalise, functional_hash
+from lion_search.dsl.canonical import canonicalise, functional_hash
 from lion_search.dsl.errors import LionSearchError
-from lion_search.dsl.export_optax import to_optax
 from lion_search.dsl.program import Program
-from lion_search.dsl.text import format_program, parse
+from lion_search.dsl.text import parse
+from lion_search.facts import ResumeError, check_same_tasks, check_unchanged, run_facts
+from lion_search.outcome import RunResult, write_exports, write_result
 from lion_search.preflight import check_tasks, find_baselines, set_environment
 from lion_search.proxy_tasks.baseline import Baseline, Record
 from lion_search.proxy_tasks.batch import evaluate_baselines
 from lion_search.proxy_tasks.pool import Pool
-from lion_search.proxy_tasks.scores import Part, required_mean_losses
+from lion_search.proxy_tasks.scores import Part, Score
+from lion_search.proxy_tasks.tasks import find_task
 from lion_search.proxy_tasks.worker import Subject
-from lion_search.references import CONFIG_NAME, DATABASE_NAME, DATABASE_URL_NAME, RUNS_FOLDER, find_program
-from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Stage
+from lion_search.references import find_initial, find_run
+from lion_search.results.judge import Judge
+from lion_search.results.records import BASELINE_SUBJECT, PHASE_FACT, Evaluation, Stage
 from lion_search.results.store import Store, absolute_url
-from lion_search.search.driver import Progress, Search
-from lion_search.search.evolution import RegularizedEvolution
-from lion_search.selection.comparison import Row
-from lion_search.selection.finalists import Finalist, choose_winner, measure_on_test
-from lion_search.simplify.redundancy import Simplification, remove_redundant
+from lion_search.reuse import earlier_scores
+from lion_search.run_folder import (
+    CONFIG_NAME,
+    DATABASE_NAME,
+    DATABASE_URL_NAME,
+    RESULT_NAME,
+    Events,
+    choose_folder,
+    database_of,
+    lock,
+    make_folder,
+    write_file,
+)
+from lion_search.search.driver import ReplayError, Search
+from lion_search.search.progress import Progress
+from lion_search.selection.finalists import choose_winner, measure_on_test
+from lion_search.simplify.redundancy import remove_redundant
 from lion_search.workers import make_pool
 
 if TYPE_CHECKING:
     from lion_search.proxy_tasks.prepare import FlatProblem
 
-EXPORTS_FOLDER = "exports"
-RESULT_NAME = "result.json"
-_PACKAGES = ("lion-search", "jax", "jaxlib", "numpy", "optax", "ray", "equinox", "scikit-learn", "sqlalchemy")
-
-
-class RunFolderError(LionSearchError):
-    """A run folder that cannot be used."""
+Report = Callable[[str], None]
+SECONDS_BETWEEN_EVENTS = 15.0
 
 
 class RunInterruptedError(Exception):
@@ -60,28 +65,62 @@ class RunInterruptedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class RunResult:
-    """What a finished run hands over.
+class _Plan:
+    """What a run is made of, checked and found before anything is written or started.
 
     Attributes:
-        folder: the run's folder.
-        progress: the search's last snapshot.
-        finalists: the winner first.
-        test_rows: losses on test: the winner, then what it is compared with.
-        simplification: of the winner's genome.
-        exports: the files written.
+        config: the whole configuration.
+        initial: the program everything begins with.
+        problems: of the tasks, the cheapest first.
+        records: the tasks' baselines.
+        earlier: scores of earlier runs.
+        reused: how many individuals of each earlier run.
     """
 
+    config: Config
+    initial: Program
+    problems: Mapping[str, FlatProblem]
+    records: Mapping[str, Record]
+    earlier: Mapping[str, tuple[Score, ...]]
+    reused: Mapping[str, int]
+
+    @property
+    def adamw(self) -> dict[str, Baseline]:
+        """Tuned AdamW for each task."""
+        return {task: record.baselines["adamw"] for task, record in self.records.items()}
+
+    def facts(self) -> dict[str, Any]:
+        """What is recorded of it."""
+        return run_facts(self.config, self.initial, self.problems, self.records, self.reused)
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """A run under way: its folder, log, workers, and whom it tells.
+
+    Attributes:
+        was_stopped: whether the user asked to stop.
+    """
+
+    plan: _Plan
     folder: Path
-    progress: Progress
-    finalists: tuple[Finalist, ...]
-    test_rows: tuple[Row, ...]
-    simplification: Simplification
-    exports: tuple[Path, ...]
+    store: Store
+    pool: Pool
+    display: Callable[[], Display]
+    report: Report
+    events: Events
+    was_stopped: Callable[[], bool]
+
+    def enter(self, phase: str, line: str) -> None:
+        """Says and records that a phase begins."""
+        self.store.append((), (), {PHASE_FACT: phase})
+        self.events.write("phase", phase=phase)
+        if line:
+            self.report(line)
 
 
 def run(
-    config: Config, name: str, out: Path | None, display: Callable[[], Display], report: Callable[[str], None]
+    config: Config, name: str, out: Path | None, display: Callable[[], Display], report: Report
 ) -> RunResult:
     """Runs everything.
 
@@ -96,63 +135,120 @@ def run(
         LionSearchError: something in the config or the folder cannot be used.
         RunInterruptedError: the user stopped the run.
     """
-    config.evolution_settings()  # loads the user's own functions, which the initial program may use
-    initial = find_program(config.initial).program
+    config.search_settings()  # loads the user's own functions, which the initial program may use
+    plan = _make_plan(config, find_initial(config.initial, config.warm_start), {}, report)
+    folder = choose_folder(name, out)
+    url = None if config.database is None else absolute_url(config.database)
+    # A database elsewhere is made before the folder: it is what a person may have got wrong.
+    store = None if url is None else Store.create(url, plan.facts())
+    make_folder(folder)
+    with lock(folder):
+        if url is not None:
+            write_file(folder / DATABASE_URL_NAME, f"{url}\n")
+        store = store or Store.create(folder / DATABASE_NAME, plan.facts())
+        write_file(folder / CONFIG_NAME, to_yaml(config))
+        report(f"Run folder: {folder}")
+        return _drive(plan, folder, store, display, report)
+
+
+def resume(
+    run_reference: str, overrides: Sequence[str], display: Callable[[], Display], report: Report
+) -> RunResult:
+    """Goes on with a run from its log: what was killed, stopped, or ended with a smaller budget.
+
+    Args:
+        run_reference: the run folder, or a name under ``runs/``.
+        overrides: ``key.path=value`` each, of what may change.
+        display: makes the display of the search.
+        report: is told, in a line, what happens next.
+
+    Raises:
+        LionSearchError: another process drives it; its config, tasks or semantics are not those of its log;
+            or its database cannot be written.
+        RunInterruptedError: the user stopped the run.
+    """
+    folder = find_run(run_reference)
+    config = load_config(str(folder / CONFIG_NAME), overrides)
+    with lock(folder):
+        reader = Store.open(database_of(folder))
+        facts = reader.run_facts()
+        reader.close()
+        check_unchanged(config, facts, folder)
+        config.search_settings()
+        plan = _make_plan(config, parse(facts["initial_program"]), facts["reused"], report)
+        check_same_tasks(plan.problems, plan.records, facts, folder, report)
+        store = Store.reopen(database_of(folder))
+        store.append((), (), {"config": config.model_dump()})
+        write_file(folder / CONFIG_NAME, to_yaml(config))
+        report(f"Resuming {folder}: {sum(store.counts().values()):,} programs in its log")
+        return _drive(plan, folder, store, display, report)
+
+
+def _make_plan(config: Config, initial: Program, sizes: Mapping[str, int], report: Report) -> _Plan:
     set_environment(config.workers)
     problems = check_tasks([task.name for task in config.tasks], config.limits.memory_gb)
     records = find_baselines(problems, report)
-    baselines = {name: record.baselines for name, record in records.items()}
-    seeds = dict(zip(problems, (task.seeds for task in config.tasks), strict=True))
-    folder = _choose_folder(name, out)
-    store = _create_store(config, initial, problems, records, folder)
-    (folder / CONFIG_NAME).write_text(to_yaml(config))
-    report(f"Run folder: {folder}")
-    with _stopping_signals(report) as was_stopped:
-        pool = _make_pool(config, list(problems), report)
-        try:
-            return _stages(
-                config, folder, initial, baselines, seeds, store, pool, display, report, was_stopped
-            )
-        finally:
-            pool.close()
-            store.close()
+    order = sorted(problems, key=lambda name: _work(problems[name]))  # a hurdle is on the cheapest
+    problems = {name: problems[name] for name in order}
+    samples = _samples(config, problems)
+    earlier, reused = earlier_scores(config.reuse, problems, samples, sizes)
+    if reused:
+        report(f"Reusing the scores of {len(earlier):,} programs of {', '.join(reused)}")
+    return _Plan(config, initial, problems, {name: records[name] for name in order}, earlier, reused)
 
 
-def _stages(
-    config: Config,
-    folder: Path,
-    initial: Program,
-    baselines: Mapping[str, Mapping[str, Baseline]],
-    seeds: Mapping[str, int],
-    store: Store,
-    pool: Pool,
-    display: Callable[[], Display],
-    report: Callable[[str], None],
-    was_stopped: Callable[[], bool],
+def _work(problem: FlatProblem) -> int:
+    """Roughly what a training costs: weights times examples."""
+    return problem.task.num_steps * problem.task.batch_size * problem.layout.size
+
+
+def _seeds(config: Config, problems: Mapping[str, FlatProblem], *, most: bool) -> dict[str, int]:
+    """On how many seeds of each task programs are trained, at first or at most, in the problems' order."""
+    tasks = {find_task(task.name).name: task for task in config.tasks}
+    return {name: config.most_seeds(tasks[name]) if most else tasks[name].seeds for name in problems}
+
+
+def _samples(config: Config, problems: Mapping[str, FlatProblem]) -> list[tuple[str, int]]:
+    seeds = _seeds(config, problems, most=False)
+    return [(name, seed) for name, count in seeds.items() for seed in Stage.SEARCH.seeds(count)]
+
+
+def _drive(
+    plan: _Plan, folder: Path, store: Store, display: Callable[[], Display], report: Report
 ) -> RunResult:
-    adamw = {task: by_name["adamw"] for task, by_name in baselines.items()}
-    samples = [(task, seed) for task, count in seeds.items() for seed in Stage.SEARCH.seeds(count)]
-    losses = _baseline_losses(seeds, adamw, store, pool)
-    evolution = RegularizedEvolution(initial, config.evolution_settings(), config.seed)
-    search = Search(
-        evolution,
-        pool,
-        store,
-        samples=samples,
-        baseline_losses=losses,
-        budget=config.search_budget(),
-        max_cost=config.limits.cost,
+    events = Events(folder, report)
+    events.write("started", programs=sum(store.counts().values()), workers=plan.config.workers)
+    try:
+        with _stopping_signals(report) as was_stopped:
+            pool = _make_pool(plan.config, list(plan.problems), report)
+            try:
+                session = _Session(plan, folder, store, pool, display, report, events, was_stopped)
+                result = _stages(session)
+            finally:
+                pool.close()
+    except RunInterruptedError as stop:
+        events.write("stopped", programs=stop.progress.num_programs)
+        raise
+    except BaseException as error:
+        events.write("failed", error=f"{type(error).__name__}: {error}"[:1000])
+        raise
+    finally:
+        store.close()
+    events.write("finished", winner=result.finalists[0].individual.id)
+    return result
+
+
+def _stages(session: _Session) -> RunResult:
+    plan, folder, store, pool = session.plan, session.folder, session.store, session.pool
+    progress = _search(session)
+    settings = plan.config.selection
+    session.enter(
+        "selection", f"Selection: the best {settings.finalists} on {settings.validation_seeds} fresh seeds"
     )
-    with display() as shown:
-        progress = search.run(should_stop=was_stopped, on_progress=shown.show)
-    if was_stopped():
-        raise RunInterruptedError(folder, progress)
-    settings = config.selection
-    report(f"Selection: the best {settings.finalists} on {settings.validation_seeds} fresh seeds")
     finalists = choose_winner(
         store,
         pool,
-        baselines=adamw,
+        baselines=plan.adamw,
         num_finalists=settings.finalists,
         num_seeds=settings.validation_seeds,
     )
@@ -160,115 +256,115 @@ def _stages(
         raise LionSearchError(
             f"none of the best programs trains on fresh seeds without failure; the log is in {folder}"
         )
-    if was_stopped():
-        raise RunInterruptedError(folder, progress)
-    report(f"Test: the winner beside its rivals on {settings.test_seeds} other seeds, test part")
+    _stop_if_asked(session, progress)
+    session.enter(
+        "test", f"Test: the winner beside its rivals on {settings.test_seeds} other seeds, test part"
+    )
+    start: dict[str, Subject] = {"untuned start": canonicalise(plan.initial).program()}
     rows = [
         row
-        for task in adamw
+        for task, record in plan.records.items()
         for row in measure_on_test(
             store,
             pool,
             winner=finalists[0],
-            others={**_tuned(baselines[task]), "untuned start": canonicalise(initial).program()},
+            others={**_tuned(record), **start},
             task=task,
             num_seeds=settings.test_seeds,
         )
     ]
-    if was_stopped():
-        raise RunInterruptedError(folder, progress)
+    _stop_if_asked(session, progress)
     simplification = remove_redundant(parse(finalists[0].individual.program))
     assert functional_hash(simplification.after) == finalists[0].individual.hash
-    exports = _export(folder, finalists[0], simplification)
-    result = RunResult(folder, progress, tuple(finalists), tuple(rows), simplification, exports)
-    (folder / RESULT_NAME).write_text(json.dumps(summary(result), indent=1) + "\n")
+    exports = write_exports(folder, finalists[0], simplification)
+    judged_by = plan.config.judge_settings()
+    result = RunResult(folder, progress, judged_by, tuple(finalists), tuple(rows), simplification, exports)
+    session.enter("finished", "")
+    write_result(result)
     return result
 
 
-def _baseline_losses(
-    seeds: Mapping[str, int], adamw: Mapping[str, Baseline], store: Store, pool: Pool
-) -> dict[str, float]:
-    """Losses of tuned AdamW on the seeds of the search, logged."""
+def _search(session: _Session) -> Progress:
+    """Searches, from the log's end if there is one already, until the budget is spent."""
+    plan, store = session.plan, session.store
+    session.enter("search", "")
+    judge = Judge(_baseline_scores(session), plan.config.judge_settings())
+    search = Search(
+        plan.initial,
+        plan.config.search_settings(),
+        plan.config.seed,
+        session.pool,
+        store,
+        samples=_samples(plan.config, plan.problems),
+        judge=judge,
+        budget=plan.config.search_budget(),
+        max_cost=plan.config.limits.cost,
+        earlier_scores=plan.earlier,
+    )
+    try:
+        search.replay_log()
+    except ReplayError as error:
+        raise ResumeError(f"cannot resume '{session.folder}': {error}") from error
+    (session.folder / RESULT_NAME).unlink(missing_ok=True)  # an earlier end; the log is sound
+    on_progress = _EveryNowAndThen(session.events)
+    with session.display() as shown:
+
+        def show(progress: Progress) -> None:
+            shown.show(progress)
+            on_progress(progress)
+
+        progress = search.run(should_stop=session.was_stopped, on_progress=show)
+    _stop_if_asked(session, progress)
+    return progress
+
+
+class _EveryNowAndThen:
+    """Writes an event of progress, not too often."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        self._next = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.seconds >= self._next:
+            self._next = progress.seconds + SECONDS_BETWEEN_EVENTS
+            self._events.write("progress", **_event_fields(progress))
+
+
+def _event_fields(progress: Progress) -> dict[str, Any]:
+    names = (
+        *("seconds", "num_programs", "num_evaluated", "num_novel", "hits", "best_id", "best_fitness"),
+        *("best_judged", "best_seeds", "median_fitness", "failures", "redundant_share"),
+    )
+    return {name: getattr(progress, name) for name in names}
+
+
+def _stop_if_asked(session: _Session, progress: Progress) -> None:
+    if session.was_stopped():
+        raise RunInterruptedError(session.folder, progress)
+
+
+def _baseline_scores(session: _Session) -> tuple[Score, ...]:
+    """Scores of tuned AdamW on all seeds a program of the search may get, logged once."""
+    plan, store = session.plan, session.store
+    if logged := store.evaluations(stage=Stage.SEARCH, subject=BASELINE_SUBJECT):
+        return tuple(row.score for row in logged)
     scores = [
         score
-        for task, count in seeds.items()
-        for score in evaluate_baselines(pool, {task: adamw[task]}, Part.VALIDATION, Stage.SEARCH.seeds(count))
+        for task, count in _seeds(plan.config, plan.problems, most=True).items()
+        for score in evaluate_baselines(
+            session.pool, {task: plan.adamw[task]}, Part.VALIDATION, Stage.SEARCH.seeds(count)
+        )
     ]
-    losses = required_mean_losses(scores)
     store.append((), [Evaluation(Stage.SEARCH, BASELINE_SUBJECT, score) for score in scores])
-    return losses
+    return tuple(scores)
 
 
-def _tuned(baselines: Mapping[str, Baseline]) -> dict[str, Subject]:
-    return {f"tuned {name}": baseline for name, baseline in baselines.items()}
+def _tuned(record: Record) -> dict[str, Subject]:
+    return {f"tuned {name}": baseline for name, baseline in record.baselines.items()}
 
 
-def summary(result: RunResult) -> dict[str, Any]:
-    """The result as JSON values."""
-    progress = asdict(result.progress)
-    return {
-        "winner": f"{result.folder.name}:{result.finalists[0].individual.id}",
-        "program": format_program(result.simplification.after),
-        "search": {**progress, "hit_rate": result.progress.hit_rate},
-        "finalists": [
-            {"id": f.individual.id, "search_fitness": f.search_fitness, "fitness": f.fitness}
-            for f in result.finalists
-        ],
-        "test": [
-            {
-                "optimizer": row.name,
-                "task": row.task,
-                "mean_loss": row.mean,
-                "standard_error": row.standard_error,
-                "num_seeds": row.num_seeds,
-            }
-            for row in result.test_rows
-        ],
-        "exports": [str(path.relative_to(result.folder)) for path in result.exports],
-    }
-
-
-def _export(folder: Path, winner: Finalist, simplification: Simplification) -> tuple[Path, ...]:
-    exports = folder / EXPORTS_FOLDER
-    exports.mkdir()
-    program = simplification.after
-    title = f"Individual {winner.individual.id} of run {folder.name}, found by lion-search"
-    files = {
-        exports / "winner_optax.py": to_optax(program, "winner", title),
-        exports / "winner.py": f"# {title}: the program itself\n{format_program(program)}",
-    }
-    for path, text in files.items():
-        path.write_text(text)
-    return tuple(files)
-
-
-def _choose_folder(name: str, out: Path | None) -> Path:
-    """The run folder, which does not exist or is empty."""
-    folder = out if out is not None else _free_folder(Path(RUNS_FOLDER), name)
-    try:
-        is_free = not folder.exists() or not any(folder.iterdir())
-    except OSError as error:
-        raise RunFolderError(f"cannot use run folder '{folder}': {error.strerror}") from error
-    if not is_free:
-        raise RunFolderError(f"run folder '{folder}' is not empty; name another with --out")
-    return folder
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunFolderError(f"cannot make run folder '{folder}': {error.strerror}") from error
-
-
-def _free_folder(parent: Path, name: str) -> Path:
-    number = 1
-    while (folder := parent / (name if number == 1 else f"{name}-{number}")).exists():
-        number += 1
-    return folder
-
-
-def _make_pool(config: Config, tasks: Sequence[str], report: Callable[[str], None]) -> Pool:
+def _make_pool(config: Config, tasks: Sequence[str], report: Report) -> Pool:
     return make_pool(
         tasks,
         workers=config.workers,
@@ -280,46 +376,8 @@ def _make_pool(config: Config, tasks: Sequence[str], report: Callable[[str], Non
     )
 
 
-def _create_store(
-    config: Config,
-    initial: Program,
-    problems: Mapping[str, FlatProblem],
-    records: Mapping[str, Record],
-    folder: Path,
-) -> Store:
-    facts = {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "config": config.model_dump(),
-        "initial_program": format_program(initial),
-        "semantics_version": SEMANTICS_VERSION,
-        "tasks": {name: problem.facts() for name, problem in problems.items()},
-        "baselines": {
-            task: {name: asdict(b) for name, b in record.baselines.items()}
-            for task, record in records.items()
-        },
-        "versions": versions(),
-    }
-    if config.database is None:
-        _make_folder(folder)
-        return Store.create(folder / DATABASE_NAME, facts)
-    url = absolute_url(config.database)
-    store = Store.create(url, facts)  # before anything is made: it is what a person may have got wrong
-    _make_folder(folder)
-    (folder / DATABASE_URL_NAME).write_text(f"{url}\n")
-    return store
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on."""
-    return {
-        "python": platform.python_version(),
-        "platform": f"{sys.platform}-{platform.machine()}",
-        **{package: metadata.version(package) for package in _PACKAGES},
-    }
-
-
 @contextmanager
-def _stopping_signals(report: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
+def _stopping_signals(report: Report) -> Iterator[Callable[[], bool]]:
     """Turns the first SIGINT or SIGTERM into a request to stop; a second one acts as usual."""
     received: list[int] = []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lion_search.config import load_config
@@ -15,11 +15,7 @@ from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.worker import Subject
 from lion_search.results.store import Store
-
-RUNS_FOLDER = "runs"
-DATABASE_NAME = "log.db"
-CONFIG_NAME = "config.yaml"
-DATABASE_URL_NAME = "database.txt"
+from lion_search.run_folder import CONFIG_NAME, RUNS_FOLDER, database_of
 
 
 class UnknownReferenceError(LionSearchError):
@@ -58,8 +54,7 @@ def open_run(run: str) -> Store:
     folder = find_run(run)
     for reference in load_config(str(folder / CONFIG_NAME)).own_functions():
         load_function(reference)
-    elsewhere = folder / DATABASE_URL_NAME
-    return Store.open(elsewhere.read_text().strip() if elsewhere.is_file() else folder / DATABASE_NAME)
+    return Store.open(database_of(folder))
 
 
 def find_program(reference: str) -> Referenced:
@@ -81,6 +76,28 @@ def find_program(reference: str) -> Referenced:
         f"no program '{reference}'{did_you_mean(reference, LIBRARY)}; expected a file, RUN:ID, "
         f"or one of the library: {', '.join(LIBRARY)}"
     )
+
+
+def find_initial(initial: str, warm_start: str | None) -> Program:
+    """The program a search begins with.
+
+    A warm start gets the initial program's further states, unused: mutation never adds a state, so that
+    without them they would be lost to the search.
+
+    Raises:
+        LionSearchError: a reference leads nowhere, or the warm start has states that the initial has not.
+    """
+    program = find_program(initial).program
+    if warm_start is None:
+        return program
+    found = find_program(warm_start).program
+    if more := [s for s in found.states if s not in program.states]:
+        raise UnknownReferenceError(
+            f"warm start '{warm_start}' has state {', '.join(more)}; the initial program '{initial}' has "
+            f"{', '.join(program.states) or 'none'}. Set initial to a program with these states"
+        )
+    missing = tuple(s for s in program.states if s not in found.states)
+    return replace(found, states=(*found.states, *missing), outputs=(*found.outputs, *missing))
 
 
 def find_subject(reference: str) -> tuple[str, Subject]:

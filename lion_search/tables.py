@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from lion_search.display import format_seconds
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
-from lion_search.pipeline import RunResult
+from lion_search.outcome import RunResult
 from lion_search.proxy_tasks.tasks import find_task
 from lion_search.selection.comparison import Row
 
@@ -39,6 +39,13 @@ def print_result(console: Console, result: RunResult) -> None:
         f"Winner {reference}: fitness {winner.fitness:+.4f} on fresh seeds "
         f"({winner.search_fitness:+.4f} in the search; 0 is tuned AdamW, higher is better).\n",
     )
+    if (judged_by := result.judged_by).has_prices:
+        _say(
+            console,
+            f"It was chosen with prices: {judged_by.state_price:g} for a state array, "
+            f"{judged_by.statement_price:g} for a statement; it pays {winner.price:.4f}, which is not taken "
+            "off the fitness above.\n",
+        )
     print_rows(console, result.test_rows, "test")
     _say(console, f"The winner, {result.simplification.summary()}:")
     print_program(console, result.simplification.after)

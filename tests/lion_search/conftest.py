@@ -4,29 +4,50 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import pytest
 
 from lion_search import cli
 from lion_search.dsl.canonical import functional_hash
 from lion_search.dsl.text import parse
-from lion_search.proxy_tasks.scores import Status
-from lion_search.results.records import BASELINE_SUBJECT, Individual, Outcome, Stage
+from lion_search.proxy_tasks.scores import Status, overall_status
+from lion_search.results.records import (
+    BASELINE_SUBJECT,
+    HITS,
+    NOVEL,
+    TRAINED,
+    Evaluation,
+    Individual,
+    Outcome,
+    Stage,
+)
 from lion_search.results.store import Store
 
 COMMAND = Path(sys.executable).with_name("lion-search")
 MARK = "LION_SEARCH_TEST_MARK"
+PLAIN = (
+    "--set=mutation.until_changed=0.0",
+    "--set=search.update_scales=[1.0]",
+    "--set=noise.max_seeds=null",
+    "--set=hurdle.percentile=null",
+    "--set=hurdle.rejects=false",
+)
+"""A search without the quickstart's policies: programs are all trained on the same seeds."""
+
 SMALL = (
+    *PLAIN,
     "--set=budget.programs=300",
     "--set=search.population=50",
     "--set=search.lag=32",
@@ -36,6 +57,26 @@ SMALL = (
     "--set=selection.test_seeds=8",
 )
 """A run of seconds, once everything is compiled."""
+
+TINY = ("--config=quickstart", *PLAIN, "--set=tasks.0.name=tiny:sine", "--set=budget.minutes=null")
+"""A run on the task of ``tiny.py``, whose trainings take a millisecond."""
+POLICIES = (
+    *TINY,
+    "--set=budget.programs=1000",
+    "--set=mutation.until_changed=0.3",
+    "--set=search.population=60",
+    "--set=search.repeats=2",
+    "--set=search.plateau=100",
+    "--set=search.update_scales=[1.0, 0.5, 0.25]",
+    "--set=noise.max_seeds=8",
+    "--set=hurdle.percentile=60",
+    "--set=hurdle.rejects=true",
+    "--set=tasks.0.seeds=2",
+    "--set=selection.finalists=6",
+    "--set=selection.validation_seeds=200",
+    "--set=selection.test_seeds=400",
+)
+"""The same with everything a search can do, and with phases long enough to be killed in."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +249,92 @@ def small() -> Sequence[str]:
     return SMALL
 
 
+@pytest.fixture(scope="session")
+def policies() -> Sequence[str]:
+    """Options of a run on the tiny task with everything a search can do."""
+    return POLICIES
+
+
+@pytest.fixture(scope="session")
+def tiny_options() -> Sequence[str]:
+    """Options of a run on the tiny task."""
+    return TINY
+
+
+def _make_tiny(folder: Path) -> None:
+    """Puts the tiny task and its baselines where a user has theirs."""
+    shutil.copy(Path(__file__).with_name("tiny.py"), folder)
+    (folder / "baselines").mkdir()
+    adamw = {
+        "form": "program",
+        "hyperparameters": {"learning_rate": 0.1, "weight_decay": 0.001, "b1": 0.9, "b2": 0.99},
+        "validation_loss": 0.3,
+        "standard_error": 0.01,
+    }
+    content = {"facts": {"task": "tiny:sine", "steps": 30}, "baselines": {"adamw": adamw}}
+    (folder / "baselines" / "tiny_sine.json").write_text(json.dumps(content))
+
+
+@pytest.fixture
+def tiny(command: CommandLine) -> CommandLine:
+    """The command in a folder with the tiny task."""
+    _make_tiny(command.folder)
+    return command
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, command_in: Callable[[Path], CommandLine]
+) -> FinishedRun:
+    """A run on the tiny task with everything a search can do and two Ray workers, which nothing disturbs."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    _make_tiny(folder)
+    done = FinishedRun(folder / "r", command_in(folder)("run", *POLICIES, "--out=r", "--workers=2"))
+    assert done.called.status == 0, done.called.err
+    return done
+
+
+class Rows(NamedTuple):
+    """All that is in a log but times: the individuals, and the trainings of the search, in their order."""
+
+    individuals: list[Any]
+    search: list[Any]
+    others: list[Any]
+    """Trainings of other stages, which are logged as they end; sorted."""
+
+
+_EVALUATION = "individual_id, stage, subject, task, part, seed, status, loss, num_steps, reason"
+
+
+def _rows_of(folder: Path) -> Rows:
+    with contextlib.closing(sqlite3.connect(f"{(folder / 'log.db').as_uri()}?mode=ro", uri=True)) as log:
+        log.execute("BEGIN")  # one moment, should somebody write
+        individuals = log.execute("SELECT * FROM individuals ORDER BY id").fetchall()
+        evaluations = log.execute(f"SELECT {_EVALUATION} FROM evaluations ORDER BY id").fetchall()
+    search = [row for row in evaluations if row[1] == "search"]
+    return Rows(individuals, search, sorted((row for row in evaluations if row[1] != "search"), key=repr))
+
+
+@pytest.fixture(scope="session")
+def rows_of() -> Callable[[Path], Rows]:
+    """What is in the log of a run folder, also while it runs."""
+    return _rows_of
+
+
+def _count_rows(folder: Path, table: str, where: str) -> int:
+    try:
+        with contextlib.closing(sqlite3.connect(f"{(folder / 'log.db').as_uri()}?mode=ro", uri=True)) as log:
+            return int(log.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0  # not there yet
+
+
+@pytest.fixture(scope="session")
+def count_rows() -> Callable[..., int]:
+    """How many rows of a table there are at this moment; 0 while there is no table."""
+    return lambda folder, table="individuals", where="1": _count_rows(folder, table, where)
+
+
 @dataclass(frozen=True)
 class FinishedRun:
     """A finished run in a user's own folder."""
@@ -270,19 +397,10 @@ def _text(stream: io.StringIO) -> str:
     return stream.getvalue()
 
 
-def _individuals(store: Store) -> list[Individual]:
-    """All individuals, by increasing number, up to the first gap."""
-    found = (store.individual(number) for number in count())
-    individuals = []
-    while (individual := next(found)) is not None:
-        individuals.append(individual)
-    return individuals
-
-
 @pytest.fixture(scope="session")
 def individuals_of() -> Callable[[Store], list[Individual]]:
-    """All individuals of a log, by increasing number, up to the first gap."""
-    return _individuals
+    """All individuals of a log, in its order."""
+    return lambda store: list(store.individuals())
 
 
 @pytest.fixture(scope="session")
@@ -290,27 +408,52 @@ def checked_log() -> Callable[..., list[Individual]]:
     """Checks that a log is a consistent prefix of a search, however it ended; gives its individuals."""
 
     def check(store: Store, *, num_seeds: int = 1) -> list[Individual]:
-        individuals = _individuals(store)
-        assert len(individuals) == sum(store.counts().values()), "the numbers have gaps"
-        evaluations = store.evaluations(stage=Stage.SEARCH)
-        trainings = {individual.id: [] for individual in individuals}
-        for evaluation in evaluations:
+        individuals = list(store.individuals())
+        assert [individual.id for individual in individuals] == list(range(sum(store.counts().values())))
+        trainings: dict[int, list[Evaluation]] = {individual.id: [] for individual in individuals}
+        for evaluation in store.evaluations(stage=Stage.SEARCH):
             if evaluation.subject != BASELINE_SUBJECT:
+                assert evaluation.individual_id is not None
                 trainings[evaluation.individual_id].append(evaluation)
-        statuses: dict[str, Status] = {}
+        known: dict[str, int] = {}
+        proposed: set[str] = set()
         for individual in individuals:
-            own = trainings[individual.id]
             assert individual.hash == functional_hash(parse(individual.program))
-            assert (individual.outcome is Outcome.EVALUATED) == (individual.hash not in statuses)
-            if individual.outcome is Outcome.HIT:
-                assert own == []
+            own = [e.score for e in trainings[individual.id] if e.subject == individual.hash]
+            if individual.outcome in NOVEL:
+                assert individual.scored_id == individual.id
+                # What was kept of another one that was in flight may be the same: that is found later.
+                assert individual.proposed_hash not in proposed
+                known[individual.proposed_hash] = individual.id
+                assert individual.status is overall_status(own)
+                assert len(own) == num_seeds or individual.status is not Status.OK
+            elif individual.outcome in TRAINED:
+                assert own
             else:
-                assert {e.subject for e in own} == {individual.hash}
-                failed = [e.score.status for e in own if e.score.status is not Status.OK]
-                assert len(own) == num_seeds or failed
-                assert all((e.score.loss is None) == (e.score.status is not Status.OK) for e in own)
-                statuses[individual.hash] = failed[0] if failed else Status.OK
-            assert individual.status is statuses[individual.hash]
+                assert trainings[individual.id] == []
+            proposed.add(individual.proposed_hash)
+            known.setdefault(individual.proposed_hash, individual.scored_id)
+            known.setdefault(individual.hash, individual.scored_id)
+            _check_scores_are_shared(individual, individuals, known)
         return individuals
 
     return check
+
+
+def _check_scores_are_shared(
+    individual: Individual, individuals: Sequence[Individual], known: Mapping[str, int]
+) -> None:
+    """An individual that was not new refers to the one that was, and the outcome says how it is known."""
+    scored = individuals[individual.scored_id]
+    assert scored.outcome in NOVEL
+    if individual.outcome in HITS:
+        assert scored.id < individual.id
+        assert individual.status is scored.status
+    if individual.outcome is Outcome.FINGERPRINT:
+        assert individual.fingerprint == scored.fingerprint is not None
+    else:
+        assert known[individual.proposed_hash] == individual.scored_id
+    parent = None if individual.parent_id is None else individuals[individual.parent_id]
+    is_like_parent = parent is not None and parent.hash == individual.proposed_hash
+    if individual.outcome in HITS:
+        assert is_like_parent == (individual.outcome is Outcome.SAME_AS_PARENT)

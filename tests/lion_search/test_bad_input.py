@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,6 +76,25 @@ Refused = Callable[..., str]
         ("tasks: [{name: digit_mlp}]", ["unknown task 'digit_mlp'", "did you mean 'digits_mlp'?"]),
         ("initial: lino", ["no program 'lino'", "did you mean 'lion'?"]),
         ("initial: found:3", ["no run 'found'"]),
+        ("mutation: {invert: 1.0}", ["bad.yaml", "unknown key 'mutation.invert'", "'insert'"]),
+        ("search: {method: annealing}", ["bad.yaml", "search.method", "'evolution'", "'annealing'"]),
+        ("search: {order: any}", ["bad.yaml", "search.order", "'asynchronous'", "'any'"]),
+        ("search: {update_scales: [0.5, 1.0]}", ["bad.yaml", "search", "begin with 1.0", "[0.5, 1.0]"]),
+        ("search: {update_scales: [1.0, 0.5, 0.5]}", ["differ from each other", "[1.0, 0.5, 0.5]"]),
+        ("search: {update_scales: []}", ["bad.yaml", "search.update_scales", "at least 1"]),
+        ("search: {update_scales: [1.0, 0.0]}", ["search.update_scales.1", "greater than 0", "found 0.0"]),
+        (
+            "noise: {max_seeds: 3}\ntasks: [{name: digits_mlp, seeds: 4}]",
+            ["max_seeds 3", "4 seeds of digits"],
+        ),
+        ("hurdle: {percentile: 0}", ["bad.yaml", "hurdle.percentile", "greater than 0", "found 0"]),
+        ("hurdle: {percentile: 101}", ["hurdle.percentile", "less than or equal to 100", "found 101"]),
+        ("budget: {minutes: 0}", ["bad.yaml", "budget.minutes", "greater than 0", "found 0"]),
+        ("budget: {evaluations: 0}", ["bad.yaml", "budget.evaluations", "greater than 0", "found 0"]),
+        ("warm_start: lino", ["no program 'lino'", "did you mean 'lion'?"]),
+        ("warm_start: missing.py", ["no program 'missing.py'"]),
+        ("initial: lion\nwarm_start: adamw", ["warm start 'adamw' has state v", "'lion' has m"]),
+        ("reuse: [fuond]", ["no run 'fuond'"]),
         ("- search", ["bad.yaml", "keys and values", "list"]),
         ("just words", ["bad.yaml", "keys and values", "str"]),
         ("search: {population: 3", ["bad.yaml", "not YAML", "line 1"]),
@@ -107,6 +129,8 @@ def test_a_configuration_that_is_no_text_is_refused(refused: Refused) -> None:
         (["--workers", "0"], ["workers", "greater than 0", "found 0"]),
         (["--workers", "-3"], ["workers", "greater than 0", "found -3"]),
         (["--workers", "two"], ["--workers", "integer"]),
+        (["--warm-start", "lino"], ["no program 'lino'", "did you mean 'lion'?"]),
+        (["--set", "initial=lion", "--warm-start", "adamw"], ["warm start 'adamw' has state v"]),
         (["--seed", "-1"], ["seed", "greater than or equal to 0", "found -1"]),
         (["--set", "search.population"], ["--set search.population", "key.path=value"]),
         (["--set", "=3"], ["--set =3", "key.path=value"]),
@@ -151,6 +175,26 @@ def test_a_file_in_the_place_of_the_run_folder_is_refused(refused: Refused) -> N
     """Or of one above it."""
     assert "'tiny.yaml': Not a directory" in refused("run", "--config", "tiny.yaml", "--out", "tiny.yaml")
     assert "Not a directory" in refused("run", "--config", "tiny.yaml", "--out", "tiny.yaml/x")
+
+
+def test_reusing_a_run_with_other_tasks_is_refused(refused: Refused, finished: Any) -> None:
+    """The message names the task that it has not."""
+    arguments = ("run", "--config", "tiny.yaml", "--set", f"reuse=['{finished.folder}']")
+    message = refused(*arguments, "--set", "tasks.0.name=heavy_tail_linear")
+    assert f"cannot reuse scores of '{finished.folder}': it has no task heavy_tail_linear" in message
+
+
+def test_reusing_a_run_with_another_task_of_that_name_is_refused(
+    refused: Refused, folder: Path, finished: Any
+) -> None:
+    """The message says what differs."""
+    shutil.copytree(finished.folder, folder / "r")
+    with contextlib.closing(sqlite3.connect(folder / "r" / "log.db")) as log, log:
+        (facts,) = log.execute("SELECT value FROM run WHERE key = 'tasks'").fetchone()
+        assert '"steps": 250' in facts
+        log.execute("UPDATE run SET value = ? WHERE key = 'tasks'", (facts.replace("250", "251"),))
+    message = refused("run", "--config", "tiny.yaml", "--set", "reuse=[r]")
+    assert "cannot reuse scores of 'r': digits_mlp.steps was 251 and is 250" in message
 
 
 DATABASES = [
@@ -222,6 +266,7 @@ def test_a_bad_program_is_refused_by_line_and_column(
         ("show", "mine.py"),
         ("export", "mine.py", "-o", "exported.py"),
         ("run", "--config", "tiny.yaml", "--set", "initial=mine.py"),
+        ("run", "--config", "tiny.yaml", "--warm-start", "mine.py"),
     ):
         message = refused(*arguments)
         for part in (f"mine.py, {where}: ", *parts):

@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 
 from lion_search.config import Config, ConfigError, check_config, load_config, shipped_configs, to_yaml
 from lion_search.dsl.functions import FUNCTIONS
+from lion_search.results.judge import JudgeSettings
 from lion_search.search.driver import Budget
+from lion_search.search.settings import HurdlePolicy, Method, NoisePolicy, Order, SearchSettings
 
 
 def keys(value: Any) -> Any:
     """The keys of a configuration, recursively; of a list, those of its items together."""
     if isinstance(value, dict):
         return {key: keys(inner) for key, inner in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
         return [keys(inner) for inner in value]
     return None
 
@@ -40,8 +42,19 @@ def test_defaults_are_the_papers() -> None:
     """Population 1,000 and tournament 2, as the paper; all functions."""
     config = Config()
     assert (config.search.population, config.search.tournament) == (1000, 2)
-    assert set(config.evolution_settings().mutation.functions) >= {"interp", "sign", "cosine_sim", "arcsin"}
-    assert len(config.evolution_settings().mutation.functions) == 44
+    assert set(config.search_settings().mutation.functions) >= {"interp", "sign", "cosine_sim", "arcsin"}
+    assert len(config.search_settings().mutation.functions) == 44
+
+
+def test_without_further_seeds_nothing_is_taken_off_for_caution() -> None:
+    """It would be the same for all, and shown with every fitness."""
+    assert load_config("quickstart", ["noise.max_seeds=null"]).judge_settings() == JudgeSettings()
+
+
+def test_paper_is_shipped_and_has_no_policies() -> None:
+    """What the paper does not describe is off, but for the fingerprint."""
+    settings = load_config("paper").search_settings()
+    assert settings == SearchSettings(mutation=settings.mutation)
 
 
 def test_settings_reach_the_search() -> None:
@@ -55,11 +68,29 @@ def test_settings_reach_the_search() -> None:
             "search.population=77",
             "search.tournament=3",
             "search.lag=11",
+            "search.method=constants",
+            "search.order=asynchronous",
+            "search.repeats=3",
+            "search.plateau=99",
+            "search.fingerprint=false",
+            "search.max_random_statements=9",
+            "search.update_scales=[1.0, 0.1]",
+            "mutation.until_changed=0.25",
+            "noise={max_seeds: 6, hits: 5, near: 1.5, caution: 0.5}",
+            "hurdle={percentile: 40, window: 70, rejects: true}",
+            "prices={state: 0.02, statement: 0.001}",
             "budget={programs: 5, evaluations: 4, minutes: 0.5}",
         ],
     )
-    settings = config.evolution_settings()
+    settings = config.search_settings()
     assert (settings.population, settings.tournament, settings.lag) == (77, 3, 11)
+    assert (settings.method, settings.order) == (Method.CONSTANTS, Order.ASYNCHRONOUS)
+    assert (settings.repeats, settings.plateau, settings.fingerprint) == (3, 99, False)
+    assert (settings.max_random_statements, settings.update_scales) == (9, (1.0, 0.1))
+    assert settings.until_changed == 0.25
+    assert settings.noise == NoisePolicy(6, 5, 1.5)
+    assert settings.hurdle == HurdlePolicy(40, 70, True)
+    assert config.judge_settings() == JudgeSettings(0.5, 0.02, 0.001)
     assert settings.mutation.functions == ("sign", "interp")
     assert (settings.mutation.insert, settings.mutation.max_statements) == (0.5, 33)
     assert config.search_budget() == Budget(5, 4, 0.5)

@@ -75,6 +75,7 @@ def test_ctrl_c_ends_a_search_in_order(
     store.close()
     assert {len(individuals), counts["evaluated"]} <= numbers_in(running.err)
     assert "lion-search top stopped" in running.err
+    assert "lion-search resume stopped" in running.err
     assert "Selection" not in running.out
     assert individuals[:300] == individuals_of(log)[: len(individuals)]
     assert main("top", command.folder / "stopped").status == 0

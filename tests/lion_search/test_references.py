@@ -14,16 +14,15 @@ from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.text import format_program, parse
 from lion_search.proxy_tasks.scores import Status
 from lion_search.references import (
-    CONFIG_NAME,
-    DATABASE_NAME,
-    DATABASE_URL_NAME,
     UnknownReferenceError,
+    find_initial,
     find_program,
     find_run,
     open_run,
 )
 from lion_search.results.records import Individual, Outcome
 from lion_search.results.store import Store, StoreError, sqlite_url
+from lion_search.run_folder import CONFIG_NAME, DATABASE_NAME, DATABASE_URL_NAME
 
 TEXT = """
 def train(w, g, m, lr):
@@ -56,10 +55,19 @@ def make_run() -> MakeRun:
             [
                 Individual(
                     id=number,
+                    draw=number,
+                    repeat=0,
+                    era=0,
                     parent_id=None if number == 0 else 0,
                     mutation="initial" if number == 0 else "modify",
                     program=format_program(program),
                     hash=functional_hash(program),
+                    proposed_hash=functional_hash(program),
+                    fingerprint=None,
+                    scored_id=number,
+                    update_scale=1.0,
+                    num_states=0,
+                    num_canonical_statements=1,
                     outcome=Outcome.EVALUATED,
                     status=Status.OK,
                     num_statements=1,
@@ -211,3 +219,22 @@ def test_a_run_whose_database_is_lost_or_spoilt_is_refused(make_run: MakeRun) ->
     database.write_text("these are my notes, not a database; " * 100)
     with pytest.raises(StoreError, match=r"found.*not a database"):
         open_run("found")
+
+
+def test_a_search_begins_with_the_initial_program_unless_it_is_warm_started() -> None:
+    assert find_initial("adamw", None) == library_program("adamw")
+
+
+def test_a_warm_start_computes_what_it_did_and_has_the_initial_programs_states_too() -> None:
+    """Mutation adds no state: without the second one it would be lost to the search."""
+    warm = find_initial("adamw", "lion")
+    assert set(warm.states) == {"m", "v"}
+    assert functional_hash(warm) == functional_hash(library_program("lion"))
+
+
+def test_a_warm_start_with_states_of_its_own_is_refused() -> None:
+    Path("three.py").write_text(
+        "def train(w, g, m, v, s3, lr):\n    update = g * lr\n    return update, m, v, s3\n"
+    )
+    with pytest.raises(UnknownReferenceError, match=r"warm start 'three\.py' has state s3.*has m, v"):
+        find_initial("adamw", "three.py")

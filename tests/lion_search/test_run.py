@@ -16,12 +16,13 @@ import pytest
 import yaml
 
 from lion_search.config import load_config
+from lion_search.dsl.canonical import SEMANTICS_VERSION, canonicalise
 from lion_search.dsl.library import library_program
 from lion_search.dsl.liveness import liveness, prune
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.scores import Part, Status
-from lion_search.results.records import BASELINE_SUBJECT, Outcome, Stage
+from lion_search.results.records import BASELINE_SUBJECT, HITS, Outcome, Stage
 from lion_search.results.store import Store
 
 
@@ -42,6 +43,8 @@ def test_the_run_folder_holds_the_database_the_config_the_result_and_the_exports
     assert files - readers == {
         "log.db",
         "config.yaml",
+        "events.jsonl",
+        "lock",
         "result.json",
         "exports/winner_optax.py",
         "exports/winner.py",
@@ -63,8 +66,11 @@ def test_the_written_config_is_the_resolved_one(finished: Any, small: tuple[str,
 
 
 def test_the_log_knows_how_the_run_was_made(finished: Any, log: Store) -> None:
-    """Config, versions, initial program and the baselines' tuned hyper-parameters."""
+    """Config, versions, semantics, tasks, initial program and the baselines' tuned hyper-parameters."""
     facts = log.run_facts()
+    assert facts["semantics_version"] == SEMANTICS_VERSION
+    assert facts["tasks"].keys() == {"digits_mlp"}
+    assert facts["phase"] == "finished"
     assert facts["config"] == yaml.safe_load((finished.folder / "config.yaml").read_text())
     assert facts["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert {"jax", "jaxlib", "numpy", "optax", "ray", "lion-search"} <= facts["versions"].keys()
@@ -77,16 +83,20 @@ def test_the_log_holds_the_whole_budget_consistently(log: Store, checked_log: Ca
     individuals = checked_log(log)
     assert len(individuals) == 300
     outcomes = {individual.outcome for individual in individuals}
-    assert outcomes == {Outcome.EVALUATED, Outcome.HIT}
+    assert {Outcome.EVALUATED, Outcome.SAME_AS_PARENT, Outcome.SEEN} <= outcomes
+    assert outcomes <= {*HITS, Outcome.EVALUATED}
 
 
 def test_the_sizes_in_the_log_are_those_of_the_programs(
     log: Store, individuals_of: Callable[..., Any]
 ) -> None:
-    """Statements, and live ones among them."""
+    """Statements, live ones among them, and what is left in canonical form."""
     for individual in individuals_of(log):
         alive = liveness(parse(individual.program)).statements
         assert (individual.num_statements, individual.num_live_statements) == (len(alive), sum(alive))
+        canonical = canonicalise(parse(individual.program))
+        assert individual.num_states == canonical.num_states
+        assert individual.num_canonical_statements == len(canonical.applications)
 
 
 def test_each_individual_is_its_parent_with_the_logged_mutation(
@@ -178,8 +188,9 @@ def test_the_result_says_what_the_log_says(finished: Any, log: Store) -> None:
     """Programs, evaluations, hit rate and failures of the search."""
     counts, search = log.counts(), result_of(finished)["search"]
     assert search["num_programs"] == 300
-    assert search["num_evaluated"] == counts["evaluated"]
-    assert search["hit_rate"] == pytest.approx(counts["hit"] / 300)
+    assert search["num_evaluated"] == search["num_novel"] == counts[Outcome.EVALUATED]
+    assert search["hits"] == {cause: counts.get(cause, 0) for cause in HITS}
+    assert search["hit_rate"] == pytest.approx(1 - counts[Outcome.EVALUATED] / 300)
     evaluations = log.evaluations(stage=Stage.SEARCH)
     diverged = [e for e in evaluations if e.score.status is Status.DIVERGED]
     assert search["failures"].get("diverged", 0) == len(diverged)
