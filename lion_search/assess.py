@@ -61,8 +61,8 @@ def evaluate(
     Raises:
         LionSearchError: a reference, task or option cannot be used.
     """
-    _check_choice("part", part, [str(p) for p in Part])
-    _check_choice("mode", mode, MODES)
+    check_choice("part", part, [str(p) for p in Part])
+    check_choice("mode", mode, MODES)
     set_environment(workers)
     subjects: dict[str, Subject] = dict(map(find_subject, references))
     problems = check_tasks(tasks, None)
@@ -115,7 +115,12 @@ def _tuned(task: str, report: Report) -> dict[str, Subject]:
         return {}
 
 
-def _check_choice(name: str, found: str, allowed: Sequence[str]) -> None:
+def check_choice(name: str, found: str, allowed: Sequence[str]) -> None:
+    """Checks the value of an option.
+
+    Raises:
+        LionSearchError: it is none of those allowed; the nearest is suggested.
+    """
     if found not in allowed:
         hint = did_you_mean(found, allowed)
         raise LionSearchError(f"--{name} {found}{hint}; there are: {', '.join(allowed)}")

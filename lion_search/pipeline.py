@@ -180,7 +180,7 @@ def resume(
         store = Store.reopen(database_of(folder))
         store.append((), (), {"config": config.model_dump()})
         write_file(folder / CONFIG_NAME, to_yaml(config))
-        report(f"Resuming {folder}: {sum(store.counts().values()):,} programs in its log")
+        report(f"Resuming {folder}: {store.num_individuals():,} programs in its log")
         return _drive(plan, folder, store, display, report)
 
 
@@ -217,7 +217,7 @@ def _drive(
     plan: _Plan, folder: Path, store: Store, display: Callable[[], Display], report: Report
 ) -> RunResult:
     events = Events(folder, report)
-    events.write("started", programs=sum(store.counts().values()), workers=plan.config.workers)
+    events.write("started", programs=store.num_individuals(), workers=plan.config.workers)
     try:
         with _stopping_signals(report) as was_stopped:
             pool = _make_pool(plan.config, list(plan.problems), report)

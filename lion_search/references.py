@@ -126,7 +126,7 @@ def _from_run(run: str, individual_id: int) -> Referenced:
     try:
         individual = store.individual(individual_id)
         if individual is None:
-            count = sum(store.counts().values())
+            count = store.num_individuals()
             raise UnknownReferenceError(
                 f"run '{run}' has no individual {individual_id}; it has 0 to {count - 1}"
             )

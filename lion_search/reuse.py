@@ -49,7 +49,7 @@ def earlier_scores(
         store = open_run(run)
         try:
             _check(run, store.run_facts(), problems)
-            used[run] = sizes.get(run, sum(store.counts().values()))
+            used[run] = sizes.get(run, store.num_individuals())
             for row in store.evaluations(stage=Stage.SEARCH):
                 is_in = row.individual_id is not None and row.individual_id < used[run]
                 if is_in and row.subject != BASELINE_SUBJECT and row.score.status in _REUSABLE:

@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from lion_search.assess import check_choice
 from lion_search.config import load_config
 from lion_search.display import format_seconds
-from lion_search.dsl.errors import LionSearchError, did_you_mean
+from lion_search.dsl.errors import LionSearchError
 from lion_search.preflight import check_tasks, find_baselines, set_environment
 from lion_search.proxy_tasks.scores import Part, Status
 from lion_search.references import find_run, open_run
@@ -53,7 +54,7 @@ def compare_runs(
     Raises:
         LionSearchError: a run or option cannot be used, or the runs' tasks differ.
     """
-    chosen = _read_part(part)
+    check_choice("part", part, [str(p) for p in Part])
     named = read_specs(specs)
     numbers = _free_outputs(output)
     set_environment(workers)
@@ -73,7 +74,7 @@ def compare_runs(
             baselines={task: record.baselines["adamw"] for task, record in records.items()},
             points=points,
             num_seeds=seeds,
-            part=chosen,
+            part=Part(part),
         )
     _write(found, output, numbers)
     report(f"Wrote {output} and {numbers}")
@@ -136,13 +137,6 @@ def print_statistics(console: Console, stats: Statistics) -> None:
     for kind, count in stats.mutations.items():
         table.add_row(Text(kind), f"{count.programs:,}", f"{count.novel:,}")
     console.print(table)
-
-
-def _read_part(text: str) -> Part:
-    names = [str(part) for part in Part]
-    if text not in names:
-        raise LionSearchError(f"--part {text}{did_you_mean(text, names)}; there are: {', '.join(names)}")
-    return Part(text)
 
 
 def _free_outputs(output: Path) -> Path:

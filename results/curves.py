@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass, field
 
 from lion_search.proxy_tasks.scores import Score, Status, overall_status
-from lion_search.results.judge import Judge
+from lion_search.results.judge import Judge, add_score
 from lion_search.results.queries import count_trainings
 from lion_search.results.ranking import judge_settings
 from lion_search.results.records import (
@@ -112,7 +112,7 @@ def learning_curve(store: Store, points: int, max_trainings: int | None = None) 
         while waiting and curve.trainings + cost > waiting[-1]:
             curve.add_point(waiting.pop(), individual.id)
         curve.go_on(individual, own, cost)
-    curve.add_point(curve.trainings, sum(store.counts().values()))
+    curve.add_point(curve.trainings, store.num_individuals())
     return curve.points
 
 
@@ -164,10 +164,8 @@ class _Leaders:
         if known is None:
             price = self._judge.price(individual.num_states, individual.num_canonical_statements)
             known = self._known[subject] = _Known(individual.id, price)
-        if any(score.status is not Status.OK for score in known.scores.values()):
-            known.scores.clear()  # it brought down its worker and was tried again: that is what counts
-        for score in scores:  # two programs may have been scaled to the same one
-            known.scores.setdefault((score.task, score.seed), score)
+        for score in scores:
+            add_score(known.scores, score)
         known.judged = None
         own = tuple(known.scores.values())
         if overall_status(own) is Status.OK:

@@ -87,6 +87,17 @@ class Judge:
         return settings.state_price * num_states + settings.statement_price * num_statements
 
 
+def add_score(own: dict[tuple[str, int], Score], score: Score) -> None:
+    """Adds the next logged score of one program to its earlier ones, by task and seed.
+
+    A program that failed and has a later score had brought down its worker and was tried again: that is what
+    counts. A seed counts once, though two programs may have been scaled to the same one.
+    """
+    if any(other.status is not Status.OK for other in own.values()):
+        own.clear()
+    own.setdefault((score.task, score.seed), score)
+
+
 def _variance(values: Sequence[float]) -> float:
     if len(values) < 2:
         return 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lion_search.proxy_tasks.scores import Score, Status, overall_status
-from lion_search.results.judge import Judge, JudgeSettings
+from lion_search.results.judge import Judge, JudgeSettings, add_score
 from lion_search.results.records import BASELINE_SUBJECT, JUDGE_FACT, NOVEL, Individual, Outcome, Stage
 from lion_search.results.store import Store
 
@@ -56,11 +56,7 @@ def rank(store: Store, stage: Stage) -> list[Ranked]:
         elif evaluation.individual_id is not None:
             if individuals[evaluation.individual_id].hash != evaluation.subject:
                 continue  # another update scale, which was not kept
-            own = scores.setdefault(evaluation.subject, {})
-            key = evaluation.score.task, evaluation.score.seed
-            if any(score.status is not Status.OK for score in own.values()):
-                own.clear()  # it brought down its worker and was tried again: that is what counts
-            own.setdefault(key, evaluation.score)  # two programs may have been scaled to the same one
+            add_score(scores.setdefault(evaluation.subject, {}), evaluation.score)
     if not scores:
         return []
     judge = Judge(baseline, judge_settings(store))

@@ -197,6 +197,11 @@ class Store:
         with self.transaction() as connection:
             return list(connection.scalars(query))
 
+    def num_individuals(self) -> int:
+        """How many individuals there are."""
+        with self.transaction() as connection:
+            return connection.scalars(sa.select(sa.func.count()).select_from(INDIVIDUALS)).one()
+
     def counts(self) -> dict[Outcome, int]:
         """How many individuals there are of each outcome; those of which there are none are left out."""
         query = sa.select(INDIVIDUALS.c.outcome, sa.func.count()).group_by(INDIVIDUALS.c.outcome)

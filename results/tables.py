@@ -1,4 +1,4 @@
-"""The database's tables. Everything that reads or writes them is in ``store.py``."""
+"""The database's tables. They are written in ``store.py`` and read there and in ``queries.py``."""
 
 from __future__ import annotations
 

@@ -312,7 +312,7 @@ class Search:
         for row in self._store.evaluations(stage=Stage.SEARCH):
             if row.individual_id is not None:
                 rows.setdefault(row.individual_id, []).append(row)
-        num_individuals = sum(self._store.counts().values())
+        num_individuals = self._store.num_individuals()
         self._seconds_before = self._store.run_facts().get(SEARCH_SECONDS_FACT, 0.0)
         entries: dict[int, Entry] = {}
         for individual in self._store.individuals():
