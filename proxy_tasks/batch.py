@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.pool import Pool
@@ -27,17 +28,36 @@ def evaluate_each(
     pool: Pool, chunks: Sequence[tuple[Subject, str]], part: Part, seeds: Sequence[int]
 ) -> Iterator[tuple[int, tuple[Score, ...]]]:
     """Scores pairs of a subject and a task on all seeds; yields each one's place and scores as they come."""
-    for number, (subject, task) in enumerate(chunks):
-        pool.submit(number, Job(subject, tuple((task, seed, part) for seed in seeds)))
-    left = len(chunks)
-    while left:
+    return run_jobs(pool, [Job(s, tuple((task, seed, part) for seed in seeds)) for s, task in chunks])
+
+
+def run_jobs(
+    pool: Pool, jobs: Sequence[Job], should_stop: Callable[[], bool] = lambda: False
+) -> Iterator[tuple[int, tuple[Score, ...]]]:
+    """Runs jobs that give no choice; yields each one's place and scores as they come.
+
+    Args:
+        pool: evaluates jobs; it has no others under way.
+        jobs: each with at least one sample.
+        should_stop: asked now and then; once it says yes, only what is under way is finished.
+    """
+    waiting = deque(enumerate(jobs))
+    num_open = 0
+    while True:
+        if should_stop():
+            waiting.clear()
+        for _ in range(min(pool.room, len(waiting))):
+            pool.submit(*waiting.popleft())
+            num_open += 1
+        if not num_open:
+            return
         for outcome in pool.wait(timeout_seconds=1.0):
+            num_open -= 1
+            task, seed, part = jobs[outcome.job_id].samples[0]
             failure = outcome.failure
-            task = chunks[outcome.job_id][1]
-            left -= 1
             yield (
                 outcome.job_id,
-                outcome.value.scores if failure is None else (failed(task, part, seeds[0], failure),),
+                outcome.value.scores if failure is None else (failed(task, part, seed, failure),),
             )
 
 

@@ -37,7 +37,7 @@ NOVEL = (Outcome.EVALUATED, Outcome.REUSED)
 
 PROGRESS_FACT, SEARCH_SECONDS_FACT, PHASE_FACT, JUDGE_FACT = "progress", "search_seconds", "phase", "judge"
 """Facts of a run: how far its search is; its seconds, pauses not counted; where the run is (``search``,
-``selection``, ``test``, ``finished``); what is taken off fitness."""
+``selection``, ``simplification``, ``test``, ``finished``); what is taken off fitness."""
 
 MAX_SEEDS = 10_000
 """Most seeds of a stage."""
@@ -50,11 +50,12 @@ class Stage(enum.StrEnum):
     SELECTION = "selection"
     TEST = "test"
     COMPARISON = "comparison"
+    SIMPLIFICATION = "simplification"
 
-    def seeds(self, count: int) -> range:
-        """The first seeds of the stage, at most ``MAX_SEEDS``; no two stages share one."""
-        assert count <= MAX_SEEDS
-        first = MAX_SEEDS * list(Stage).index(self)
+    def seeds(self, count: int, start: int = 0) -> range:
+        """Some of the stage's seeds, of which there are ``MAX_SEEDS``; no two stages share one."""
+        assert start + count <= MAX_SEEDS
+        first = MAX_SEEDS * list(Stage).index(self) + start
         return range(first, first + count)
 
 

@@ -9,7 +9,7 @@ import pytest
 from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import load_baselines
-from lion_search.proxy_tasks.batch import evaluate_all, evaluate_baselines, evaluate_each
+from lion_search.proxy_tasks.batch import evaluate_all, evaluate_baselines, evaluate_each, run_jobs
 from lion_search.proxy_tasks.pool import Failure, FailureKind, Outcome
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.worker import Job, JobResult, Subject
@@ -23,11 +23,17 @@ SUBJECTS: list[Subject] = [ADAMW, LION, TUNED, SGD]
 class FakePool:
     """Answers in random order, a few or none at a time; a loss tells its subject, task and seed."""
 
+    capacity = 8
+
     def __init__(self, broken: Program | None = None, kind: FailureKind = FailureKind.DIED) -> None:
         self._rng = random.Random(0)
         self._waiting: list[tuple[int, Job]] = []
         self._broken = broken
         self._kind = kind
+
+    @property
+    def room(self) -> int:
+        return max(0, self.capacity - len(self._waiting))
 
     def submit(self, job_id: int, payload: Job) -> None:
         self._waiting.append((job_id, payload))
@@ -100,3 +106,15 @@ def test_a_chunk_is_yielded_before_the_others_have_ended() -> None:
     scores = evaluate_each(pool, [(ADAMW, "a")] * 9, Part.TEST, range(1))  # type: ignore[arg-type]
     next(scores)
     assert pool._waiting
+
+
+def test_jobs_are_given_out_as_there_is_room_until_they_are_to_stop() -> None:
+    """What is under way then is finished; the rest never begins."""
+    pool = FakePool()
+    jobs = [Job(SUBJECTS[0], (("a", seed, Part.TEST),)) for seed in range(40)]
+    found: dict[int, tuple[Score, ...]] = {}
+    for number, scores in run_jobs(pool, jobs, should_stop=lambda: len(found) >= 10):  # type: ignore[arg-type]
+        found[number] = scores
+        assert len(pool._waiting) <= pool.capacity
+    assert 10 <= len(found) <= 10 + 2 * pool.capacity
+    assert all(found[number] == (score(SUBJECTS[0], "a", number, Part.TEST),) for number in found)

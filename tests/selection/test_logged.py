@@ -27,6 +27,8 @@ IDS = {"a": 0, "b": 1}
 class FakePool:
     """Answers in reverse order; programs that dive diverge on their second seed; can break."""
 
+    room = 8
+
     def __init__(self, dives: Subject = "", crashes: Subject = "", breaks_after: int = 99) -> None:
         self.jobs: list[Job] = []
         self._waiting: list[tuple[int, Job]] = []
