@@ -1,0 +1,220 @@
+"""Simplification from raw genome to what a person reads: redundancy, proofs, experiments, writing.
+
+Proofs come first and cost nothing but time. With tasks to train on, experiments follow: each round tries what
+might be left out, and the simplest change that is shown to cost no more than the margin is made; then proofs
+run again. Constants are snapped last. At the end the program is written for people. Every step is kept
+with its evidence.
+"""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from lion_search.dsl.canonical import canonicalise, functional_hash
+from lion_search.dsl.program import Program
+from lion_search.simplify.ablations import ChangeKind, Proposal, ablations, snapped
+from lion_search.simplify.egraph import Limits
+from lion_search.simplify.experiments import Experiments, Tried, find_scale, why_untrained
+from lion_search.simplify.proofs import Proved, simplify_by_proof
+from lion_search.simplify.readable import readable
+from lion_search.simplify.redundancy import remove_redundant
+from lion_search.simplify.rewriting import DEFAULT_LIMITS, cost
+from lion_search.simplify.steps import Step
+from lion_search.simplify.trainer import OutOfTimeError, Trainer
+from lion_search.simplify.trials import DEFAULT_SETTINGS, TrialSettings, Verdict
+
+IDENTITIES, EXPERIMENT, WRITING = "identities", "experiment", "writing"
+"""Stages of steps that are made here: values that are the same are computed once; a change is shown to cost
+nothing; names, order and form are those people use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simplified:
+    """What simplification came to.
+
+    Attributes:
+        before: the program it was given.
+        pruned: without what is redundant.
+        proved: the simplest form by proof alone.
+        after: the result, written for people.
+        steps: what was done, in order.
+        tried: every change that was tried by experiment.
+        scale: what updates were multiplied by in experiments; 1 if there were none.
+        notes: for people: what was not done, limits that were met.
+        seconds: how long it took.
+        proof_seconds: how long proofs took of that.
+    """
+
+    before: Program
+    pruned: Program
+    proved: Program
+    after: Program
+    steps: tuple[Step, ...]
+    tried: tuple[Tried, ...]
+    scale: float
+    notes: tuple[str, ...]
+    seconds: float
+    proof_seconds: float
+
+
+class HowFar(enum.StrEnum):
+    """Where simplification ends."""
+
+    REDUNDANCY = "redundancy"
+    """What no update depends on is dropped; the rest stays as it is."""
+    PROOFS = "proofs"
+    """Then the simplest equal form is written for people."""
+    EXPERIMENTS = "experiments"
+    """Then what is shown to cost nothing is left out, too."""
+
+
+def simplify(
+    program: Program,
+    trainer: Trainer | None = None,
+    *,
+    how_far: HowFar = HowFar.EXPERIMENTS,
+    settings: TrialSettings = DEFAULT_SETTINGS,
+    limits: Limits = DEFAULT_LIMITS,
+    report: Callable[[str], None] = lambda line: None,
+) -> Simplified:
+    """Simplifies a checked program.
+
+    Args:
+        program: any checked program.
+        trainer: trains programs for experiments; without one there are none.
+        how_far: where to end.
+        settings: how sure experiments must be.
+        limits: of each rewriting.
+        report: is told, in a line, what was found.
+    """
+    work = _Work(program, limits, report)
+    pruned = proved = work.current
+    if how_far is not HowFar.REDUNDANCY:
+        work.prove()
+        proved = work.current
+        if how_far is HowFar.EXPERIMENTS and trainer is not None:
+            work.experiment(trainer, settings)
+        work.write()
+    return Simplified(
+        program, pruned, proved, work.current, tuple(work.steps), tuple(work.tried), work.scale,
+        tuple(work.notes), time.monotonic() - work.started, work.proof_seconds,
+    )  # fmt: skip
+
+
+def limits_within(minutes: float) -> Limits:
+    """The usual limits of a rewriting, shorter if all of it may take no longer."""
+    return replace(DEFAULT_LIMITS, seconds=min(DEFAULT_LIMITS.seconds, 60 * minutes))
+
+
+class _Work:
+    """A simplification under way."""
+
+    def __init__(self, program: Program, limits: Limits, report: Callable[[str], None]) -> None:
+        self.started, self.proof_seconds = time.monotonic(), 0.0
+        self.steps: list[Step] = []
+        self.tried: list[Tried] = []
+        self.notes: list[str] = []
+        self.scale = 1.0
+        self._limits, self._report = limits, report
+        pruned = remove_redundant(program)
+        self.current = pruned.after
+        self.add(pruned)
+
+    def add(self, step: Step) -> None:
+        """Keeps a step that changed something, and tells of it."""
+        if step.before == step.after:
+            return
+        self.steps.append(step)
+        self._report(step.summary())
+
+    def prove(self) -> None:
+        """Goes on by proof alone, to a program in canonical form."""
+        form = canonicalise(self.current).program()
+        if cost(form) < cost(self.current):
+            self.add(Step(IDENTITIES, self.current, form))
+        found = self._proof(epsilon=False)
+        for step in found.steps:
+            self.add(step)
+        self.current = found.after
+
+    def write(self) -> None:
+        """Writes the program for people."""
+        before, self.current = self.current, readable(self.current)
+        self.add(Step(WRITING, before, self.current))
+
+    def _proof(self, *, epsilon: bool) -> Proved:
+        found = simplify_by_proof(self.current, epsilon=epsilon, limits=self._limits)
+        self.proof_seconds += found.seconds
+        for limit in found.met_limits:
+            self._note(f"rewriting met its limit of {limit}: there may be a simpler equal form")
+        return found
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+            self._report(note)
+
+    def experiment(self, trainer: Trainer, settings: TrialSettings) -> None:
+        """Goes on by experiment until nothing simpler is as good, or time or tries are over."""
+        original = self.current
+        try:
+            self.scale = find_scale(original, trainer, settings)
+            trainer = replace(trainer, scale=self.scale)
+            if self.scale != 1:
+                self._note(
+                    f"experiments multiply updates by {self.scale:g}, with which it trains better here"
+                )
+            if why := why_untrained(original, trainer, settings):
+                self._note(f"no experiments, since the program does not train on these tasks: {why}")
+                return
+            experiments = Experiments(original, trainer, settings)
+            self.tried = experiments.tried
+            for proposals in (self._left_out, self._fewer_digits):
+                self._rounds(experiments, proposals)
+            if experiments.is_spent:
+                self._note(f"all {settings.max_tries} tries are spent")
+        except OutOfTimeError:
+            self._note("the time for experiments was over before all was tried")
+
+    def _rounds(self, experiments: Experiments, propose: Callable[[], list[Proposal]]) -> None:
+        """Rounds of one sort of changes, until all that is left has been tried."""
+        proposals = propose()
+        while not experiments.is_spent:
+            fresh, hopeless = self._untried(proposals), self._hopeless()
+            chosen = [p for p in fresh if p.what not in hopeless] or fresh
+            if not chosen:
+                return
+            accepted = experiments.round(self.current, chosen)
+            if accepted is not None:
+                self._accept(accepted)
+                proposals = propose()
+
+    def _accept(self, accepted: Tried) -> None:
+        proposal = accepted.proposal
+        self.add(Step(EXPERIMENT, self.current, proposal.program, proposal.what, evidence=accepted.evidence))
+        self.current = proposal.program
+        self.prove()
+
+    def _untried(self, proposals: Sequence[Proposal]) -> list[Proposal]:
+        tried = [t.proposal for t in self.tried if t.evidence.verdict is not Verdict.OPEN]
+        known = {functional_hash(proposal.program) for proposal in tried}
+        return [p for p in proposals if functional_hash(p.program) not in known]
+
+    def _hopeless(self) -> set[str]:
+        """What was tried on an earlier form of the program and cost far more than the margin."""
+        return {t.proposal.what for t in self.tried if t.evidence.is_clear_loss}
+
+    def _left_out(self) -> list[Proposal]:
+        """The program without one thing; and what rules make of it that take epsilon for small."""
+        proposals = ablations(self.current)
+        rewritten = self._proof(epsilon=True)
+        if cost(rewritten.after) < cost(self.current):
+            what = "rules that take the protective epsilon for small"
+            proposals.insert(0, Proposal(ChangeKind.REWRITING, what, rewritten.after))
+        return proposals
+
+    def _fewer_digits(self) -> list[Proposal]:
+        return snapped(self.current)
