@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from lion_search import program_commands, run_commands
+from lion_search import program_commands, run_commands, simplify_commands
 from lion_search.dsl.errors import LionSearchError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 
 app.add_typer(run_commands.app)
 app.add_typer(program_commands.app)
+app.add_typer(simplify_commands.app)
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
 
 
 def _run_command() -> None:
-    from lion_search.pipeline import RunInterruptedError
+    from lion_search.session import RunInterruptedError
 
     try:
         app()

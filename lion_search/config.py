@@ -133,6 +133,14 @@ class SelectionConfig(_Section):
     test_seeds: Annotated[int, Field(ge=8, le=MAX_SEEDS)] = 32
 
 
+class SimplificationConfig(_Section):
+    """How the winner is made readable; see :mod:`lion_search.simplify.simplifier`."""
+
+    how_far: Literal["redundancy", "proofs", "experiments"] = "experiments"
+    minutes: PositiveFloat = 1.0
+    margin: PositiveFloat = 0.03
+
+
 class Config(_Section):
     """Everything a run needs."""
 
@@ -148,6 +156,7 @@ class Config(_Section):
     budget: BudgetConfig = BudgetConfig()
     tasks: Annotated[list[TaskConfig], Field(min_length=1)] = [TaskConfig(name="digits_mlp")]
     selection: SelectionConfig = SelectionConfig()
+    simplification: SimplificationConfig = SimplificationConfig()
     mode: Literal["auto", "interpreted", "compiled", "batched"] = "auto"
     limits: LimitsConfig = LimitsConfig()
     workers: PositiveInt | Literal["inline", "auto"] = "auto"

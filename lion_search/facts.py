@@ -23,8 +23,14 @@ from lion_search.results.records import JUDGE_FACT
 if TYPE_CHECKING:
     from lion_search.proxy_tasks.prepare import FlatProblem
 
-_PACKAGES = ("lion-search", "jax", "jaxlib", "numpy", "optax", "ray", "equinox", "scikit-learn", "sqlalchemy")
-MAY_CHANGE = ("budget", "selection", "workers", "gpus_per_worker", "limits.seconds", "limits.memory_gb")
+_PACKAGES = (
+    *("lion-search", "jax", "jaxlib", "numpy", "optax", "ray", "equinox", "scikit-learn", "sqlalchemy"),
+    "egglog",
+)
+MAY_CHANGE = (
+    *("budget", "selection", "simplification"),
+    *("workers", "gpus_per_worker", "limits.seconds", "limits.memory_gb"),
+)
 """Keys of the config that change no program of the search: a resumed run may have others."""
 
 

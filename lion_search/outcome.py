@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lion_search.dsl.export_optax import to_optax
+from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
 from lion_search.results.judge import JudgeSettings
 from lion_search.run_folder import EXPORTS_FOLDER, RESULT_NAME, make_folder, write_file
 from lion_search.search.progress import Progress
 from lion_search.selection.comparison import Row
 from lion_search.selection.finalists import Finalist
-from lion_search.simplify.redundancy import Simplification
+from lion_search.simplify_record import SimplifyRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class RunResult:
         judged_by: what was taken off fitness.
         finalists: the winner first.
         test_rows: losses on test: the winner, then what it is compared with.
-        simplification: of the winner's genome.
+        simplification: of the winner's genome: the record.
+        program: the winner's text without what is redundant.
         exports: the files written.
     """
 
@@ -36,20 +39,26 @@ class RunResult:
     judged_by: JudgeSettings
     finalists: tuple[Finalist, ...]
     test_rows: tuple[Row, ...]
-    simplification: Simplification
+    simplification: SimplifyRecord
+    program: str
     exports: tuple[Path, ...]
 
 
-def write_exports(folder: Path, winner: Finalist, simplification: Simplification) -> tuple[Path, ...]:
-    """Writes the winner as optax code and as a program; those of an earlier end of the run are replaced."""
+def write_exports(folder: Path, winner: Finalist, programs: Mapping[str, Program]) -> tuple[Path, ...]:
+    """Writes programs as optax code and as they are; those of an earlier end of the run are replaced.
+
+    Args:
+        folder: the run's folder.
+        winner: what they were made of.
+        programs: by the name of the file, and of the optimizer in it.
+    """
     exports = folder / EXPORTS_FOLDER
     make_folder(exports)
-    program = simplification.after
     title = f"Individual {winner.individual.id} of run {folder.name}, found by lion-search"
-    files = {
-        exports / "winner_optax.py": to_optax(program, "winner", title),
-        exports / "winner.py": f"# {title}: the program itself\n{format_program(program)}",
-    }
+    files = {}
+    for name, program in programs.items():
+        files[exports / f"{name}_optax.py"] = to_optax(program, name, title)
+        files[exports / f"{name}.py"] = f"# {title}: the program itself\n{format_program(program)}"
     for path, text in files.items():
         write_file(path, text)
     return tuple(files)
@@ -64,7 +73,9 @@ def summary(result: RunResult) -> dict[str, Any]:
     """The result as JSON values."""
     return {
         "winner": f"{result.folder.name}:{result.finalists[0].individual.id}",
-        "program": format_program(result.simplification.after),
+        "program": result.program,
+        "simplified": result.simplification.simplified,
+        "recognized": result.simplification.recognized,
         "search": {**asdict(result.progress), "hit_rate": result.progress.hit_rate},
         "judged_by": asdict(result.judged_by),
         "finalists": [

@@ -70,9 +70,15 @@ def functions(as_json: AsJson = False) -> None:
 def show(
     reference: Reference,
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
+    simplified: Annotated[
+        bool, typer.Option("--simplified", help="What lion-search simplify made of it, step by step.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Prints a program as it is, redundant statements marked."""
+    """Prints a program as it is, redundant statements marked; or its simplification."""
+    if simplified:
+        _show_simplified(reference, latex=latex, as_json=as_json)
+        return
     from lion_search.dsl.latex import to_latex
     from lion_search.dsl.liveness import liveness
     from lion_search.dsl.text import format_header, format_program, format_return, format_statement
@@ -96,6 +102,19 @@ def show(
         text = f"    {line}" if live else f"    {line:<{width}}  # redundant"
         console.print(Text(text, style="" if live else "dim"))
     console.print(Text(f"    {format_return(program)}"))
+
+
+def _show_simplified(reference: str, *, latex: bool, as_json: bool) -> None:
+    from lion_search.simplify_record import load
+    from lion_search.tables import print_record
+
+    record = load(reference)
+    if latex:
+        typer.echo(record.latex, nl=False)
+    elif as_json:
+        print_json(record.model_dump())
+    else:
+        print_record(make_console(), record)
 
 
 @app.command()

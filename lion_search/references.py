@@ -69,13 +69,21 @@ def find_program(reference: str) -> Referenced:
     path = Path(reference)
     if path.is_file():
         return Referenced(path.stem, parse(_read(path), reference))
-    match = re.fullmatch(r"(.+):(\d+)", reference)
-    if match:
-        return _from_run(match[1], int(match[2]))
+    in_run = split_individual(reference)
+    if in_run:
+        return _from_run(*in_run)
     raise UnknownReferenceError(
         f"no program '{reference}'{did_you_mean(reference, LIBRARY)}; expected a file, RUN:ID, "
         f"or one of the library: {', '.join(LIBRARY)}"
     )
+
+
+def split_individual(reference: str) -> tuple[str, int] | None:
+    """Run and number of a reference ``RUN:ID``; ``None`` for a reference to a file or the library."""
+    match = re.fullmatch(r"(.+):(\d+)", reference)
+    if match is None or reference in LIBRARY or Path(reference).is_file():
+        return None
+    return match[1], int(match[2])
 
 
 def find_initial(initial: str, warm_start: str | None) -> Program:

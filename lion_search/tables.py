@@ -9,15 +9,25 @@ from typing import Any
 from rich.console import Console
 from rich.syntax import Syntax
 from rich.table import Column, Table
+from rich.text import Text
 
 from lion_search.display import format_seconds
-from lion_search.dsl.program import Program
-from lion_search.dsl.text import format_program
 from lion_search.outcome import RunResult
 from lion_search.proxy_tasks.tasks import find_task
 from lion_search.selection.comparison import Row
+from lion_search.simplify.proofs import REWRITING
+from lion_search.simplify.redundancy import REDUNDANCY
+from lion_search.simplify.simplifier import IDENTITIES, WRITING
+from lion_search.simplify_record import SimplifyRecord, StepRecord
 
 TUNED_ADAMW = "tuned adamw"
+_WHAT = {
+    REDUNDANCY: "what no update depends on is dropped",
+    IDENTITIES: "what is the same is computed once",
+    REWRITING: "a simpler equal form",
+    WRITING: "names, order and form for people",
+}
+"""What is done in stages whose steps say no more."""
 
 
 def _say(console: Console, *text: object) -> None:
@@ -47,13 +57,12 @@ def print_result(console: Console, result: RunResult) -> None:
             "off the fitness above.\n",
         )
     print_rows(console, result.test_rows, "test")
-    _say(console, f"The winner, {result.simplification.summary()}:")
-    print_program(console, result.simplification.after)
+    _print_simplification(console, result.simplification)
     _say(console, "Exported:", *(str(path) for path in result.exports))
     _say(console, "\nNext:")
     for command in (
         f"top {result.folder}",
-        f"show {reference}",
+        f"show {reference} --simplified",
         f"check {reference}",
         f"export {reference} --to optax -o my_optimizer.py",
     ):
@@ -100,6 +109,65 @@ def row_json(row: Row) -> dict[str, Any]:
     }
 
 
-def print_program(console: Console, program: Program) -> None:
-    """A program's text, coloured."""
-    console.print(Syntax(format_program(program), "python", background_color="default"))
+def print_record(console: Console, record: SimplifyRecord) -> None:
+    """A simplification: its steps with their evidence, the result, what it was measured to be."""
+    _print_simplification(console, record)
+    for row in record.test:
+        mean = row.status if row.mean is None else f"{row.mean:.4f} +- {row.standard_error:.4f}"
+        against = (
+            f", {row.difference:+.4f} +- {row.difference_error:.4f} seed by seed" if row.difference else ""
+        )
+        _say(console, f"Test, {row.task}, {row.num_seeds} seeds: {row.optimizer}: {mean}{against}")
+
+
+def _print_simplification(console: Console, record: SimplifyRecord) -> None:
+    table = Table("Step", "What", "Statements", "States", "Evidence")
+    for step in record.steps:
+        before, after = step.size_before, step.size_after
+        table.add_row(
+            step.stage,
+            Text(step.what or _WHAT.get(step.stage, "")),
+            _change(before.statements, after.statements),
+            _change(before.states, after.states),
+            _evidence(step),
+        )
+    console.print(table)
+    is_changed = any(step.evidence is not None for step in record.steps)
+    if not is_changed and record.sizes["experiments"] == record.sizes["genome"]:
+        _say(console, "Nothing simpler was found.")
+    shown = ", ".join(f"{size.statements} ({name})" for name, size in record.sizes.items())
+    _say(
+        console,
+        f"Statements: {shown}. {record.seconds:.0f} seconds, {record.proof_seconds:.0f} of them proofs.",
+    )
+    for note in record.notes:
+        _say(console, f"Note: {note}")
+    if record.tried:
+        made = sum(step.evidence is not None for step in record.steps)
+        margin, sure = record.settings["margin"], 1 - record.settings["error"]
+        _say(
+            console,
+            f"Tried {len(record.tried)} changes on {', '.join(record.tasks)} (validation data), made {made}; "
+            f"with probability {sure:g} over seeds, all together lose at most {margin:g} of fitness there.",
+        )
+    _say(console, "")
+    _print_program(console, record.simplified)
+    if record.recognized:
+        _say(console, f"Recognition: {record.recognized}")
+
+
+def _change(before: int, after: int) -> str:
+    return str(after) if before == after else f"{before} -> {after}"
+
+
+def _evidence(step: StepRecord) -> str:
+    found = step.evidence
+    if found is not None:
+        return f"fitness {found.gain:+.4f}, at least {found.bound:+.4f}, {found.num_seeds} seeds"
+    if step.rules:
+        return f"proof by rules ({', '.join(step.kinds)}); of {len(step.rules)} that matched: --json"
+    return "proof"
+
+
+def _print_program(console: Console, text: str) -> None:
+    console.print(Syntax(text, "python", background_color="default"))

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lion_search.dsl.canonical import canonicalise
+from lion_search.dsl.canonical import canonicalise, functional_hash
+from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.pool import Pool
@@ -99,18 +100,29 @@ def measure_on_test(
     pool: Pool,
     *,
     winner: Finalist,
+    programs: Mapping[str, Program],
     others: Mapping[str, Subject],
     task: str,
     num_seeds: int,
 ) -> list[Row]:
     """Scores the winner and others on the test part of a task, all on the same seeds, and logs it.
 
+    Args:
+        store: the run's log, open for writing.
+        pool: evaluates jobs.
+        winner: the winner.
+        programs: what was made of it, by name; logged by hash as the winner is.
+        others: what it is compared with, by name; logged by that name.
+        task: the task.
+        num_seeds: how many seeds.
+
     Returns:
-        A row for each optimizer: the winner's first, then the others in their order.
+        A row for each optimizer: the winner's first, then the programs and the others in their order.
     """
     hash_ = winner.individual.hash
+    own = {"winner": parse(winner.individual.program), **programs}
     named: dict[str, tuple[str, Subject]] = {
-        "winner": (hash_, canonicalise(parse(winner.individual.program)).program()),
+        **{name: (functional_hash(p), canonicalise(p).program()) for name, p in own.items()},
         **{name: (f"baseline:{name}", subject) for name, subject in others.items()},
     }
     subjects = {(key, task): subject for key, subject in named.values()}

@@ -43,8 +43,10 @@ PLAIN = (
     "--set=noise.max_seeds=null",
     "--set=hurdle.percentile=null",
     "--set=hurdle.rejects=false",
+    "--set=simplification.how_far=redundancy",
 )
-"""A search without the quickstart's policies: programs are all trained on the same seeds."""
+"""A search without the quickstart's policies: programs are all trained on the same seeds; and no proofs nor
+experiments at its end, which take seconds."""
 
 SMALL = (
     *PLAIN,
@@ -57,6 +59,9 @@ SMALL = (
     "--set=selection.test_seeds=8",
 )
 """A run of seconds, once everything is compiled."""
+
+SIMPLIFYING = ("--set=simplification.how_far=experiments", "--set=simplification.minutes=0.15")
+"""What makes its winner readable all the same."""
 
 TINY = ("--config=quickstart", *PLAIN, "--set=tasks.0.name=tiny:sine", "--set=budget.minutes=null")
 """A run on the task of ``tiny.py``, whose trainings take a millisecond."""
@@ -250,6 +255,12 @@ def small() -> Sequence[str]:
 
 
 @pytest.fixture(scope="session")
+def simplifying() -> Sequence[str]:
+    """Options of a run that simplifies its winner."""
+    return SIMPLIFYING
+
+
+@pytest.fixture(scope="session")
 def policies() -> Sequence[str]:
     """Options of a run on the tiny task with everything a search can do."""
     return POLICIES
@@ -363,7 +374,18 @@ def finished(
     (folder / "configs").mkdir()
     for name in ("search.py", "results.py", "configs/__init__.py"):
         (folder / name).write_text(f"raise RuntimeError('the user\\'s own {name} was imported')\n")
-    options = ("--config", "quickstart", "--out", "found", "--workers", "2", "--seed", "1", *SMALL)
+    options = (
+        "--config",
+        "quickstart",
+        "--out",
+        "found",
+        "--workers",
+        "2",
+        "--seed",
+        "1",
+        *SMALL,
+        *SIMPLIFYING,
+    )
     return FinishedRun(folder / "found", command_in(folder)("run", *options))
 
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from lion_search.config import load_config
-from lion_search.dsl.canonical import SEMANTICS_VERSION, canonicalise
+from lion_search.dsl.canonical import SEMANTICS_VERSION, canonicalise, functional_hash
 from lion_search.dsl.library import library_program
 from lion_search.dsl.liveness import liveness, prune
 from lion_search.dsl.program import Program
@@ -48,6 +48,9 @@ def test_the_run_folder_holds_the_database_the_config_the_result_and_the_exports
         "result.json",
         "exports/winner_optax.py",
         "exports/winner.py",
+        "exports/simplified_optax.py",
+        "exports/simplified.py",
+        f"simplified/{result_of(finished)['finalists'][0]['id']}.json",
     }
 
 
@@ -57,9 +60,11 @@ def test_nothing_is_written_outside_the_run_folder(finished: Any) -> None:
     assert [p.name for p in (finished.user_folder / "configs").iterdir()] == ["__init__.py"]
 
 
-def test_the_written_config_is_the_resolved_one(finished: Any, small: tuple[str, ...]) -> None:
+def test_the_written_config_is_the_resolved_one(
+    finished: Any, small: tuple[str, ...], simplifying: tuple[str, ...]
+) -> None:
     """It holds what the command line set, and gives the same run again."""
-    overrides = [option.removeprefix("--set=") for option in small]
+    overrides = [option.removeprefix("--set=") for option in (*small, *simplifying)]
     expected = load_config("quickstart", [*overrides, "workers=2", "seed=1"])
     assert load_config(str(finished.folder / "config.yaml")) == expected
     assert expected.search.population == 50
@@ -169,13 +174,12 @@ def test_the_test_compares_optimizers_on_seeds_no_other_stage_has_seen(finished:
     """Means are those of the raw test losses; the winner, the tuned baselines, the untuned start."""
     rows = {row["optimizer"]: row for row in result_of(finished)["test"]}
     tuned = ["tuned adamw", "tuned lion", "tuned signum", "tuned sgd"]
-    assert list(rows) == ["winner", *tuned, "untuned start"]
+    assert [name for name in rows if name != "simplified"] == ["winner", *tuned, "untuned start"]
     winner = log.individual(result_of(finished)["finalists"][0]["id"])
+    hashes = {"winner": winner.hash, "simplified": functional_hash(parse(result_of(finished)["simplified"]))}
     logged = _mean_losses(log, Stage.TEST)
     for name, row in rows.items():
-        assert row["mean_loss"] == pytest.approx(
-            logged[winner.hash if name == "winner" else f"baseline:{name}"]
-        )
+        assert row["mean_loss"] == pytest.approx(logged[hashes.get(name, f"baseline:{name}")])
         assert row["num_seeds"] == 8
     seeds = {stage: {e.score.seed for e in log.evaluations(stage=stage)} for stage in Stage}
     assert len(seeds[Stage.TEST]) == len(seeds[Stage.SELECTION]) == 8
@@ -210,14 +214,21 @@ def test_the_exported_program_is_the_winner_without_redundant_statements(finishe
 def test_a_person_reads_what_was_done_what_won_and_what_to_do_next(finished: Any) -> None:
     """The stages as they come, the winner, the table of four with their losses, the files, commands."""
     out, result = finished.called.out, result_of(finished)
-    stages = ["Run folder: found", "Starting 2 Ray workers", "Selection", "Test", "Searched 300 programs"]
+    stages = [
+        "Run folder: found",
+        "Starting 2 Ray workers",
+        "Selection",
+        "Simplification",
+        "Test",
+        "Searched",
+    ]
     assert [out.find(stage) for stage in stages] == sorted(out.find(stage) for stage in stages)
     assert "Run folder: found" in out
     assert f"{result['search']['num_evaluated']:,} evaluated" in out
     assert f"Winner {result['winner']}" in out
     for row in result["test"]:
         assert re.search(rf"{row['optimizer']} .*{row['mean_loss']:.4f}.*{row['standard_error']:.4f}", out)
-    for statement in parse(result["program"]).statements:
+    for statement in parse(result["simplified"]).statements:
         assert f"    {statement.target} = " in out
     assert "found/exports/winner_optax.py" in out
     for command in ("top found", f"show {result['winner']}", f"export {result['winner']}"):

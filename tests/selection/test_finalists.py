@@ -43,6 +43,8 @@ def spread(mean: float, seed: int) -> float:
 class FakePool:
     """Answers in reverse order with losses around a mean by functional hash; ``None`` diverges."""
 
+    room = 8
+
     def __init__(self, means: Losses, baseline: float | None = 0.3) -> None:
         self._means = means
         self._baseline = baseline
@@ -244,7 +246,7 @@ def finalist(number: int) -> Finalist:
 
 def measure(store: Store, pool: FakePool, num_seeds: int = NUM_SEEDS) -> list[Row]:
     return measure_on_test(
-        store, pool, winner=finalist(1), others={"tuned adamw": BASELINE, "start": program(2)},  # type: ignore[arg-type]
+        store, pool, winner=finalist(1), programs={}, others={"tuned adamw": BASELINE, "start": program(2)},  # type: ignore[arg-type]
         task=TASK, num_seeds=num_seeds,
     )  # fmt: skip
 
