@@ -8,7 +8,6 @@ from typing import Any
 
 from lion_search.dsl.canonical import canonicalise, functional_hash
 from lion_search.dsl.errors import LionSearchError
-from lion_search.dsl.liveness import prune
 from lion_search.dsl.text import format_program, parse
 from lion_search.facts import ResumeError
 from lion_search.outcome import RunResult, write_exports, write_result
@@ -64,7 +63,7 @@ def run_stages(session: Session) -> RunResult:
     session.stop_if_asked(progress)
     rows = _test(session, winner, simplified)
     session.stop_if_asked(progress)
-    pruned = prune(parse(winner.individual.program))
+    pruned = simplified.pruned
     assert functional_hash(pruned) == winner.individual.hash
     record = _record(session, winner, simplified, rows)
     exports = write_exports(folder, winner, {"winner": pruned, "simplified": simplified.after})

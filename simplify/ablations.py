@@ -93,16 +93,7 @@ def _distance_from_one(constant: float) -> float:
 
 
 def _shortest(constant: float) -> str:
-    """The shortest decimal that rounds to the same float32."""
-    rounded = round_to_float32(constant)
-    return next(
-        (
-            text
-            for digits in range(1, 10)
-            if round_to_float32(float(text := f"{constant:.{digits}g}")) == rounded
-        ),
-        repr(constant),
-    )
+    return repr(round_to_float32(constant))
 
 
 def _significant(constant: float) -> int:

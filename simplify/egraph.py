@@ -78,11 +78,6 @@ class Classes:
     fired: tuple[str, ...] = ()
     met_limit: str = ""
 
-    @property
-    def num_terms(self) -> int:
-        """How many ways to compute something there are in all."""
-        return sum(map(len, self.terms.values()))
-
 
 class Engine:
     """An egglog graph with a set of rules declared."""

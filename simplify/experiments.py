@@ -8,7 +8,7 @@ program it changes, so that what one change gained is not spent by the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lion_search.dsl.canonical import functional_hash
@@ -145,19 +145,9 @@ def find_scale(program: Program, trainer: Trainer, settings: TrialSettings) -> f
 
     best = 1.0
     for factor in (4.0, 0.25, 2.0, 0.5):
-        steps = _steps(best, factor) if factor in (4.0, 0.25) else iter((best * factor,))
-        for scale in steps:
-            if loss(scale) >= loss(best):
-                break
-            best = scale
+        while 1 / _MAX_SCALE <= best * factor <= _MAX_SCALE and loss(best * factor) < loss(best):
+            best *= factor
     return best if loss(1.0) - loss(best) > settings.margin else 1.0
-
-
-def _steps(start: float, factor: float) -> Iterator[float]:
-    scale = start * factor
-    while 1 / _MAX_SCALE <= scale <= _MAX_SCALE:
-        yield scale
-        scale *= factor
 
 
 def why_untrained(program: Program, trainer: Trainer, settings: TrialSettings) -> str:

@@ -31,10 +31,13 @@ class Choice:
     """How a class is computed.
 
     Attributes:
-        type: of the value so computed. cost: of all statements it takes. burden: how many statements stand
-        behind what is multiplied with constants; the less, the more readable. rank: its place among ways that
-        cost the same and have the same burden. term: the way; ``None`` for a constant. needs: the bits of all
-        classes that take a statement. own: the cost of its own statement.
+        type: of the value so computed.
+        cost: of all statements it takes.
+        burden: how many statements stand behind what is multiplied with constants; fewer are more readable.
+        rank: its place among ways that cost the same and have the same burden.
+        term: the way; ``None`` for a constant.
+        needs: the bits of all classes that take a statement.
+        own: the cost of its own statement.
     """
 
     type: Type
@@ -245,9 +248,8 @@ def _burden(term: Term, args: Sequence[Choice]) -> int:
     own = 0
     if term.function == "multiply" and any(a.term is None for a in args):
         own = max(a.needs.bit_count() for a in args)
-    return min(
-        own + sum(a.burden for a in args), 10**9
-    )  # values that are used often would add up without end
+    # Bounded, since values that are used often would add up without end.
+    return min(own + sum(a.burden for a in args), 10**9)
 
 
 def _rank(term: Term, args: Sequence[Choice]) -> tuple[object, ...]:
