@@ -8,7 +8,8 @@ the first step. ``w``, ``g`` and the states are trees of arrays of one structure
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 WEIGHTS = "w"
 GRADIENT = "g"
@@ -51,3 +52,31 @@ class Program:
 def make_program(states: tuple[str, ...], statements: tuple[Statement, ...]) -> Program:
     """A program in the paper's form, which returns ``update`` and its states by name."""
     return Program(states, statements, (UPDATE, *states))
+
+
+def with_values(statements: Iterable[Statement], values: Mapping[str, Argument]) -> tuple[Statement, ...]:
+    """Statements that read other values in the place of some variables; what they assign stays."""
+    return tuple(replace(s, args=args_with(s.args, values)) for s in statements)
+
+
+def args_with(args: Iterable[Argument], values: Mapping[str, Argument]) -> tuple[Argument, ...]:
+    """Arguments with other values in the place of some variables."""
+    return tuple(values.get(a, a) if isinstance(a, str) else a for a in args)
+
+
+def inlined(
+    program: Program, prefix: str, values: Mapping[str, Argument]
+) -> tuple[list[Statement], tuple[Argument, ...]]:
+    """A program's body for use in another, no variable assigned twice, and its outputs.
+
+    Args:
+        program: any checked program.
+        prefix: of the body's variables, which are numbered.
+        values: what stands for the states; those that are left out stay as they are.
+    """
+    known = dict(values)
+    body = []
+    for index, s in enumerate(program.statements):
+        body.append(Statement(f"{prefix}{index}", s.function, args_with(s.args, known)))
+        known[s.target] = f"{prefix}{index}"
+    return body, args_with(program.outputs, known)

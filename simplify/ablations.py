@@ -17,7 +17,7 @@ from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.functions import FUNCTIONS
 from lion_search.dsl.graph import round_to_float32
 from lion_search.dsl.mutation import with_argument
-from lion_search.dsl.program import GRADIENT, Argument, Program, Statement
+from lion_search.dsl.program import GRADIENT, Argument, Program, Statement, args_with, with_values
 from lion_search.dsl.types import check
 from lion_search.simplify.rewriting import cost
 
@@ -133,12 +133,9 @@ def _without_state(program: Program) -> Iterator[tuple[ChangeKind, str, Program]
 
 def _replaced(program: Program, name: str, value: Argument) -> Program:
     """The program with every use of a name replaced."""
-
-    def use(arg: Argument) -> Argument:
-        return value if arg == name else arg
-
-    statements = tuple(replace(s, args=tuple(map(use, s.args))) for s in program.statements)
-    return Program(program.states, statements, tuple(map(use, program.outputs)))
+    values = {name: value}
+    statements = with_values(program.statements, values)
+    return Program(program.states, statements, args_with(program.outputs, values))
 
 
 def _snapped_alone(program: Program) -> Iterator[tuple[ChangeKind, str, Program]]:

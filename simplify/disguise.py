@@ -17,7 +17,7 @@ from functools import cache
 from lion_search.dsl.canonical import canonicalise
 from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.liveness import prune
-from lion_search.dsl.program import Argument, Program, Statement
+from lion_search.dsl.program import Argument, Program, Statement, with_values
 from lion_search.dsl.types import check
 from lion_search.simplify.patterns import (
     CONSTANTS,
@@ -289,7 +289,7 @@ def _stored(
     """The state in another form: how its new value is stored, and how what is stored is read."""
     at = 1 + program.states.index(state)
     start = read(state)
-    body = _renamed(program.statements, {state: start.target})
+    body = with_values(program.statements, {state: start.target})
     outputs = [start.target if o == state else o for o in program.outputs]
     end = write(outputs[at])
     outputs[at] = end.target
@@ -301,7 +301,7 @@ def _duplicated(program: Program, prefix: str, rng: random.Random) -> Program:
     state, factor = rng.choice(program.states), rng.choice((1.0, *_FACTORS))
     copy, value = f"{prefix}s", f"{prefix}r"
     new = program.outputs[1 + program.states.index(state)]
-    body = [_renamed([s], {state: value})[0] if rng.random() < 0.5 else s for s in program.statements]
+    body = [with_values([s], {state: value})[0] if rng.random() < 0.5 else s for s in program.statements]
     return Program(
         (*program.states, copy),
         (
@@ -326,16 +326,8 @@ def _split(program: Program, prefix: str, rng: random.Random) -> Program:
         (
             Statement(gradient, "multiply", ("g", factor)),
             Statement(whole, "add", (state, part)),
-            *_renamed(program.statements, {state: whole}),
+            *with_values(program.statements, {state: whole}),
             rest,
         ),
         (*outputs, gradient),
     )
-
-
-def _renamed(statements: Sequence[Statement], names: Mapping[str, str]) -> list[Statement]:
-    """Statements that read other variables."""
-    return [
-        Statement(s.target, s.function, tuple(names.get(a, a) if isinstance(a, str) else a for a in s.args))
-        for s in statements
-    ]

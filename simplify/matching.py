@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lion_search.dsl.functions import FUNCTIONS
-from lion_search.dsl.program import Argument, Program, Statement
+from lion_search.dsl.program import Program, inlined
 from lion_search.simplify.egraph import Classes, ClassId, Limits
 from lion_search.simplify.rewriting import LONG, egraph, never_negative
 from lion_search.simplify.rules import Kind
@@ -64,12 +64,8 @@ def saturate(form: Program, kinds: Collection[Kind], limits: Limits) -> Graph:
 
 def with_own_names(program: Program) -> Program:
     """The same with a variable of its own for each statement."""
-    name: dict[Argument, Argument] = {}
-    statements = []
-    for i, s in enumerate(program.statements):
-        statements.append(Statement(f"value {i}", s.function, tuple(name.get(a, a) for a in s.args)))
-        name[s.target] = f"value {i}"
-    return Program(program.states, tuple(statements), tuple(name.get(o, o) for o in program.outputs))
+    body, outputs = inlined(program, "value ", {})
+    return Program(program.states, tuple(body), outputs)
 
 
 _Goal = tuple[int, ClassId]

@@ -8,7 +8,7 @@ Then both give the same updates for ever, and whichever is simpler may stand for
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,15 @@ from lion_search.dsl.arrays import ArrayDomain, step
 from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.execute import execute
 from lion_search.dsl.functions import EPSILON, FUNCTIONS
-from lion_search.dsl.program import GRADIENT, LEARNING_RATE, WEIGHTS, Argument, Program, Statement
+from lion_search.dsl.program import (
+    GRADIENT,
+    Argument,
+    Program,
+    Statement,
+    args_with,
+    inlined,
+    with_values,
+)
 from lion_search.dsl.types import check
 from lion_search.simplify.egraph import Engine, Limits
 from lion_search.simplify.rewriting import LONG, egraph
@@ -97,11 +105,11 @@ def _commutes(change: Change, kinds: Collection[Kind], limits: Limits, engine: E
     """One step of both in one graph: the map of the source's new states is the image's new states."""
     source, image = change.source, change.image
     old = {s: _source_name(s) for s in source.states}
-    before, images = _inlined(_mapping(change), "from.", {s: s for s in old.values()})
-    first, first_out = _inlined(source, "source.", old)
-    second, second_out = _inlined(image, "image.", dict(zip(image.states, images, strict=True)))
+    before, images = inlined(_mapping(change), "from.", {})
+    first, first_out = inlined(source, "source.", old)
+    second, second_out = inlined(image, "image.", dict(zip(image.states, images, strict=True)))
     new = dict(zip(old.values(), first_out[1:], strict=True))
-    after, mapped = _inlined(_mapping(change), "to.", new)
+    after, mapped = inlined(_mapping(change), "to.", new)
     joint = Program(
         tuple(old.values()),
         (*before, *first, *second, *after),
@@ -123,29 +131,15 @@ def _source_name(state: str) -> str:
     return f"{state}.source"
 
 
-def _inlined(
-    program: Program, prefix: str, states: Mapping[str, Argument]
-) -> tuple[list[Statement], tuple[Argument, ...]]:
-    """A program's body with other values for its states, and its outputs; targets are numbered."""
-    known: dict[Argument, Argument] = {WEIGHTS: WEIGHTS, GRADIENT: GRADIENT, LEARNING_RATE: LEARNING_RATE}
-    known.update(states)
-    body = []
-    for index, s in enumerate(program.statements):
-        args = tuple(known.get(a, a) for a in s.args)
-        known[s.target] = f"{prefix}{index}"
-        body.append(Statement(f"{prefix}{index}", s.function, args))
-    return body, tuple(known.get(o, o) for o in program.outputs)
-
-
 def _single_assignment(program: Program) -> Program:
     """The program with no variable assigned twice and no value computed twice."""
-    body, outputs = _inlined(program, "y.", {s: s for s in program.states})
+    body, outputs = inlined(program, "y.", {})
     first: dict[tuple[str, tuple[Argument, ...]], str] = {}
     names: dict[str, Argument] = {}
     for s in body:
-        names[s.target] = first.setdefault((s.function, _with(s.args, names)), s.target)
+        names[s.target] = first.setdefault((s.function, args_with(s.args, names)), s.target)
     kept = [s for s in body if names[s.target] == s.target]
-    return Program(program.states, tuple(_replaced(kept, names)), _with(outputs, names))
+    return Program(program.states, with_values(kept, names), args_with(outputs, names))
 
 
 # Proposals
@@ -163,14 +157,14 @@ def _stored(program: Program, state: str, read: Statement, write: float | Argume
     """
     at = 1 + program.states.index(state)
     value = replace(read, target="state.read")
-    body = _replaced(program.statements, {state: "state.read"})
+    body = [*with_values(program.statements, {state: "state.read"})]
     outputs = ["state.read" if o == state else o for o in program.outputs]
     if isinstance(write, float):
         body.append(Statement("state.written", "multiply", (outputs[at], write)))
         write = "state.written"
     outputs[at] = write
     new = Program(program.states, (value, *body), tuple(outputs))
-    own = replace(read, args=_with(read.args, {state: _source_name(state)}))
+    own = replace(read, args=args_with(read.args, {state: _source_name(state)}))
     return Change(name, new, program, (*_unchanged(program, state), own), new)
 
 
@@ -182,12 +176,12 @@ def _stored_after(program: Program, state: str) -> Iterator[Change]:
     (reader,) = readers
     at = 1 + program.states.index(state)
     names = {reader.target: state}
-    body = _replaced([s for s in program.statements if s is not reader], names)
-    outputs = list(_with(program.outputs, names))
-    body.append(Statement("state.stored", reader.function, _with(reader.args, {state: outputs[at]})))
+    body = [*with_values((s for s in program.statements if s is not reader), names)]
+    outputs = list(args_with(program.outputs, names))
+    body.append(Statement("state.stored", reader.function, args_with(reader.args, {state: outputs[at]})))
     outputs[at] = "state.stored"
     new = Program(program.states, tuple(body), tuple(outputs))
-    own = Statement(state, reader.function, _with(reader.args, {state: _source_name(state)}))
+    own = Statement(state, reader.function, args_with(reader.args, {state: _source_name(state)}))
     mapping = (*_unchanged(program, state), own)
     yield Change(f"stored after: {reader.function}({state})", program, new, mapping, new)
 
@@ -199,7 +193,7 @@ def _stored_before(program: Program, state: str) -> Iterator[Change]:
     if writer is not None and _is_unary(writer):
         (inside,) = (a for a in writer.args if isinstance(a, str))
         if inside not in program.inputs:
-            read = Statement(state, writer.function, _with(writer.args, {inside: state}))
+            read = Statement(state, writer.function, args_with(writer.args, {inside: state}))
             yield _stored(program, state, read, inside, f"stored before: {writer.function} of {state}")
 
 
@@ -309,7 +303,7 @@ def _without(program: Program, state: str, mapping: tuple[Statement, ...]) -> Ch
     names: dict[str, Argument] = {_source_name(s): s for s in states}
     new = Program(
         states,
-        (*_replaced(mapping, names), *program.statements),
+        (*with_values(mapping, names), *program.statements),
         (*program.outputs[: at + 1], *program.outputs[at + 2 :]),
     )
     return Change(f"derived: {state}", new, program, (*_unchanged(program, state), *mapping), new)
@@ -332,12 +326,3 @@ def _trajectories(program: Program) -> np.ndarray:
 def _unchanged(program: Program, but: str) -> list[Statement]:
     """The part of a map that leaves all states but one as they are."""
     return [Statement(s, "multiply", (_source_name(s), 1.0)) for s in program.states if s != but]
-
-
-def _replaced(statements: Sequence[Statement], names: Mapping[str, Argument]) -> list[Statement]:
-    """Statements that read other values."""
-    return [replace(s, args=_with(s.args, names)) for s in statements]
-
-
-def _with(args: Sequence[Argument], names: Mapping[str, Argument]) -> tuple[Argument, ...]:
-    return tuple(names.get(a, a) if isinstance(a, str) else a for a in args)
