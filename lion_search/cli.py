@@ -8,7 +8,9 @@ from typing import NoReturn
 
 import typer
 
-from lion_search import program_commands, run_commands, simplify_commands
+from lion_search.commands import programs as program_commands
+from lion_search.commands import runs as run_commands
+from lion_search.commands import simplification as simplify_commands
 from lion_search.dsl.errors import LionSearchError
 
 app = typer.Typer(
@@ -40,7 +42,7 @@ def main() -> None:
 
 
 def _run_command() -> None:
-    from lion_search.session import RunInterruptedError
+    from lion_search.runs.session import RunInterruptedError
 
     try:
         app()

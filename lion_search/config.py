@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from lion_search.dsl.errors import LionSearchError, did_you_mean
 from lion_search.dsl.functions import BUILT_IN, FUNCTIONS, load_function
-from lion_search.dsl.mutation import MutationSpace
-from lion_search.proxy_tasks.pool import Limits
+from lion_search.dsl.variation.mutation import MutationSpace
+from lion_search.proxy_tasks.workers.pool import JobLimits
 from lion_search.results.judge import JudgeSettings
 from lion_search.results.records import MAX_SEEDS
 from lion_search.search.driver import Budget
@@ -35,7 +35,7 @@ class _Section(BaseModel):
 
 
 class MutationConfig(_Section):
-    """See :class:`lion_search.dsl.mutation.MutationSpace`."""
+    """See :class:`lion_search.dsl.variation.mutation.MutationSpace`."""
 
     insert: Weight = 1.0
     delete: Weight = 1.0
@@ -212,10 +212,10 @@ class Config(_Section):
         """The user's own functions, ``module:name`` each."""
         return () if self.functions == "all" else tuple(f for f in self.functions if ":" in f)
 
-    def pool_limits(self) -> Limits:
+    def pool_limits(self) -> JobLimits:
         """What the pool enforces from outside a worker's process."""
         memory = self.limits.memory_gb
-        return Limits(self.limits.seconds, None if memory is None else int(memory * 2**30))
+        return JobLimits(self.limits.seconds, None if memory is None else int(memory * 2**30))
 
     def search_budget(self) -> Budget:
         """The search room's budget."""

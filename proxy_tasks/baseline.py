@@ -14,13 +14,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from lion_search.dsl.canonical import canonicalise
+from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.tasks import TaskError
 
 if TYPE_CHECKING:
-    from lion_search.proxy_tasks.rules import Optimizer
+    from lion_search.proxy_tasks.training.update_rules import Optimizer
 
 BASELINES_FOLDER = "baselines"
 """Where a user's own lie, in the working directory, and the shipped ones, in this room."""
@@ -48,7 +48,7 @@ class Baseline:
         """What the one door takes."""
         if self.form == "program":
             return canonicalise(FAMILIES[self.name].program(**dict(self.hyperparameters))).program()
-        from lion_search.proxy_tasks.optax_rules import Optax
+        from lion_search.proxy_tasks.training.optax_rules import Optax
 
         return Optax(self.name, self.hyperparameters)
 
@@ -168,7 +168,7 @@ class Record:
 
     Attributes:
         source: where it was read.
-        facts: of the problem it was tuned on, see :meth:`lion_search.proxy_tasks.prepare.FlatProblem.facts`.
+        facts: of the problem it was tuned on, see :meth:`training.prepare.FlatProblem.facts`.
         baselines: by name.
     """
 

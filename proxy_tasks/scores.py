@@ -11,9 +11,7 @@ import enum
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
-from lion_search.proxy_tasks.pool import Failure, FailureKind
 from lion_search.proxy_tasks.tasks import TaskError
 
 FAILURE_FITNESS = -1.0
@@ -72,22 +70,6 @@ class Score:
     num_steps: int
     seconds: float
     reason: str = ""
-
-
-FAILURE_STATUS: Mapping[FailureKind, Status] = MappingProxyType(
-    {
-        FailureKind.RAISED: Status.CRASHED,
-        FailureKind.DIED: Status.CRASHED,
-        FailureKind.TIMED_OUT: Status.TIMED_OUT,
-        FailureKind.OUT_OF_MEMORY: Status.OUT_OF_MEMORY,
-    }
-)
-"""What a job's failure in the pool means for a candidate."""
-
-
-def failed(task: str, part: Part, seed: int, failure: Failure) -> Score:
-    """The score of a training that its worker could not finish."""
-    return Score(task, part, seed, FAILURE_STATUS[failure.kind], None, 0, 0.0, failure.reason)
 
 
 def overall_status(scores: Sequence[Score]) -> Status:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from lion_search.proxy_tasks.baseline import FAMILIES, Baseline
-from lion_search.proxy_tasks.batch import evaluate_all
-from lion_search.proxy_tasks.pool import Pool
+from lion_search.proxy_tasks.run_jobs import evaluate_all
 from lion_search.proxy_tasks.scores import Part, Score, mean_losses, standard_error
 from lion_search.proxy_tasks.tasks import TaskError
+from lion_search.proxy_tasks.workers.pool import Pool
 
 NUM_SAMPLES = 60
 NUM_FINALISTS = 5

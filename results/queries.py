@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from lion_search.proxy_tasks.scores import Status
 from lion_search.results.records import Outcome, Stage
+from lion_search.results.schema import EVALUATIONS, INDIVIDUALS
 from lion_search.results.store import Store
-from lion_search.results.tables import EVALUATIONS, INDIVIDUALS
 
 # The baseline's rows belong to no individual, so the join leaves them out.
 _TRAININGS = EVALUATIONS.join(INDIVIDUALS, INDIVIDUALS.c.id == EVALUATIONS.c.individual_id)

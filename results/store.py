@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.results.records import Evaluation, Individual, Outcome, Stage
-from lion_search.results.tables import EVALUATIONS, INDIVIDUALS, METADATA, RUN, SCHEMA_VERSION
+from lion_search.results.schema import EVALUATIONS, INDIVIDUALS, METADATA, RUN, SCHEMA_VERSION
 
 _BUSY_SECONDS = 30.0
 """How long a writer waits for another process's lock on an SQLite file."""

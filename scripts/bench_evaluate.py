@@ -19,20 +19,21 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lion_search.dsl.canonical import canonicalise
+from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.library import library_program
-from lion_search.dsl.mutation import MutationSpace, mutate
 from lion_search.dsl.program import Program
+from lion_search.dsl.variation.mutation import MutationSpace, mutate
+from lion_search.proxy_tasks.jobs import Job
 from lion_search.proxy_tasks.tasks import TASKS
-from lion_search.proxy_tasks.worker import WORKER_ENVIRONMENT, Job, worker_environment
+from lion_search.proxy_tasks.workers.worker import WORKER_ENVIRONMENT, worker_environment
 
 os.environ.update(WORKER_ENVIRONMENT)  # as in a worker process; before JAX is imported
 
 if TYPE_CHECKING:
     import jax
 
-    from lion_search.proxy_tasks.evaluate import Evaluator
-    from lion_search.proxy_tasks.rules import Optimizer
+    from lion_search.proxy_tasks.training.evaluator import Evaluator
+    from lion_search.proxy_tasks.training.update_rules import Optimizer
 
 
 def evolved_programs(evaluator: Evaluator, count: int) -> list[Program]:
@@ -104,10 +105,10 @@ def measure(name: str, evolved: Sequence[Program], rounds: int) -> None:
     """Measures one task and prints a block."""
     import jax
 
-    from lion_search.proxy_tasks.evaluate import Evaluator
-    from lion_search.proxy_tasks.prepare import step_shapes
-    from lion_search.proxy_tasks.rules import Bound, Compiled, Interpreted
     from lion_search.proxy_tasks.scores import Part
+    from lion_search.proxy_tasks.training.evaluator import Evaluator
+    from lion_search.proxy_tasks.training.prepare import step_shapes
+    from lion_search.proxy_tasks.training.update_rules import Bound, Compiled, Interpreted
 
     evaluator = Evaluator(name)
     size = evaluator.problem.layout.size
@@ -164,7 +165,7 @@ def measure(name: str, evolved: Sequence[Program], rounds: int) -> None:
 def measure_workers(name: str, num_jobs: int) -> None:
     """Prints how many trainings of AdamW one and two Ray workers finish in a second."""
     from lion_search.proxy_tasks.scores import Part
-    from lion_search.workers import make_pool
+    from lion_search.runs.workers import make_pool
 
     adamw = canonicalise(library_program("adamw")).program()
     rates = []
@@ -200,7 +201,7 @@ def main() -> None:
         for name in options.tasks:
             measure_workers(name, num_jobs=400)
         return
-    from lion_search.proxy_tasks.evaluate import Evaluator
+    from lion_search.proxy_tasks.training.evaluator import Evaluator
 
     evolved = evolved_programs(Evaluator("digits_mlp"), options.evolved)
     print(f"{os.cpu_count()} cores; {len(evolved)} evolved programs", flush=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lion_search.dsl.functions import FUNCTIONS, Type
 from lion_search.dsl.program import Program, Statement
-from lion_search.proxy_tasks.worker import WORKER_ENVIRONMENT
+from lion_search.proxy_tasks.workers.worker import WORKER_ENVIRONMENT
 
 os.environ.update(WORKER_ENVIRONMENT)  # as in a worker process; before JAX is imported
 
@@ -42,8 +42,8 @@ def main() -> None:
     from jax import lax
 
     from lion_search.dsl.encode import CAPACITIES, encode
-    from lion_search.proxy_tasks.interpreter import Interpreter
-    from lion_search.proxy_tasks.layout import Layout
+    from lion_search.proxy_tasks.training.interpreter import Interpreter
+    from lion_search.proxy_tasks.training.layout import Layout
 
     rule = Interpreter(Layout(((64, 32), (32,), (32, 10), (10,))), CAPACITIES[0])
     weights, gradient = jax.random.uniform(jax.random.key(0), (2, rule.layout.size), minval=0.1, maxval=0.9)

@@ -15,15 +15,15 @@ import statistics
 import time
 from collections.abc import Callable
 
-from lion_search.dsl.canonical import canonicalise
-from lion_search.dsl.fingerprint import fingerprint
-from lion_search.dsl.identities import NO_REWRITES, REWRITES
+from lion_search.dsl.equivalence.canonical import canonicalise
+from lion_search.dsl.equivalence.fingerprint import fingerprint
+from lion_search.dsl.equivalence.identities import NO_REWRITES, REWRITES
 from lion_search.dsl.library import library_program
 from lion_search.dsl.liveness import liveness
-from lion_search.dsl.mutation import MutationSpace, mutate
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
 from lion_search.dsl.types import check
+from lion_search.dsl.variation.mutation import MutationSpace, mutate
 
 LENGTH = 30
 

@@ -29,9 +29,9 @@ from pathlib import Path
 
 from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program
-from lion_search.proxy_tasks.pool import Outcome
+from lion_search.proxy_tasks.jobs import Job, JobResult
 from lion_search.proxy_tasks.scores import Part, Score, Status
-from lion_search.proxy_tasks.worker import Job, JobResult
+from lion_search.proxy_tasks.workers.pool import Finished
 from lion_search.results.judge import Judge
 from lion_search.results.store import Store
 from lion_search.search.driver import Budget, Search
@@ -94,7 +94,7 @@ class FakePool:
         self._queue.append((job_id, payload))
         self._start(self.now)
 
-    def wait(self, timeout_seconds: float) -> list[Outcome]:
+    def wait(self, timeout_seconds: float) -> list[Finished]:
         if not self._running:
             return []
         if self._clock is None:
@@ -104,7 +104,7 @@ class FakePool:
         done = []
         while self._running and self._running[0][0] <= self.now:
             ended, job_id, job = heapq.heappop(self._running)
-            done.append(Outcome(job_id, fake_result(job)))
+            done.append(Finished(job_id, fake_result(job)))
             self._start(ended)
         return done
 

@@ -10,7 +10,7 @@ set -euo pipefail
 
 readonly PACKAGE=dataset-fashion-mnist
 readonly ADDRESS=https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion
-# SHA-256 of the uncompressed files, as in proxy_tasks/data.py: distributors compress them differently.
+# SHA-256 of the uncompressed files, as in proxy_tasks/problems/datasets.py: distributors compress them differently.
 readonly CHECKSUMS="\
 c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888 train-images-idx3-ubyte
 bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9 train-labels-idx1-ubyte

@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING
 
 from scipy.stats import binomtest
 
-from lion_search.dsl.canonical import canonicalise
-from lion_search.dsl.fingerprint import fingerprint
-from lion_search.dsl.identities import NO_REWRITES
+from lion_search.dsl.equivalence.canonical import canonicalise
+from lion_search.dsl.equivalence.fingerprint import fingerprint
+from lion_search.dsl.equivalence.identities import NO_REWRITES
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
-from lion_search.proxy_tasks.worker import WORKER_ENVIRONMENT
-from lion_search.references import open_run
+from lion_search.proxy_tasks.workers.worker import WORKER_ENVIRONMENT
+from lion_search.runs.references import open_run
 
 os.environ.update(WORKER_ENVIRONMENT)  # before JAX is imported
 
 if TYPE_CHECKING:
-    from lion_search.proxy_tasks.evaluate import Evaluator
+    from lion_search.proxy_tasks.training.evaluator import Evaluator
 
 
 GUESSING = 2.3
@@ -40,8 +40,8 @@ GUESSING = 2.3
 
 def losses(evaluator: Evaluator, program: Program, seeds: int) -> list[float]:
     """Validation losses, infinite where training failed."""
-    from lion_search.proxy_tasks.rules import Interpreted
     from lion_search.proxy_tasks.scores import Part
+    from lion_search.proxy_tasks.training.update_rules import Interpreted
 
     scores = [
         evaluator.evaluate(Interpreted(program), Part.VALIDATION, [30_000 + s])[0] for s in range(seeds)
@@ -101,7 +101,7 @@ def main() -> None:
     ):
         print(f"  {name:24} {number:8,} {number / len(texts):7.1%}")
 
-    from lion_search.proxy_tasks.evaluate import Evaluator
+    from lion_search.proxy_tasks.training.evaluator import Evaluator
 
     evaluator = Evaluator(options.task)
     outcomes, that_learn = [], 0

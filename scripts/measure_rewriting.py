@@ -23,21 +23,21 @@ from pathlib import Path
 
 import numpy as np
 
-from lion_search.dsl.canonical import canonicalise, functional_hash
+from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.liveness import liveness
-from lion_search.dsl.mutation import MutationSpace, mutate
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program, parse
+from lion_search.dsl.variation.mutation import MutationSpace, mutate
 from lion_search.simplify.disguise import disguise
-from lion_search.simplify.egraph import Limits
-from lion_search.simplify.proofs import simplify_by_proof
+from lion_search.simplify.equality.egraph import RewriteLimits
+from lion_search.simplify.equality.rules import RULES
+from lion_search.simplify.proving.proofs import simplify_by_proof
 from lion_search.simplify.replay import compare
-from lion_search.simplify.rules import RULES
 
 
 def measure_disguises(
-    depths: Sequence[int], samples: int, foreign: bool, limits: Limits, verbose: bool
+    depths: Sequence[int], samples: int, foreign: bool, limits: RewriteLimits, verbose: bool
 ) -> None:
     """Prints the share that comes back, by depth."""
     names = [n for n in LIBRARY if n not in ("paper/program1", "paper/program3")]  # those are there twice
@@ -121,7 +121,7 @@ def logged(paths: Sequence[Path], count: int) -> Iterator[Program]:
 
 
 def measure_soundness(
-    what: str, programs: Sequence[Program], epsilon: bool, limits: Limits, num_sequences: int = 3
+    what: str, programs: Sequence[Program], epsilon: bool, limits: RewriteLimits, num_sequences: int = 3
 ) -> None:
     """Prints how simplified programs differ from the originals, and how much shorter they are."""
     verdicts, numbers, met = Counter[str](), Counter[str](), Counter[str]()
@@ -176,7 +176,7 @@ def hard_cases() -> dict[str, Program]:
     }
 
 
-def measure_hard_cases(limits: Limits) -> None:
+def measure_hard_cases(limits: RewriteLimits) -> None:
     """Prints what becomes of them, and when."""
     for name, program in hard_cases().items():
         for epsilon in (False, True):
@@ -203,7 +203,7 @@ def main() -> None:
     parser.add_argument("--foreign", choices=("both", "no", "only"), default="both")
     parser.add_argument("--verbose", action="store_true", help="print what does not come back")
     options = parser.parse_args()
-    limits = Limits(seconds=options.seconds)
+    limits = RewriteLimits(seconds=options.seconds)
     started = time.monotonic()
     simplify_by_proof(library_program("lion"))
     print(

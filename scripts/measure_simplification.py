@@ -14,10 +14,10 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lion_search.run_folder import RESULT_NAME
-from lion_search.simplify.trials import DEFAULT_SETTINGS
-from lion_search.simplify_record import SimplifyRecord, TestRecord
-from lion_search.simplifying import Experimental, simplify_reference
+from lion_search.analysis.simplifying import Experimental, simplify_reference
+from lion_search.runs.folder import RESULT_NAME
+from lion_search.runs.simplify_record import SimplifyRecord, TestRecord
+from lion_search.simplify.experiments.trials import DEFAULT_SETTINGS
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""Records the real weights and gradients among the fingerprint's probes (dsl/fingerprint_probes.json).
+"""Records real weights and gradients: the probes in dsl/equivalence/fingerprint_probes.json.
 
 Changing the probes changes every fingerprint: raise SEMANTICS_VERSION when the file is written anew.
 
-    python scripts/record_probes.py > dsl/fingerprint_probes.json
+    python scripts/record_probes.py > dsl/equivalence/fingerprint_probes.json
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from lion_search.dsl.library import library_program
-from lion_search.proxy_tasks.prepare import prepare
-from lion_search.proxy_tasks.rules import Compiled
 from lion_search.proxy_tasks.tasks import find_task
+from lion_search.proxy_tasks.training.prepare import prepare
+from lion_search.proxy_tasks.training.update_rules import Compiled
 
 STEPS = (0, 5, 20, 60, 150)
 NUM_WEIGHTS = 12

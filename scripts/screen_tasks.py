@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 
-from lion_search.assess import evaluate
+from lion_search.analysis.assess import evaluate
 from lion_search.proxy_tasks.baseline import FAMILIES
 from lion_search.proxy_tasks.tasks import TASKS
 from lion_search.selection.comparison import Row

@@ -14,11 +14,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from lion_search.dsl.canonical import functional_hash
+from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.program import Program
-from lion_search.proxy_tasks.pool import Pool
-from lion_search.proxy_tasks.scores import Part, Score, failed
-from lion_search.proxy_tasks.worker import Job, JobResult, Sample
+from lion_search.proxy_tasks.jobs import Job, JobResult, Sample
+from lion_search.proxy_tasks.scores import Part, Score
+from lion_search.proxy_tasks.workers.failures import failed
+from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.judge import Judge
 from lion_search.results.records import (
     PROGRESS_FACT,

@@ -11,10 +11,10 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-from lion_search.dsl.canonical import Canonical, canonicalise
-from lion_search.dsl.mutation import MutationSpace, mutate
+from lion_search.dsl.equivalence.canonical import Canonical, canonicalise
 from lion_search.dsl.program import Program
-from lion_search.dsl.random_program import random_program
+from lion_search.dsl.variation.mutation import MutationSpace, mutate
+from lion_search.dsl.variation.random_program import random_program
 from lion_search.search.settings import Method, SearchSettings
 from lion_search.search.state import Member, SearchState
 

@@ -13,12 +13,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lion_search.dsl.canonical import canonicalise
 from lion_search.dsl.cost import static_cost
-from lion_search.dsl.fingerprint import fingerprint
-from lion_search.dsl.scaling import scale_update
+from lion_search.dsl.equivalence.canonical import canonicalise
+from lion_search.dsl.equivalence.fingerprint import fingerprint
+from lion_search.dsl.variation.scaling import scale_update
+from lion_search.proxy_tasks.jobs import Job, JobResult, Sample
 from lion_search.proxy_tasks.scores import Part, Score, Status
-from lion_search.proxy_tasks.worker import Job, JobResult, Sample
 from lion_search.results.records import TRAINED, Evaluation, Individual, Outcome, Stage
 from lion_search.search.evolution import Proposal
 from lion_search.search.settings import SearchSettings

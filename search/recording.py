@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lion_search.dsl.canonical import Canonical, canonicalise, functional_hash
+from lion_search.dsl.equivalence.canonical import Canonical, canonicalise, functional_hash
 from lion_search.dsl.program import Program
-from lion_search.dsl.scaling import scale_update
 from lion_search.dsl.text import format_program
+from lion_search.dsl.variation.scaling import scale_update
+from lion_search.proxy_tasks.jobs import JobResult
 from lion_search.proxy_tasks.scores import overall_status
-from lion_search.proxy_tasks.worker import JobResult
 from lion_search.results.records import TRAINED, Evaluation, Individual, Outcome, Stage
 from lion_search.search.lookup import Pending
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from lion_search.dsl.mutation import MutationSpace
+from lion_search.dsl.variation.mutation import MutationSpace
 
 
 class Method(enum.StrEnum):

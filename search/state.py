@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
+from lion_search.proxy_tasks.jobs import JobResult
 from lion_search.proxy_tasks.scores import FAULTS, Score, Status, overall_status
-from lion_search.proxy_tasks.worker import JobResult
 from lion_search.results.judge import Judge
 from lion_search.results.records import NOVEL, TRAINED, Outcome
 from lion_search.search.settings import Method, SearchSettings

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lion_search.proxy_tasks.batch import evaluate_all
-from lion_search.proxy_tasks.pool import Pool
+from lion_search.proxy_tasks.jobs import Subject
+from lion_search.proxy_tasks.run_jobs import evaluate_all
 from lion_search.proxy_tasks.scores import Part, Score, Status, overall_status, standard_error
-from lion_search.proxy_tasks.worker import Subject
+from lion_search.proxy_tasks.workers.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lion_search.dsl.canonical import canonicalise, functional_hash
+from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.baseline import Baseline
-from lion_search.proxy_tasks.pool import Pool
+from lion_search.proxy_tasks.jobs import Subject
 from lion_search.proxy_tasks.scores import Part, Score, Status, mean_losses
-from lion_search.proxy_tasks.worker import Subject
+from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.judge import Judge
 from lion_search.results.ranking import Ranked, judge_settings, rank
 from lion_search.results.records import BASELINE_SUBJECT, Individual, Stage

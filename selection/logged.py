@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lion_search.proxy_tasks.batch import evaluate_each
-from lion_search.proxy_tasks.pool import Pool
+from lion_search.proxy_tasks.jobs import Subject
+from lion_search.proxy_tasks.run_jobs import evaluate_each
 from lion_search.proxy_tasks.scores import Part, Score, Status
-from lion_search.proxy_tasks.worker import Subject
+from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.records import Evaluation, Stage
 from lion_search.results.store import Store
 

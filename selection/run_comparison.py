@@ -12,14 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lion_search.dsl.canonical import Canonical, canonicalise
+from lion_search.dsl.equivalence.canonical import Canonical, canonicalise
 from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.baseline import Baseline
-from lion_search.proxy_tasks.batch import evaluate_all, evaluate_baselines
-from lion_search.proxy_tasks.pool import Pool
+from lion_search.proxy_tasks.run_jobs import evaluate_all, evaluate_baselines
 from lion_search.proxy_tasks.scores import Part, Score, Status, overall_status, standard_error
+from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.curves import CurvePoint, FitnessCurve, FitnessPoint, checkpoints, learning_curve
 from lion_search.results.judge import Judge
 from lion_search.results.queries import count_trainings

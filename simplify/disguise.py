@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from lion_search.dsl.canonical import canonicalise
+from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.program import Argument, Program, Statement, with_values
 from lion_search.dsl.types import check
-from lion_search.simplify.patterns import (
+from lion_search.simplify.equality.patterns import (
     CONSTANTS,
     Expression,
     compute,
@@ -30,9 +30,9 @@ from lion_search.simplify.patterns import (
     parse_guard,
     variables,
 )
+from lion_search.simplify.equality.rewriting import PROVED, tidy
+from lion_search.simplify.equality.rules import RULES
 from lion_search.simplify.replay import compare
-from lion_search.simplify.rewriting import PROVED, tidy
-from lion_search.simplify.rules import RULES
 
 FOREIGN = (
     ("tanh(x)", "expm1(x * 2) / (expm1(x * 2) + 2)"),

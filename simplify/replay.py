@@ -203,6 +203,6 @@ def _sequence(seed: int) -> tuple[_Step, ...]:
 
 @cache
 def _recorded() -> Mapping[str, list[list[float]]]:
-    path = resources.files("lion_search.dsl") / "fingerprint_probes.json"
+    path = resources.files("lion_search.dsl.equivalence") / "fingerprint_probes.json"
     probes: Mapping[str, list[list[float]]] = json.loads(path.read_text())
     return probes

@@ -13,18 +13,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from lion_search.dsl.canonical import canonicalise, functional_hash
+from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.program import Program
-from lion_search.simplify.ablations import ChangeKind, Proposal, ablations, snapped
-from lion_search.simplify.egraph import Limits
-from lion_search.simplify.experiments import Experiments, Tried, find_scale, why_untrained
-from lion_search.simplify.proofs import Proved, simplify_by_proof
-from lion_search.simplify.readable import readable
-from lion_search.simplify.redundancy import remove_redundant
-from lion_search.simplify.rewriting import DEFAULT_LIMITS, cost
+from lion_search.simplify.equality.egraph import RewriteLimits
+from lion_search.simplify.equality.rewriting import DEFAULT_LIMITS, cost
+from lion_search.simplify.experiments.ablations import Ablation, ChangeKind, ablations, snapped
+from lion_search.simplify.experiments.rounds import Experiments, Tried, find_scale, why_untrained
+from lion_search.simplify.experiments.trainer import OutOfTimeError, Trainer
+from lion_search.simplify.experiments.trials import DEFAULT_SETTINGS, TrialSettings, Verdict
+from lion_search.simplify.proving.proofs import Proved, simplify_by_proof
+from lion_search.simplify.proving.redundancy import remove_redundant
 from lion_search.simplify.steps import Step
-from lion_search.simplify.trainer import OutOfTimeError, Trainer
-from lion_search.simplify.trials import DEFAULT_SETTINGS, TrialSettings, Verdict
+from lion_search.simplify.writing.readable import readable
 
 IDENTITIES, EXPERIMENT, WRITING = "identities", "experiment", "writing"
 """Stages of steps that are made here: values that are the same are computed once; a change is shown to cost
@@ -77,7 +77,7 @@ def simplify(
     *,
     how_far: HowFar = HowFar.EXPERIMENTS,
     settings: TrialSettings = DEFAULT_SETTINGS,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: RewriteLimits = DEFAULT_LIMITS,
     report: Callable[[str], None] = lambda line: None,
 ) -> Simplified:
     """Simplifies a checked program.
@@ -104,7 +104,7 @@ def simplify(
     )  # fmt: skip
 
 
-def limits_within(minutes: float) -> Limits:
+def limits_within(minutes: float) -> RewriteLimits:
     """The usual limits of a rewriting, shorter if all of it may take no longer."""
     return replace(DEFAULT_LIMITS, seconds=min(DEFAULT_LIMITS.seconds, 60 * minutes))
 
@@ -112,7 +112,7 @@ def limits_within(minutes: float) -> Limits:
 class _Work:
     """A simplification under way."""
 
-    def __init__(self, program: Program, limits: Limits, report: Callable[[str], None]) -> None:
+    def __init__(self, program: Program, limits: RewriteLimits, report: Callable[[str], None]) -> None:
         self.started, self.proof_seconds = time.monotonic(), 0.0
         self.steps: list[Step] = []
         self.tried: list[Tried] = []
@@ -179,7 +179,7 @@ class _Work:
         except OutOfTimeError:
             self._note("the time for experiments was over before all was tried")
 
-    def _rounds(self, experiments: Experiments, propose: Callable[[], list[Proposal]]) -> None:
+    def _rounds(self, experiments: Experiments, propose: Callable[[], list[Ablation]]) -> None:
         """Rounds of one sort of changes, until all that is left has been tried."""
         proposals = propose()
         while not experiments.is_spent:
@@ -198,7 +198,7 @@ class _Work:
         self.current = proposal.program
         self.prove()
 
-    def _untried(self, proposals: Sequence[Proposal]) -> list[Proposal]:
+    def _untried(self, proposals: Sequence[Ablation]) -> list[Ablation]:
         tried = [t.proposal for t in self.tried if t.evidence.verdict is not Verdict.OPEN]
         known = {functional_hash(proposal.program) for proposal in tried}
         return [p for p in proposals if functional_hash(p.program) not in known]
@@ -207,14 +207,14 @@ class _Work:
         """What was tried on an earlier form of the program and cost far more than the margin."""
         return {t.proposal.what for t in self.tried if t.evidence.is_clear_loss}
 
-    def _left_out(self) -> list[Proposal]:
+    def _left_out(self) -> list[Ablation]:
         """The program without one thing; and what rules make of it that take epsilon for small."""
         proposals = ablations(self.current)
         rewritten = self._proof(epsilon=True)
         if cost(rewritten.after) < cost(self.current):
             what = "rules that take the protective epsilon for small"
-            proposals.insert(0, Proposal(ChangeKind.REWRITING, what, rewritten.after))
+            proposals.insert(0, Ablation(ChangeKind.REWRITING, what, rewritten.after))
         return proposals
 
-    def _fewer_digits(self) -> list[Proposal]:
+    def _fewer_digits(self) -> list[Ablation]:
         return snapped(self.current)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lion_search.dsl.program import Program
-from lion_search.simplify.rules import Kind
-from lion_search.simplify.trials import Evidence
+from lion_search.simplify.equality.rules import Kind
+from lion_search.simplify.experiments.trials import Evidence
 
 
 @dataclass(frozen=True, slots=True)

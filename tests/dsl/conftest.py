@@ -21,9 +21,9 @@ from lion_search.dsl.arrays import ArrayDomain, step
 from lion_search.dsl.functions import Function
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.liveness import liveness, prune
-from lion_search.dsl.mutation import MutationSpace, mutate
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
+from lion_search.dsl.variation.mutation import MutationSpace, mutate
 
 SHAPES = ((3, 4), (), (5,))  # the second is 0-d, the third never gets a gradient
 NUM_STEPS = 20

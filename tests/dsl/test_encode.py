@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lion_search.dsl.canonical import canonicalise
 from lion_search.dsl.encode import (
     CAPACITIES,
     COPY,
@@ -25,6 +24,7 @@ from lion_search.dsl.encode import (
     scalar_ops,
     vector_ops,
 )
+from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.functions import BUILT_IN, FUNCTIONS, Type
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.program import Program, Statement

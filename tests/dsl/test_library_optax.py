@@ -17,7 +17,7 @@ import optax
 import pytest
 
 from lion_search.dsl.arrays import ArrayDomain, step
-from lion_search.dsl.canonical import functional_hash
+from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.functions import Function
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.liveness import prune

@@ -20,7 +20,7 @@ from typing import IO, Any, NamedTuple
 import pytest
 
 from lion_search import cli
-from lion_search.dsl.canonical import functional_hash
+from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.scores import Status, overall_status
 from lion_search.results.records import (

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lion_search.dsl.canonical import functional_hash
+from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.functions import FUNCTIONS
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.program import Program

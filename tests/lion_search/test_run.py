@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from lion_search.config import load_config
-from lion_search.dsl.canonical import SEMANTICS_VERSION, canonicalise, functional_hash
+from lion_search.dsl.equivalence.canonical import SEMANTICS_VERSION, canonicalise, functional_hash
 from lion_search.dsl.library import library_program
 from lion_search.dsl.liveness import liveness, prune
 from lion_search.dsl.program import Program

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lion_search.dsl.canonical import functional_hash
+from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.text import parse
 
 Main = Callable[..., Any]

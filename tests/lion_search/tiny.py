@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lion_search.proxy_tasks.problems import Problem
+from lion_search.proxy_tasks.problems.problem import Problem
 from lion_search.proxy_tasks.tasks import Task
 
 NUM_STEPS = 30

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import optax
 
-from lion_search.proxy_tasks.prepare import FlatProblem
+from lion_search.proxy_tasks.training.prepare import FlatProblem
 
 MakeOptimizer = Callable[[Callable[[Any], Any]], optax.GradientTransformation]
 """From a learning rate as a function of the step, with peak 1."""

@@ -64,7 +64,7 @@ def sleepy_task() -> Any:
     import jax
     import jax.numpy as jnp
 
-    from lion_search.proxy_tasks.problems import Problem
+    from lion_search.proxy_tasks.problems.problem import Problem
     from lion_search.proxy_tasks.tasks import Task
 
     def sleep(x: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lion_search.dsl.canonical import canonicalise, functional_hash
+from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import (
@@ -23,12 +23,12 @@ from lion_search.proxy_tasks.baseline import (
     load_baselines,
     to_json,
 )
-from lion_search.proxy_tasks.dataset import DataError
-from lion_search.proxy_tasks.evaluate import Evaluator, evaluator
-from lion_search.proxy_tasks.optax_rules import Optax
-from lion_search.proxy_tasks.prepare import FlatProblem, prepare
+from lion_search.proxy_tasks.problems.dataset import DataError
 from lion_search.proxy_tasks.scores import Part
 from lion_search.proxy_tasks.tasks import TASKS, TaskError, find_task
+from lion_search.proxy_tasks.training.evaluator import Evaluator, evaluator
+from lion_search.proxy_tasks.training.optax_rules import Optax
+from lion_search.proxy_tasks.training.prepare import FlatProblem, prepare
 from lion_search.proxy_tasks.tuning import EFFORT, FINALIST_SEEDS, NUM_FINALISTS, NUM_SAMPLES
 
 FILES = sorted(
@@ -162,7 +162,7 @@ def test_a_family_uses_each_of_its_hyperparameters(name: str) -> None:
 @pytest.mark.parametrize("form", ["optax"])
 def test_optax_forms_are_of_families_that_optax_has(form: str) -> None:
     """With the names of their hyper-parameters."""
-    from lion_search.proxy_tasks.optax_rules import read_optax
+    from lion_search.proxy_tasks.training.optax_rules import read_optax
 
     for name, family in FAMILIES.items():
         if form in family.forms:

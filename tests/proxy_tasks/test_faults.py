@@ -12,10 +12,11 @@ import pytest
 from lion_search.dsl import functions
 from lion_search.dsl.functions import load_function
 from lion_search.dsl.text import parse
-from lion_search.proxy_tasks.pool import FailureKind, Limits, Outcome
-from lion_search.proxy_tasks.ray_pool import RayPool
+from lion_search.proxy_tasks.jobs import Job
 from lion_search.proxy_tasks.scores import Part, Status
-from lion_search.proxy_tasks.worker import Job, make_worker, worker_environment
+from lion_search.proxy_tasks.workers.pool import FailureKind, Finished, JobLimits
+from lion_search.proxy_tasks.workers.ray_pool import RayPool
+from lion_search.proxy_tasks.workers.worker import make_worker, worker_environment
 
 HERE = Path(__file__).parent
 SECONDS = 6.0
@@ -40,7 +41,7 @@ def own_rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, ...]]:
 @pytest.fixture
 def pool(own_rows: tuple[str, ...]) -> Iterator[RayPool]:
     factory = partial(make_worker, own_rows, (SAMPLES[0][0],))
-    limits = Limits(seconds_per_job=SECONDS, memory_bytes=3 * 2**29)
+    limits = JobLimits(seconds_per_job=SECONDS, memory_bytes=3 * 2**29)
     pool = RayPool(factory, num_workers=1, environment=worker_environment(), limits=limits)
     pool.submit(-1, Job(GOOD, SAMPLES))
     assert wait_for(pool, 1)[0].failure is None, "the worker is ready"
@@ -48,8 +49,8 @@ def pool(own_rows: tuple[str, ...]) -> Iterator[RayPool]:
     pool.close()
 
 
-def wait_for(pool: RayPool, count: int) -> list[Outcome]:
-    outcomes: list[Outcome] = []
+def wait_for(pool: RayPool, count: int) -> list[Finished]:
+    outcomes: list[Finished] = []
     while len(outcomes) < count:
         outcomes += pool.wait(timeout_seconds=10)
     return outcomes
@@ -90,7 +91,7 @@ def test_a_task_that_never_comes_back_is_a_failure_of_the_program(
     growing = parse("def train(w, g, lr):\n    update = w * -3.0\n    return update")
     factory = partial(make_worker, (), (samples[0][0],))
     pool = RayPool(
-        factory, num_workers=1, environment=worker_environment(), limits=Limits(seconds_per_job=SECONDS)
+        factory, num_workers=1, environment=worker_environment(), limits=JobLimits(seconds_per_job=SECONDS)
     )
     try:
         pool.submit(0, Job(growing, samples))

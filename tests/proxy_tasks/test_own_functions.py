@@ -12,8 +12,8 @@ import pytest
 from lion_search.dsl import functions
 from lion_search.dsl.functions import Function, Type, add_function
 from lion_search.dsl.text import parse
-from lion_search.proxy_tasks.layout import Layout
-from lion_search.proxy_tasks.rules import Compiled, Interpreted
+from lion_search.proxy_tasks.training.layout import Layout
+from lion_search.proxy_tasks.training.update_rules import Compiled, Interpreted
 
 LAYOUT = Layout(((2, 3), (3,)))
 GRADIENT = np.asarray([1, 3, 10, 20, 30, 5, 2, 4, 9], np.float32)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from lion_search.proxy_tasks import pool as pool_module
+from lion_search.proxy_tasks.workers import pool as pool_module
 
 HERE = Path(__file__).parent
 PATIENCE_SECONDS = 60.0
@@ -28,8 +28,8 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="pr
 DRIVER = """
 import json, signal, sys, time
 sys.path.insert(0, {here!r})
-from lion_search.proxy_tasks.ray_cluster import descendants
-from lion_search.proxy_tasks.ray_pool import RayPool
+from lion_search.proxy_tasks.workers.ray_cluster import descendants
+from lion_search.proxy_tasks.workers.ray_pool import RayPool
 stop = []
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda number, frame: stop.append(number))
@@ -191,7 +191,7 @@ def run_driver(code: str, cwd: Path) -> list[str]:
 @pytest.mark.large
 def test_workers_import_the_installed_modules_and_can_import_the_users(hostile_folder: Path) -> None:
     code = """
-from lion_search.proxy_tasks.ray_pool import RayPool
+from lion_search.proxy_tasks.workers.ray_pool import RayPool
 pool = RayPool("pool_jobs:make", num_workers=1, environment={})
 for job_id, name in enumerate(("jax", "numpy", "lion_search.proxy_tasks", "own", "configs")):
     pool.submit(job_id, ("file", name))
@@ -225,8 +225,8 @@ pool.close()
 )
 def test_workers_that_cannot_start_are_an_error(tmp_path: Path, factory: str, message: str) -> None:
     code = f"""
-from lion_search.proxy_tasks.pool import PoolError
-from lion_search.proxy_tasks.ray_pool import RayPool
+from lion_search.proxy_tasks.workers.pool import PoolError
+from lion_search.proxy_tasks.workers.ray_pool import RayPool
 pool = RayPool({factory!r}, num_workers=1, environment={{}})
 pool.submit(0, ("square", 1))
 try:
@@ -246,9 +246,9 @@ finally:
 def test_workers_share_the_gpus_that_there_are(tmp_path: Path, num_gpus: int) -> None:
     """Ray believes what it is told about GPUs; nothing is run on one."""
     code = f"""
-from lion_search.proxy_tasks.pool import PoolError
-from lion_search.proxy_tasks.ray_cluster import descendants
-from lion_search.proxy_tasks.ray_pool import RayPool
+from lion_search.proxy_tasks.workers.pool import PoolError
+from lion_search.proxy_tasks.workers.ray_cluster import descendants
+from lion_search.proxy_tasks.workers.ray_pool import RayPool
 try:
     gpus = {{"gpus_per_worker": 0.5, "_num_gpus": {num_gpus}}}
     pool = RayPool("pool_jobs:make", num_workers=4, environment={{}}, batch_size=1, **gpus)

@@ -6,12 +6,10 @@ import math
 
 import pytest
 
-from lion_search.proxy_tasks.pool import Failure, FailureKind
 from lion_search.proxy_tasks.scores import (
     Part,
     Score,
     Status,
-    failed,
     fitness,
     mean_losses,
     overall_status,
@@ -19,6 +17,8 @@ from lion_search.proxy_tasks.scores import (
     standard_error,
 )
 from lion_search.proxy_tasks.tasks import TaskError
+from lion_search.proxy_tasks.workers.failures import failed
+from lion_search.proxy_tasks.workers.pool import Failure, FailureKind
 
 
 def score(loss: float, task: str = "a", seed: int = 0) -> Score:

@@ -14,7 +14,7 @@ import pytest
 
 from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.imports import UserCodeError
-from lion_search.proxy_tasks.data import DATASETS
+from lion_search.proxy_tasks.problems.datasets import DATASETS
 from lion_search.proxy_tasks.tasks import (
     OPTIONS,
     SCALES,
@@ -61,7 +61,7 @@ def test_the_schedule_of_every_task_peaks_at_one(name: str, scale: int) -> None:
 @pytest.mark.parametrize(("name", "scale"), SHIPPED)
 def test_every_task_and_its_sisters_train_a_known_model_on_a_known_data_set(name: str, scale: int) -> None:
     dataset, model, *_ = find_task(f"{name}?scale={scale}").problem.args  # type: ignore[attr-defined]
-    from lion_search.proxy_tasks import models
+    from lion_search.proxy_tasks.problems import models
 
     assert dataset in DATASETS
     assert hasattr(models, model)
@@ -242,7 +242,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_a_users_own_error_is_shown_as_it_is(folder: Path) -> None:
     (folder / "mine_a.py").write_text(
-        "from lion_search.proxy_tasks.dataset import DataError\n"
+        "from lion_search.proxy_tasks.problems.dataset import DataError\n"
         "def task():\n    raise DataError('no file of mine')\n"
     )
     with pytest.raises(LionSearchError, match=r"^no file of mine$"):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lion_search.proxy_tasks.baseline import FAMILIES, Baseline
-from lion_search.proxy_tasks.pool import Failure, FailureKind, Outcome, Pool
+from lion_search.proxy_tasks.jobs import Job, JobResult
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.proxy_tasks.tuning import (
@@ -23,7 +23,7 @@ from lion_search.proxy_tasks.tuning import (
     sample_points,
     tune,
 )
-from lion_search.proxy_tasks.worker import Job, JobResult
+from lion_search.proxy_tasks.workers.pool import Failure, FailureKind, Finished, Pool
 
 Formula = Callable[[Baseline, int], float | None]
 """The loss of a point with a seed; ``None`` for a divergence."""
@@ -49,14 +49,14 @@ class FakePool:
         self.jobs.append(payload)
         self._waiting.append((job_id, payload))
 
-    def wait(self, timeout_seconds: float) -> list[Outcome]:
+    def wait(self, timeout_seconds: float) -> list[Finished]:
         taken = [self._waiting.pop() for _ in range(min(3, len(self._waiting)))]
         return [self._outcome(job_id, job) for job_id, job in taken]
 
     def close(self) -> None:
         self._waiting.clear()
 
-    def _outcome(self, job_id: int, job: Job) -> Outcome:
+    def _outcome(self, job_id: int, job: Job) -> Finished:
         assert isinstance(job.subject, Baseline)
         scores: list[Score] = []
         for task, seed, part in job.samples:
@@ -65,9 +65,9 @@ class FakePool:
                 scores.append(Score(task, part, seed, Status.DIVERGED, None, 1, 0.0, "boom"))
                 break
             if loss < 0:
-                return Outcome(job_id, failure=Failure(FailureKind.TIMED_OUT, "too slow"))
+                return Finished(job_id, failure=Failure(FailureKind.TIMED_OUT, "too slow"))
             scores.append(Score(task, part, seed, Status.OK, loss, 1, 0.0))
-        return Outcome(job_id, JobResult(tuple(scores)))
+        return Finished(job_id, JobResult(tuple(scores)))
 
 
 def rate_of(point: Baseline) -> float:

@@ -14,8 +14,8 @@ import pytest
 
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.results.records import Evaluation, Individual, Outcome, Stage
+from lion_search.results.schema import SCHEMA_VERSION
 from lion_search.results.store import Store, StoreError, sqlite_url
-from lion_search.results.tables import SCHEMA_VERSION
 
 TEXT = "def train(w, g, lr):\n    update = g * 0.1\n    return update\n"
 

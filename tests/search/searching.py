@@ -9,15 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lion_search.dsl.canonical import canonicalise, functional_hash
+from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.library import library_program
-from lion_search.dsl.mutation import MutationSpace
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program, parse
-from lion_search.proxy_tasks.pool import Failure, FailureKind, InlinePool
-from lion_search.proxy_tasks.pool import Outcome as PoolOutcome
+from lion_search.dsl.variation.mutation import MutationSpace
+from lion_search.proxy_tasks.jobs import Job, JobResult, Sample
 from lion_search.proxy_tasks.scores import Part, Score, Status
-from lion_search.proxy_tasks.worker import Job, JobResult, Sample
+from lion_search.proxy_tasks.workers.pool import Failure, FailureKind, Finished, InlinePool
 from lion_search.results.judge import Judge, JudgeSettings
 from lion_search.results.records import Evaluation, Individual
 from lion_search.results.store import Store
@@ -156,7 +155,7 @@ class FakePool:
         self.jobs.append(payload)
         self.running.append((job_id, payload))
 
-    def wait(self, timeout_seconds: float) -> list[PoolOutcome]:
+    def wait(self, timeout_seconds: float) -> list[Finished]:
         count = 1
         if self._rng is not None:
             self._rng.shuffle(self.running)
@@ -166,10 +165,10 @@ class FakePool:
         assert self._silent < PATIENCE
         return [self._answer(job_id, job) for job_id, job in done]
 
-    def _answer(self, job_id: int, job: Job) -> PoolOutcome:
+    def _answer(self, job_id: int, job: Job) -> Finished:
         if self._brings_down(job):
-            return PoolOutcome(job_id, failure=Failure(self._kind, "its worker died twice"))
-        return PoolOutcome(job_id, fake_result(job, self._losses))
+            return Finished(job_id, failure=Failure(self._kind, "its worker died twice"))
+        return Finished(job_id, fake_result(job, self._losses))
 
     def close(self) -> None:
         self.running.clear()
@@ -182,7 +181,7 @@ class PatientPool(FakePool):
         super().__init__(100, **options)
         self._expected = expected
 
-    def wait(self, timeout_seconds: float) -> list[PoolOutcome]:
+    def wait(self, timeout_seconds: float) -> list[Finished]:
         assert len(self.jobs) in (1, self._expected), (
             "what is being evaluated was submitted again, or less was"
         )

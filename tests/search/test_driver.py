@@ -30,15 +30,16 @@ from searching import (
     members_of,
 )
 
-from lion_search.dsl.canonical import canonicalise, functional_hash
+from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.library import library_program
-from lion_search.dsl.mutation import MutationSpace
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
-from lion_search.proxy_tasks.pool import FailureKind, InlinePool, PoolError
-from lion_search.proxy_tasks.pool import Outcome as PoolOutcome
-from lion_search.proxy_tasks.scores import FAILURE_STATUS, Part, Status
-from lion_search.proxy_tasks.worker import Job, make_worker
+from lion_search.dsl.variation.mutation import MutationSpace
+from lion_search.proxy_tasks.jobs import Job
+from lion_search.proxy_tasks.scores import Part, Status
+from lion_search.proxy_tasks.workers.failures import FAILURE_STATUS
+from lion_search.proxy_tasks.workers.pool import FailureKind, Finished, InlinePool, PoolError
+from lion_search.proxy_tasks.workers.worker import make_worker
 from lion_search.results.judge import Judge
 from lion_search.results.records import HITS, PROGRESS_FACT, SEARCH_SECONDS_FACT, Outcome, Stage
 from lion_search.results.store import Store
@@ -273,7 +274,7 @@ def test_a_search_stopped_at_once_has_an_empty_log(store: Store) -> None:
 class BrokenPool(FakePool):
     """A pool that cannot go on after some answers."""
 
-    def wait(self, timeout_seconds: float) -> list[PoolOutcome]:
+    def wait(self, timeout_seconds: float) -> list[Finished]:
         if len(self.jobs) > 50:
             raise PoolError("Ray is gone")
         return super().wait(timeout_seconds)

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 import pytest
 from searching import judge
 
-from lion_search.dsl.canonical import functional_hash
+from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.library import library_program
-from lion_search.dsl.mutation import MutationSpace
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program, parse
 from lion_search.dsl.types import check
+from lion_search.dsl.variation.mutation import MutationSpace
 from lion_search.proxy_tasks.scores import Status
 from lion_search.results.records import Outcome
 from lion_search.search.evolution import MAX_MUTATIONS, Proposer, mutation_space

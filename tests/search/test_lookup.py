@@ -21,11 +21,11 @@ from searching import (
     members_of,
 )
 
-from lion_search.dsl.canonical import canonicalise, functional_hash
-from lion_search.dsl.fingerprint import fingerprint
+from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
+from lion_search.dsl.equivalence.fingerprint import fingerprint
 from lion_search.dsl.program import Program
-from lion_search.dsl.scaling import scale_update
 from lion_search.dsl.text import parse
+from lion_search.dsl.variation.scaling import scale_update
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.results.records import Individual, Outcome
 from lion_search.results.store import Store

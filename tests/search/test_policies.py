@@ -24,10 +24,10 @@ from searching import (
     members_of,
 )
 
-from lion_search.dsl.canonical import canonicalise, functional_hash
-from lion_search.dsl.mutation import MutationSpace
+from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
+from lion_search.dsl.variation.mutation import MutationSpace
 from lion_search.proxy_tasks.scores import Part, Status
 from lion_search.results.records import HITS, Outcome
 from lion_search.results.store import Store

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from searching import ADAMW, EVERYTHING, A, FakePool, Log, judge, log_of, make_search, prefix_of
 
-from lion_search.dsl.canonical import functional_hash
+from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.program import Program
+from lion_search.proxy_tasks.jobs import Job
 from lion_search.proxy_tasks.scores import Status
-from lion_search.proxy_tasks.worker import Job
 from lion_search.results.judge import Judge
 from lion_search.results.records import HITS, TRAINED, Outcome
 from lion_search.results.store import Store

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from lion_search.dsl.canonical import canonicalise, functional_hash
+from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program, parse
 from lion_search.proxy_tasks.baseline import Baseline, load_baselines
-from lion_search.proxy_tasks.pool import Outcome as PoolOutcome
+from lion_search.proxy_tasks.jobs import Job, JobResult
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.tasks import TaskError
-from lion_search.proxy_tasks.worker import Job, JobResult
+from lion_search.proxy_tasks.workers.pool import Finished
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Individual, Outcome, Stage
 from lion_search.results.store import Store
 from lion_search.selection.comparison import Row
@@ -55,16 +55,16 @@ class FakePool:
         self.jobs.append(payload)
         self._waiting.append((job_id, payload))
 
-    def wait(self, timeout_seconds: float) -> list[PoolOutcome]:
+    def wait(self, timeout_seconds: float) -> list[Finished]:
         job_id, job = self._waiting.pop()
         is_baseline = isinstance(job.subject, Baseline)
         mean = self._baseline if is_baseline else self._means[functional_hash(job.subject)]  # type: ignore[arg-type]
         if mean is None:
             task, seed, part = job.samples[0]
             score = Score(task, part, seed, Status.DIVERGED, None, 3, 0.1, "no")
-            return [PoolOutcome(job_id, JobResult((score,)))]
+            return [Finished(job_id, JobResult((score,)))]
         scores = (Score(t, p, s, Status.OK, spread(mean, s), 250, 0.1) for t, s, p in job.samples)
-        return [PoolOutcome(job_id, JobResult(tuple(scores)))]
+        return [Finished(job_id, JobResult(tuple(scores)))]
 
 
 def individual(number: int, own: int, outcome: Outcome, status: Status, num_states: int = 0) -> Individual:

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from lion_search.dsl.canonical import functional_hash
+from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.text import parse
-from lion_search.proxy_tasks.pool import Failure, FailureKind, Outcome
+from lion_search.proxy_tasks.jobs import Job, JobResult, Subject
 from lion_search.proxy_tasks.scores import Part, Score, Status
-from lion_search.proxy_tasks.worker import Job, JobResult, Subject
-from lion_search.results.records import Evaluation, Individual, Stage
-from lion_search.results.records import Outcome as SearchOutcome
+from lion_search.proxy_tasks.workers.pool import Failure, FailureKind, Finished
+from lion_search.results.records import Evaluation, Individual, Outcome, Stage
 from lion_search.results.store import Store
 from lion_search.selection.logged import evaluate_logged
 
@@ -39,14 +38,14 @@ class FakePool:
         self.jobs.append(payload)
         self._waiting.append((job_id, payload))
 
-    def wait(self, timeout_seconds: float) -> list[Outcome]:
+    def wait(self, timeout_seconds: float) -> list[Finished]:
         self._left -= 1
         if self._left < 0:
             raise KeyboardInterrupt
         job_id, job = self._waiting.pop()
         if job.subject == self._crashes:
-            return [Outcome(job_id, failure=Failure(FailureKind.DIED, "twice"))]
-        return [Outcome(job_id, JobResult(answer(job, self._dives)))]
+            return [Finished(job_id, failure=Failure(FailureKind.DIED, "twice"))]
+        return [Finished(job_id, JobResult(answer(job, self._dives)))]
 
 
 def answer(job: Job, dives: Subject = "") -> tuple[Score, ...]:
@@ -68,7 +67,7 @@ def _individual(number: int) -> Individual:
     hash_ = functional_hash((A, B)[number])
     return Individual(
         id=number, draw=number, repeat=0, era=0, parent_id=None, mutation="insert", program="",
-        hash=hash_, proposed_hash=hash_, fingerprint=None, outcome=SearchOutcome.EVALUATED,
+        hash=hash_, proposed_hash=hash_, fingerprint=None, outcome=Outcome.EVALUATED,
         status=Status.OK, scored_id=number, update_scale=1.0, num_statements=1, num_live_statements=1,
         num_states=0, num_canonical_statements=1,
     )  # fmt: skip

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lion_search.dsl.canonical import functional_hash
+from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program, parse
 from lion_search.proxy_tasks.baseline import Baseline, load_baselines
-from lion_search.proxy_tasks.pool import InlinePool
-from lion_search.proxy_tasks.pool import Outcome as PoolOutcome
+from lion_search.proxy_tasks.jobs import Job, JobResult
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.tasks import TaskError
-from lion_search.proxy_tasks.worker import Job, JobResult, make_worker
+from lion_search.proxy_tasks.workers.pool import Finished, InlinePool
+from lion_search.proxy_tasks.workers.worker import make_worker
 from lion_search.results.curves import FitnessPoint
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Individual, Outcome, Stage
 from lion_search.results.store import Store
@@ -70,9 +70,9 @@ class FakePool:
         self.jobs.append(payload)
         self._waiting.append((job_id, payload))
 
-    def wait(self, timeout_seconds: float) -> list[PoolOutcome]:
+    def wait(self, timeout_seconds: float) -> list[Finished]:
         job_id, job = self._waiting.pop()
-        return [PoolOutcome(job_id, JobResult(tuple(self._scores(job))))]
+        return [Finished(job_id, JobResult(tuple(self._scores(job))))]
 
     def close(self) -> None:
         pass

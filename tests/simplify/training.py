@@ -6,12 +6,12 @@ import math
 import random
 from collections.abc import Callable
 
-from lion_search.dsl.canonical import functional_hash
+from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.program import Program
-from lion_search.proxy_tasks.pool import Outcome
+from lion_search.proxy_tasks.jobs import Job, JobResult
 from lion_search.proxy_tasks.scores import Score, Status
-from lion_search.proxy_tasks.worker import Job, JobResult
-from lion_search.simplify.trainer import Trainer
+from lion_search.proxy_tasks.workers.pool import Finished
+from lion_search.simplify.experiments.trainer import Trainer
 
 TASKS = ("one", "two")
 STILL = functional_hash(Program((), (), (0.0,)))
@@ -36,7 +36,7 @@ class FakePool:
         self._waiting.append((job_id, payload))
         self.jobs.append(payload)
 
-    def wait(self, timeout_seconds: float) -> list[Outcome]:
+    def wait(self, timeout_seconds: float) -> list[Finished]:
         job_id, job = self._waiting.pop()
         assert isinstance(job.subject, Program)
         program: Program = job.subject
@@ -44,14 +44,14 @@ class FakePool:
         if math.isinf(loses):
             task, seed, part = job.samples[0]
             return [
-                Outcome(job_id, JobResult((Score(task, part, seed, Status.DIVERGED, None, 3, 0.0, "no"),)))
+                Finished(job_id, JobResult((Score(task, part, seed, Status.DIVERGED, None, 3, 0.0, "no"),)))
             ]
         scores = []
         for task, seed, part in job.samples:
             noise = random.Random(f"{task} {seed}").gauss(0, 0.5)  # common to all programs
             noise += random.Random(f"{task} {seed} {functional_hash(program)}").gauss(0, self._noise)
             scores.append(Score(task, part, seed, Status.OK, 0.1 * math.exp(loses + noise), 5, 0.0))
-        return [Outcome(job_id, JobResult(tuple(scores)))]
+        return [Finished(job_id, JobResult(tuple(scores)))]
 
     @property
     def seeds(self) -> list[int]:

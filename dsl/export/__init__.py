@@ -1,0 +1,1 @@
+"""Programs as code and formulas of other systems."""

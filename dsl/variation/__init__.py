@@ -1,0 +1,1 @@
+"""New programs from old ones: mutation, random programs, scaled updates."""

@@ -1,0 +1,1 @@
+"""What is asked about programs and finished searches, outside of a run."""

@@ -1,0 +1,134 @@
+"""Simplification and recognition of a referenced program: ``lion-search simplify`` and ``identify``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lion_search.config import load_config
+from lion_search.dsl.equivalence.canonical import canonicalise
+from lion_search.dsl.errors import LionSearchError
+from lion_search.dsl.program import Program
+from lion_search.dsl.text import format_program
+from lion_search.dsl.variation.scaling import scale_update
+from lion_search.proxy_tasks.jobs import Subject
+from lion_search.proxy_tasks.scores import Part
+from lion_search.proxy_tasks.workers.pool import Pool
+from lion_search.results.records import Stage
+from lion_search.runs.folder import CONFIG_NAME, write_file
+from lion_search.runs.preflight import check_tasks, set_environment
+from lion_search.runs.references import find_program, find_run, split_individual
+from lion_search.runs.simplify_record import SimplifyRecord, make_record, path_beside, path_of, save
+from lion_search.runs.workers import make_pool
+from lion_search.selection.comparison import Row, compare
+from lion_search.simplify.experiments.trainer import Trainer
+from lion_search.simplify.experiments.trials import TrialSettings
+from lion_search.simplify.simplifier import Simplified, limits_within, simplify
+
+Report = Callable[[str], None]
+TEST_SEEDS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Experimental:
+    """How experiments are made.
+
+    Attributes:
+        tasks: references of tasks; none for the run's own, or for proofs only if the program is of no run.
+        only_proofs: no experiments at all.
+        minutes: how long proofs and experiments may take together.
+        settings: how sure experiments must be.
+        workers: as for a run.
+    """
+
+    tasks: tuple[str, ...]
+    only_proofs: bool
+    minutes: float
+    settings: TrialSettings
+    workers: int | str
+
+
+def simplify_reference(
+    reference: str, how: Experimental, output: Path | None, report: Report
+) -> tuple[SimplifyRecord, tuple[Path, ...]]:
+    """Simplifies a referenced program and saves the record.
+
+    Args:
+        reference: the program.
+        how: how experiments are made.
+        output: file for the result; the record of a program of the library is kept beside it.
+        report: is told, in a line, what happens.
+
+    Returns:
+        The record, and the files written.
+
+    Raises:
+        LionSearchError: something cannot be used, or the file exists or cannot be written.
+    """
+    if output is not None and output.exists():
+        raise LionSearchError(f"'{output}' exists; nothing was overwritten")
+    program = find_program(reference).program
+    own_functions, tasks = _of_run(reference)
+    tasks = () if how.only_proofs else how.tasks or tasks
+    no_rows: tuple[Row, ...] = ()
+    if not tasks:
+        if not how.only_proofs:
+            report("Only what is proved: experiments need a task to train on (--task)")
+        found, rows = simplify(program, limits=limits_within(how.minutes), report=report), no_rows
+    else:
+        found, rows = _with_experiments(program, tasks, own_functions, how, report)
+    record = make_record(reference, found, tasks, how.settings, rows)
+    return record, _write(record, reference, found.after, output)
+
+
+def _of_run(reference: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The user's own functions and the tasks of the run a program is of."""
+    in_run = split_individual(reference)
+    if in_run is None:
+        return (), ()
+    config = load_config(str(find_run(in_run[0]) / CONFIG_NAME))
+    return config.own_functions(), tuple(task.name for task in config.tasks)
+
+
+def _with_experiments(
+    program: Program, tasks: Sequence[str], own_functions: Sequence[str], how: Experimental, report: Report
+) -> tuple[Simplified, tuple[Row, ...]]:
+    set_environment(how.workers)
+    names = list(check_tasks(tasks, None))
+    deadline = time.monotonic() + 60 * how.minutes
+    pool = make_pool(names, workers=how.workers, own_functions=own_functions, report=report)
+    try:
+        trainer = Trainer(pool, tuple(names), lambda: time.monotonic() > deadline)
+        limits = limits_within(how.minutes)
+        found = simplify(program, trainer, settings=how.settings, limits=limits, report=report)
+        return found, measure(pool, found, names, TEST_SEEDS)
+    finally:
+        pool.close()
+
+
+def measure(pool: Pool, found: Simplified, tasks: Sequence[str], num_seeds: int) -> tuple[Row, ...]:
+    """Original and result on the test part of each task, on the same seeds, scaled as in the experiments."""
+    suffix = "" if found.scale == 1 else f", update x {found.scale:g}"
+    programs = {"original": found.before, "by proof": found.proved, "simplified": found.after}
+    subjects: Mapping[str, Subject] = {
+        name + suffix: canonicalise(scale_update(program, found.scale)).program()
+        for name, program in programs.items()
+    }
+    seeds = Stage.TEST.seeds(num_seeds)
+    return tuple(row for task in tasks for row in compare(pool, subjects, task, Part.TEST, seeds))
+
+
+def _write(record: SimplifyRecord, reference: str, program: Program, output: Path | None) -> tuple[Path, ...]:
+    written = []
+    if output is not None:
+        title = f"# {reference}, simplified by lion-search; how and why: {path_beside(output).name}\n"
+        write_file(output, title + format_program(program))
+        save(record, path_beside(output))
+        written += [output, path_beside(output)]
+    place = path_of(reference)
+    if place is not None:
+        save(record, place)
+        written.append(place)
+    return tuple(written)

@@ -1,0 +1,62 @@
+"""Commands about what a program is: simplify and identify. They parse, call and print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lion_search.commands.arguments import AsJson, Reference, Workers, make_console, print_json
+
+app = typer.Typer()
+
+
+@app.command()
+def simplify(
+    reference: Reference,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="A task for experiments; repeatable. Default: those of the program's run."),
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=0.0, help="How long experiments may take.")] = 5.0,
+    margin: Annotated[
+        float,
+        typer.Option(min=1e-4, max=1.0, help="Loss of fitness that is excluded; 0.03 is 3 % of the loss."),
+    ] = 0.03,
+    only_proofs: Annotated[bool, typer.Option("--only-proofs", help="No experiments.")] = False,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File for the result.")] = None,
+    workers: Workers = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Simplifies a program by proof and by experiment, and records why each step is right."""
+    from lion_search.analysis.assess import read_workers
+    from lion_search.analysis.simplifying import Experimental, simplify_reference
+    from lion_search.commands.printing import print_record
+    from lion_search.simplify.experiments.trials import TrialSettings
+
+    how = Experimental(
+        tuple(task or ()), only_proofs, minutes, TrialSettings(margin=margin), read_workers(workers)
+    )
+    record, files = simplify_reference(
+        reference, how, output, report=(lambda line: None) if as_json else typer.echo
+    )
+    if as_json:
+        print_json(record.model_dump())
+        return
+    print_record(make_console(), record)
+    for path in files:
+        typer.echo(f"Wrote {path}")
+
+
+@app.command()
+def identify(reference: Reference, as_json: AsJson = False) -> None:
+    """Says which known optimizer a program is, up to constants, or which is nearest."""
+    from lion_search.runs.references import find_program
+    from lion_search.simplify.recognition.identify import identify as recognize
+
+    found = recognize(find_program(reference).program)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    typer.echo(found.summary())

@@ -1,0 +1,85 @@
+"""What can be wrong with tasks and baselines, found before anything is made or started."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lion_search.dsl.errors import LionSearchError
+from lion_search.proxy_tasks.baseline import Record, load_baselines
+from lion_search.proxy_tasks.tasks import TaskError, find_task
+from lion_search.proxy_tasks.workers.worker import worker_environment
+
+if TYPE_CHECKING:
+    from lion_search.proxy_tasks.training.prepare import FlatProblem
+
+
+def set_environment(workers: int | str) -> None:
+    """Sets what JAX reads when it is imported here; call it before that.
+
+    Inline workers are this process. Otherwise it only describes tasks, and leaves accelerators alone.
+    """
+    if workers != "inline":
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
+        return
+    for name, value in worker_environment().items():
+        if name != "JAX_PLATFORMS":  # inline may mean this process's accelerator
+            os.environ.setdefault(name, value)
+
+
+def check_tasks(references: Sequence[str], memory_gb: float | None) -> dict[str, FlatProblem]:
+    """Builds all tasks, which checks them.
+
+    Args:
+        references: of the tasks.
+        memory_gb: of a worker; ``None`` is this machine's.
+
+    Returns:
+        Problems by the tasks' names.
+
+    Raises:
+        LionSearchError: a task cannot be used, needs more memory than there is, or is given twice.
+    """
+    from lion_search.proxy_tasks.training.prepare import least_bytes, prepare
+
+    problems: dict[str, FlatProblem] = {}
+    for reference in references:
+        task = find_task(reference)
+        if task.name in problems:
+            raise TaskError(f"task '{reference}' is listed twice; give it more seeds instead")
+        problem = problems[task.name] = prepare(task)
+        limit = memory_gb * 2**30 if memory_gb else _machine_bytes()
+        if least_bytes(problem) > limit:
+            raise TaskError(
+                f"task '{reference}' is too large: it needs at least {least_bytes(problem) / 2**30:,.1f} GiB "
+                f"of memory, and a worker has {limit / 2**30:,.1f}"
+            )
+    return problems
+
+
+def find_baselines(problems: Mapping[str, FlatProblem], report: Callable[[str], None]) -> dict[str, Record]:
+    """The baselines of tasks, by the tasks' names.
+
+    Raises:
+        LionSearchError: a task has none, or they were tuned for another task of that name.
+    """
+    records = {}
+    for name, problem in problems.items():
+        record = records[name] = load_baselines(name)
+        if record.source != "shipped":
+            report(f"Baselines of {name}: {record.source}")
+        facts = problem.facts()
+        data = {"data": facts.pop("data")}
+        if different := record.mismatch(facts):
+            raise LionSearchError(
+                f"{record.source}: the baselines of '{name}' were tuned on something else ({different}); "
+                f"make them again: lion-search baseline '{name}'"
+            )
+        if different := record.mismatch(data):
+            report(f"Note: the baselines of {name} were tuned on other data ({different})")
+    return records
+
+
+def _machine_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,143 @@
+"""Program references: a file of DSL text, a library name, or ``RUN:ID``; the same in every command."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lion_search.config import load_config
+from lion_search.dsl.equivalence.canonical import canonicalise
+from lion_search.dsl.errors import LionSearchError, did_you_mean
+from lion_search.dsl.functions import load_function
+from lion_search.dsl.library import LIBRARY, library_program
+from lion_search.dsl.program import Program
+from lion_search.dsl.text import parse
+from lion_search.proxy_tasks.jobs import Subject
+from lion_search.results.store import Store
+from lion_search.runs.folder import CONFIG_NAME, RUNS_FOLDER, database_of
+
+
+class UnknownReferenceError(LionSearchError):
+    """A reference that leads to no program or no run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Referenced:
+    """A program and what to call it."""
+
+    name: str
+    program: Program
+
+
+def find_run(run: str) -> Path:
+    """The folder of a run: a path, or a name under ``runs/``.
+
+    Raises:
+        UnknownReferenceError: there is no such run; those under ``runs/`` are named.
+    """
+    for folder in (Path(run), Path(RUNS_FOLDER) / run):
+        if (folder / CONFIG_NAME).is_file():
+            return folder
+    known = [p.parent.name for p in sorted(Path(RUNS_FOLDER).glob(f"*/{CONFIG_NAME}"))]
+    there_are = f"; runs here: {', '.join(known)}" if known else f"; there are none under {RUNS_FOLDER}/"
+    raise UnknownReferenceError(f"no run '{run}'{did_you_mean(run, known)}{there_are}")
+
+
+def open_run(run: str) -> Store:
+    """The log of a run, for reading.
+
+    Raises:
+        UnknownReferenceError: there is no such run.
+        StoreError: its database cannot be read.
+    """
+    folder = find_run(run)
+    for reference in load_config(str(folder / CONFIG_NAME)).own_functions():
+        load_function(reference)
+    return Store.open(database_of(folder))
+
+
+def find_program(reference: str) -> Referenced:
+    """The program a reference leads to.
+
+    Raises:
+        UnknownReferenceError: it leads nowhere.
+        ProgramError: the text it leads to is not valid.
+    """
+    if reference in LIBRARY:
+        return Referenced(reference, library_program(reference))
+    path = Path(reference)
+    if path.is_file():
+        return Referenced(path.stem, parse(_read(path), reference))
+    in_run = split_individual(reference)
+    if in_run:
+        return _from_run(*in_run)
+    raise UnknownReferenceError(
+        f"no program '{reference}'{did_you_mean(reference, LIBRARY)}; expected a file, RUN:ID, "
+        f"or one of the library: {', '.join(LIBRARY)}"
+    )
+
+
+def split_individual(reference: str) -> tuple[str, int] | None:
+    """Run and number of a reference ``RUN:ID``; ``None`` for a reference to a file or the library."""
+    match = re.fullmatch(r"(.+):(\d+)", reference)
+    if match is None or reference in LIBRARY or Path(reference).is_file():
+        return None
+    return match[1], int(match[2])
+
+
+def find_initial(initial: str, warm_start: str | None) -> Program:
+    """The program a search begins with.
+
+    A warm start gets the initial program's further states, unused: mutation never adds a state, so that
+    without them they would be lost to the search.
+
+    Raises:
+        LionSearchError: a reference leads nowhere, or the warm start has states that the initial has not.
+    """
+    program = find_program(initial).program
+    if warm_start is None:
+        return program
+    found = find_program(warm_start).program
+    if more := [s for s in found.states if s not in program.states]:
+        raise UnknownReferenceError(
+            f"warm start '{warm_start}' has state {', '.join(more)}; the initial program '{initial}' has "
+            f"{', '.join(program.states) or 'none'}. Set initial to a program with these states"
+        )
+    missing = tuple(s for s in program.states if s not in found.states)
+    return replace(found, states=(*found.states, *missing), outputs=(*found.outputs, *missing))
+
+
+def find_subject(reference: str) -> tuple[str, Subject]:
+    """What to train and what to call it: a program in canonical form, or the reference of an optax optimizer.
+
+    Raises:
+        LionSearchError: it leads nowhere, or to no optimizer that can be scored.
+    """
+    if reference.startswith("optax:"):
+        from lion_search.proxy_tasks.training.optax_rules import read_optax
+
+        read_optax(reference)  # checks it
+        return reference, reference
+    return reference, canonicalise(find_program(reference).program).program()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnknownReferenceError(f"cannot read '{path}': {error}") from error
+
+
+def _from_run(run: str, individual_id: int) -> Referenced:
+    store = open_run(run)
+    try:
+        individual = store.individual(individual_id)
+        if individual is None:
+            count = store.num_individuals()
+            raise UnknownReferenceError(
+                f"run '{run}' has no individual {individual_id}; it has 0 to {count - 1}"
+            )
+    finally:
+        store.close()
+    return Referenced(f"individual_{individual_id}", parse(individual.program, f"{run}:{individual_id}"))

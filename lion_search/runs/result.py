@@ -1,0 +1,101 @@
+"""What a finished run hands over: a summary and exported programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lion_search.dsl.export.optax_code import to_optax
+from lion_search.dsl.program import Program
+from lion_search.dsl.text import format_program
+from lion_search.results.judge import JudgeSettings
+from lion_search.runs.folder import EXPORTS_FOLDER, RESULT_NAME, make_folder, write_file
+from lion_search.runs.simplify_record import SimplifyRecord
+from lion_search.search.progress import Progress
+from lion_search.selection.comparison import Row
+from lion_search.selection.finalists import Finalist
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a finished run hands over.
+
+    Attributes:
+        folder: the run's folder.
+        progress: the search's last snapshot.
+        judged_by: what was taken off fitness.
+        finalists: the winner first.
+        test_rows: losses on test: the winner, then what it is compared with.
+        simplification: of the winner's genome: the record.
+        program: the winner's text without what is redundant.
+        exports: the files written.
+    """
+
+    folder: Path
+    progress: Progress
+    judged_by: JudgeSettings
+    finalists: tuple[Finalist, ...]
+    test_rows: tuple[Row, ...]
+    simplification: SimplifyRecord
+    program: str
+    exports: tuple[Path, ...]
+
+
+def write_exports(folder: Path, winner: Finalist, programs: Mapping[str, Program]) -> tuple[Path, ...]:
+    """Writes programs as optax code and as they are; those of an earlier end of the run are replaced.
+
+    Args:
+        folder: the run's folder.
+        winner: what they were made of.
+        programs: by the name of the file, and of the optimizer in it.
+    """
+    exports = folder / EXPORTS_FOLDER
+    make_folder(exports)
+    title = f"Individual {winner.individual.id} of run {folder.name}, found by lion-search"
+    files = {}
+    for name, program in programs.items():
+        files[exports / f"{name}_optax.py"] = to_optax(program, name, title)
+        files[exports / f"{name}.py"] = f"# {title}: the program itself\n{format_program(program)}"
+    for path, text in files.items():
+        write_file(path, text)
+    return tuple(files)
+
+
+def write_result(result: RunResult) -> None:
+    """Writes the summary last and at once: a run that has one is finished."""
+    write_file(result.folder / RESULT_NAME, json.dumps(summary(result), indent=1) + "\n")
+
+
+def summary(result: RunResult) -> dict[str, Any]:
+    """The result as JSON values."""
+    return {
+        "winner": f"{result.folder.name}:{result.finalists[0].individual.id}",
+        "program": result.program,
+        "simplified": result.simplification.simplified,
+        "recognized": result.simplification.recognized,
+        "search": {**asdict(result.progress), "hit_rate": result.progress.hit_rate},
+        "judged_by": asdict(result.judged_by),
+        "finalists": [
+            {
+                "id": f.individual.id,
+                "search_fitness": f.search_fitness,
+                "fitness": f.fitness,
+                "price": f.price,
+            }
+            for f in result.finalists
+        ],
+        "test": [
+            {
+                "optimizer": row.name,
+                "task": row.task,
+                "mean_loss": row.mean,
+                "standard_error": row.standard_error,
+                "num_seeds": row.num_seeds,
+            }
+            for row in result.test_rows
+        ],
+        "exports": [str(path.relative_to(result.folder)) for path in result.exports],
+    }

@@ -1,0 +1,283 @@
+"""The record of a simplification: what was done and why, saved with the program.
+
+For ``RUN:ID`` it lies in the run's folder, ``simplified/ID.json``; for a file ``my.py`` beside it,
+``my.simplified.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lion_search.dsl.errors import LionSearchError
+from lion_search.dsl.export.latex import to_equations
+from lion_search.dsl.library import LIBRARY
+from lion_search.dsl.program import Program
+from lion_search.dsl.text import format_program
+from lion_search.runs.facts import versions
+from lion_search.runs.folder import finite, make_folder, write_file
+from lion_search.runs.references import find_run, split_individual
+from lion_search.selection.comparison import Row
+from lion_search.simplify.experiments.trials import Evidence, TrialSettings
+from lion_search.simplify.recognition.identify import identify
+from lion_search.simplify.simplifier import Simplified
+
+FOLDER = "simplified"
+SUFFIX = ".simplified.json"
+
+
+class RecordError(LionSearchError):
+    """A record that is not there or cannot be used."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EvidenceRecord(_Record):
+    """See :class:`lion_search.simplify.experiments.trials.Evidence`."""
+
+    num_seeds: int
+    gain: float
+    bound: float
+    verdict: str
+
+
+class SizeRecord(_Record):
+    """How large a program is."""
+
+    statements: int
+    states: int
+
+
+class StepRecord(_Record):
+    """See :class:`lion_search.simplify.steps.Step`."""
+
+    stage: str
+    what: str
+    before: str
+    after: str
+    size_before: SizeRecord
+    size_after: SizeRecord
+    kinds: tuple[str, ...]
+    rules: tuple[str, ...]
+    evidence: EvidenceRecord | None
+
+
+class TriedRecord(_Record):
+    """See :class:`lion_search.simplify.experiments.rounds.Tried`."""
+
+    round: int
+    first_seed: int
+    kind: str
+    what: str
+    program: str
+    evidence: EvidenceRecord
+
+
+class TestRecord(_Record):
+    """One optimizer on the test part of a task; differences are to the original, seed by seed."""
+
+    optimizer: str
+    task: str
+    status: str
+    mean: float | None
+    standard_error: float | None
+    difference: float | None
+    difference_error: float | None
+    num_seeds: int
+
+
+class SimplifyRecord(_Record):
+    """A simplification.
+
+    Attributes:
+        reference: what was simplified.
+        program: its text.
+        proved: the simplest form by proof alone.
+        simplified: the result, written for people.
+        latex: the same as equations.
+        recognized: one line: the known optimizer it is, or the nearest; empty if nobody looked.
+        sizes: of the genome, and after each stage.
+        steps: what was done, in order.
+        tried: every change that was tried by experiment.
+        tasks: on which tasks; none if there were only proofs.
+        settings: how sure experiments had to be.
+        scale: what updates were multiplied by in experiments.
+        notes: what was not done, limits that were met.
+        test: original and result on test data, on the same fresh seeds.
+        seconds: how long it took, the test not counted.
+        proof_seconds: how long proofs took of that.
+        versions: of packages.
+    """
+
+    reference: str
+    program: str
+    proved: str
+    simplified: str
+    latex: str
+    recognized: str
+    sizes: dict[str, SizeRecord]
+    steps: tuple[StepRecord, ...]
+    tried: tuple[TriedRecord, ...]
+    tasks: tuple[str, ...]
+    settings: dict[str, Any]
+    scale: float
+    notes: tuple[str, ...]
+    test: tuple[TestRecord, ...]
+    seconds: float
+    proof_seconds: float
+    versions: dict[str, str]
+
+
+def make_record(
+    reference: str,
+    found: Simplified,
+    tasks: Sequence[str],
+    settings: TrialSettings,
+    test: Sequence[Row] = (),
+    *,
+    is_recognized: bool = True,
+) -> SimplifyRecord:
+    """The record of what simplification came to.
+
+    Args:
+        reference: what was simplified.
+        found: what it came to.
+        tasks: on which tasks experiments were made.
+        settings: how sure they had to be.
+        test: original and result on test data, the original first.
+        is_recognized: whether to look for a known optimizer, which takes seconds.
+    """
+    return SimplifyRecord(
+        reference=reference,
+        program=format_program(found.before),
+        proved=format_program(found.proved),
+        simplified=format_program(found.after),
+        latex=to_equations(found.after),
+        recognized=identify(found.after).summary() if is_recognized else "",
+        sizes={
+            "genome": _size(found.before),
+            "redundancy": _size(found.pruned),
+            "proofs": _size(found.proved),
+            "experiments": _size(found.after),
+        },
+        steps=tuple(
+            StepRecord(
+                stage=step.stage,
+                what=step.what,
+                before=format_program(step.before),
+                after=format_program(step.after),
+                size_before=_size(step.before),
+                size_after=_size(step.after),
+                kinds=step.kinds,
+                rules=step.rules,
+                evidence=None if step.evidence is None else _evidence(step.evidence),
+            )
+            for step in found.steps
+        ),
+        tried=tuple(
+            TriedRecord(
+                round=tried.round,
+                first_seed=tried.first_seed,
+                kind=tried.proposal.kind,
+                what=tried.proposal.what,
+                program=format_program(tried.proposal.program),
+                evidence=_evidence(tried.evidence),
+            )
+            for tried in found.tried
+        ),
+        tasks=tuple(tasks),
+        settings={"margin": settings.margin, "error": settings.error, "max_tries": settings.max_tries},
+        scale=found.scale,
+        notes=found.notes,
+        test=tuple(_test(row, next(first for first in test if first.task == row.task)) for row in test),
+        seconds=found.seconds,
+        proof_seconds=found.proof_seconds,
+        versions=versions(),
+    )
+
+
+def _size(program: Program) -> SizeRecord:
+    return SizeRecord(statements=len(program.statements), states=len(program.states))
+
+
+def _evidence(evidence: Evidence) -> EvidenceRecord:
+    return EvidenceRecord(
+        num_seeds=evidence.num_seeds, gain=evidence.gain, bound=evidence.bound, verdict=evidence.verdict
+    )
+
+
+def _test(row: Row, original: Row) -> TestRecord:
+    difference, error = row.difference(original)
+    values = {"mean": row.mean, "standard_error": row.standard_error}
+    values |= {"difference": difference, "difference_error": error}
+    return TestRecord(
+        optimizer=row.name, task=row.task, status=row.status, num_seeds=row.num_seeds, **finite(values)
+    )
+
+
+def path_in_run(folder: Path, individual_id: int) -> Path:
+    """Where the record of an individual lies."""
+    return folder / FOLDER / f"{individual_id}.json"
+
+
+def path_beside(file: Path) -> Path:
+    """Where the record of a program's file lies."""
+    return file.with_name(file.stem + SUFFIX)
+
+
+def path_of(reference: str) -> Path | None:
+    """Where the record of a referenced program lies; ``None`` for one of the library.
+
+    Raises:
+        UnknownReferenceError: there is no such run.
+    """
+    in_run = split_individual(reference)
+    if in_run is not None:
+        return path_in_run(find_run(in_run[0]), in_run[1])
+    return None if reference in LIBRARY else path_beside(Path(reference))
+
+
+def save(record: SimplifyRecord, path: Path) -> None:
+    """Writes a record; an earlier one is replaced.
+
+    Raises:
+        RunFolderError: it cannot be written.
+    """
+    make_folder(path.parent)
+    write_file(path, json.dumps(record.model_dump(), indent=1) + "\n")
+
+
+def load(reference: str) -> SimplifyRecord:
+    """Reads the record of a referenced program.
+
+    Raises:
+        RecordError: there is none, or it is none of ours.
+    """
+    path = path_of(reference)
+    if path is None:
+        raise RecordError(
+            f"'{reference}' is of the library: no record is kept beside it. Write the result to a file, "
+            f"lion-search simplify {reference} -o FILE.py, and show that one"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        task = "" if split_individual(reference) else " --task TASK"
+        raise RecordError(
+            f"'{reference}' has not been simplified: there is no '{path}'; "
+            f"make it: lion-search simplify {reference}{task}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"cannot read '{path}': {error}") from error
+    try:
+        return SimplifyRecord.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise RecordError(f"'{path}' is no record of a simplification: {where}: {first['msg']}") from None

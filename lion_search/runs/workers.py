@@ -1,0 +1,59 @@
+"""From settings to a pool of workers: Ray processes, or this process."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from lion_search.proxy_tasks.workers.pool import NO_LIMITS, InlinePool, JobLimits, Pool
+from lion_search.proxy_tasks.workers.worker import make_worker, usable_cores, worker_environment
+
+_IN_STEP = 256
+"""Jobs handed to a worker that trains them in step."""
+
+
+def make_pool(
+    tasks: Sequence[str],
+    *,
+    workers: int | str = "auto",
+    mode: str | None = None,
+    own_functions: Sequence[str] = (),
+    limits: JobLimits = NO_LIMITS,
+    gpus_per_worker: float = 0.0,
+    report: Callable[[str], None] = lambda line: None,
+) -> Pool:
+    """A pool that evaluates jobs on some tasks.
+
+    Args:
+        tasks: references of tasks to compile for at the start.
+        workers: number of Ray processes, ``auto`` for one a core, ``inline`` for none.
+        mode: how programs are run; by default what is fastest for each task.
+        own_functions: the user's own, ``module:name`` each.
+        limits: of time and memory, for Ray processes.
+        gpus_per_worker: share of a GPU that each worker takes.
+        report: is told, in a line, what happens.
+    """
+    factory = partial(make_worker, tuple(own_functions), tuple(tasks), mode)
+    in_step = mode == "batched" or gpus_per_worker > 0
+    if workers == "inline":
+        import jax
+
+        in_step = in_step or jax.default_backend() != "cpu"
+        return InlinePool(factory, batch_size=_IN_STEP if in_step else 8, together=in_step)
+    from lion_search.proxy_tasks.workers.ray_pool import RayPool
+
+    num_workers = usable_cores() if workers == "auto" else int(workers)
+    report(f"Starting {num_workers} Ray worker{'s' * (num_workers != 1)}")
+    with warnings.catch_warnings():
+        # JAX warns of every fork, since it has threads; each fork here is followed by an exec at once.
+        warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
+        return RayPool(
+            factory,
+            num_workers=num_workers,
+            environment=worker_environment(),
+            batch_size=_IN_STEP if in_step else 8,
+            limits=limits,
+            together=in_step,
+            gpus_per_worker=gpus_per_worker,
+        )

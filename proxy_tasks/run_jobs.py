@@ -1,0 +1,73 @@
+"""Scoring several optimizers at once, on the workers of a pool."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from lion_search.proxy_tasks.baseline import Baseline
+from lion_search.proxy_tasks.jobs import Job, Subject
+from lion_search.proxy_tasks.scores import Part, Score
+from lion_search.proxy_tasks.workers.failures import failed
+from lion_search.proxy_tasks.workers.pool import Pool
+
+
+def evaluate_all(
+    pool: Pool, subjects: Sequence[Subject], tasks: Sequence[str],
+    part: Part, seeds: Sequence[int],
+) -> list[tuple[Score, ...]]:  # fmt: skip
+    """Scores subjects on all tasks and seeds; one tuple for each subject, shorter after a failure."""
+    chunks = [(subject, task) for subject in range(len(subjects)) for task in tasks]
+    results = dict(evaluate_each(pool, [(subjects[s], task) for s, task in chunks], part, seeds))
+    return [
+        tuple(score for number, (s, _) in enumerate(chunks) if s == subject for score in results[number])
+        for subject in range(len(subjects))
+    ]
+
+
+def evaluate_each(
+    pool: Pool, chunks: Sequence[tuple[Subject, str]], part: Part, seeds: Sequence[int]
+) -> Iterator[tuple[int, tuple[Score, ...]]]:
+    """Scores pairs of a subject and a task on all seeds; yields each one's place and scores as they come."""
+    return run_jobs(pool, [Job(s, tuple((task, seed, part) for seed in seeds)) for s, task in chunks])
+
+
+def run_jobs(
+    pool: Pool, jobs: Sequence[Job], should_stop: Callable[[], bool] = lambda: False
+) -> Iterator[tuple[int, tuple[Score, ...]]]:
+    """Runs jobs that give no choice; yields each one's place and scores as they come.
+
+    Args:
+        pool: evaluates jobs; it has no others under way.
+        jobs: each with at least one sample.
+        should_stop: asked now and then; once it says yes, only what is under way is finished.
+    """
+    waiting = deque(enumerate(jobs))
+    num_open = 0
+    while True:
+        if should_stop():
+            waiting.clear()
+        for _ in range(min(pool.room, len(waiting))):
+            pool.submit(*waiting.popleft())
+            num_open += 1
+        if not num_open:
+            return
+        for outcome in pool.wait(timeout_seconds=1.0):
+            num_open -= 1
+            task, seed, part = jobs[outcome.job_id].samples[0]
+            failure = outcome.failure
+            yield (
+                outcome.job_id,
+                outcome.value.scores if failure is None else (failed(task, part, seed, failure),),
+            )
+
+
+def evaluate_baselines(
+    pool: Pool, baselines: Mapping[str, Baseline], part: Part, seeds: Sequence[int]
+) -> tuple[Score, ...]:
+    """Scores each task's baseline on that task."""
+    return tuple(
+        score
+        for task, baseline in baselines.items()
+        for score in evaluate_all(pool, [baseline], [task], part, seeds)[0]
+    )

@@ -1,0 +1,1 @@
+"""One training of one optimizer on one task, in JAX."""

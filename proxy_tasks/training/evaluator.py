@@ -1,0 +1,200 @@
+"""The one door: every optimizer, of whatever origin, is scored here."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lion_search.dsl.encode import TooLargeError
+from lion_search.dsl.program import Program
+from lion_search.proxy_tasks.scores import Part, Score, Status
+from lion_search.proxy_tasks.tasks import find_task
+from lion_search.proxy_tasks.training.batched import Batch, assemble, lanes_for
+from lion_search.proxy_tasks.training.loop import Hurdle, Trained, make_train
+from lion_search.proxy_tasks.training.modes import Mode, choose_mode
+from lion_search.proxy_tasks.training.prepare import PARTS, prepare
+from lion_search.proxy_tasks.training.update_rules import Bound, Compiled, Interpreted, Optimizer
+
+_MAX_COMPILED = 32
+"""So many training loops are kept; the one that was used longest ago is dropped."""
+
+
+class Evaluator:
+    """Scores optimizers on one task; keeps what it has compiled."""
+
+    def __init__(self, task: str, mode: Mode | None = None) -> None:
+        """An evaluator of a task.
+
+        Args:
+            task: its reference.
+            mode: how programs are run; by default what is fastest.
+
+        Raises:
+            TaskError: no such task, or it cannot be used.
+            DataError: its data is missing or damaged.
+        """
+        self.task = find_task(task)
+        self.problem = prepare(self.task)
+        self.mode = mode or choose_mode(self.problem, jax.default_backend())
+        self._examples = {part: jax.tree.map(jnp.asarray, getattr(self.problem, part)) for part in PARTS}
+        self._lanes = lanes_for(self.problem, jax.devices()[0]) if self.mode is Mode.BATCHED else 1
+        self._compiled: OrderedDict[Hashable, Callable[..., Trained]] = OrderedDict()
+
+    def evaluate(
+        self, subject: Program | Optimizer, part: Part, seeds: Sequence[int], hurdle: Hurdle | None = None
+    ) -> tuple[Score, ...]:
+        """Trains an optimizer once for each seed.
+
+        Args:
+            subject: what to score; a program is run as the evaluator's mode says.
+            part: where to measure the loss.
+            seeds: of initial weights and batches.
+            hurdle: ends trainings that are not promising; on the same part.
+
+        Returns:
+            A score for each seed, up to and including the first failure.
+        """
+        if isinstance(subject, Program) and self.mode is Mode.BATCHED:
+            return self.evaluate_programs([subject], part, seeds, hurdle)[0]
+        optimizer = self._optimizer(subject) if isinstance(subject, Program) else subject
+        try:
+            bound = optimizer.bind(self.problem.layout)
+        except TooLargeError as error:
+            return (self._too_large(part, seeds[0], error),)
+        scores = []
+        for seed in seeds:
+            scores.append(self._train(bound, part, seed, hurdle))
+            if scores[-1].status is not Status.OK:
+                break
+        return tuple(scores)
+
+    def evaluate_programs(
+        self, programs: Sequence[Program], part: Part, seeds: Sequence[int], hurdle: Hurdle | None = None
+    ) -> list[tuple[Score, ...]]:
+        """Trains programs once for each seed; in batched mode many at once.
+
+        Returns:
+            For each program a score for each seed, up to and including the first failure.
+        """
+        if self.mode is not Mode.BATCHED:
+            return [self.evaluate(program, part, seeds, hurdle) for program in programs]
+        while True:
+            try:
+                return self._evaluate_in_step(programs, part, seeds, hurdle)
+            except jax.errors.JaxRuntimeError as error:
+                if "RESOURCE_EXHAUSTED" not in str(error) or self._lanes == 1:
+                    raise
+                self._lanes //= 2  # the estimate was too bold
+
+    def examples(self, part: str) -> Any:
+        """The examples of a part, on the device."""
+        return self._examples[part]
+
+    def forget_compiled(self) -> None:
+        """Drops all compiled training loops."""
+        self._compiled.clear()
+
+    def train_function(self, bound: Bound, *, lanes: int = 0) -> Callable[..., Trained]:
+        """The jitted training loop of a rule; compiled at its first call.
+
+        Args:
+            bound: the rule.
+            lanes: how many trainings in step; 0 for one, without a batch axis.
+        """
+        key = (bound.key, lanes)
+        function = self._compiled.get(key)
+        if function is None:
+            train = make_train(self.problem, bound.rule, in_step=lanes > 0)
+            if lanes:
+                train = jax.vmap(train, in_axes=(Batch.axes(), 0, None, None, None))
+            function = self._compiled[key] = jax.jit(train)
+            if len(self._compiled) > _MAX_COMPILED:
+                self._compiled.popitem(last=False)
+        self._compiled.move_to_end(key)
+        return function
+
+    def _evaluate_in_step(
+        self, programs: Sequence[Program], part: Part, seeds: Sequence[int], hurdle: Hurdle | None
+    ) -> list[tuple[Score, ...]]:
+        scores: list[list[Score]] = [[] for _ in programs]
+        for batch in self._batches(programs, part, seeds, scores):
+            for (index, _), score in zip(batch.samples, self._train_batch(batch, part, hurdle), strict=True):
+                scores[index].append(score)
+        return [_until_failure(own) for own in scores]
+
+    def _optimizer(self, program: Program) -> Optimizer:
+        return Compiled(program) if self.mode is Mode.COMPILED else Interpreted(program)
+
+    def _train(self, bound: Bound, part: Part, seed: int, hurdle: Hurdle | None) -> Score:
+        train = self.train_function(bound)
+        started = time.perf_counter()
+        trained = jax.device_get(
+            train(bound.theta, seed, self._hurdle(hurdle), self._examples["train"], self._examples[part])
+        )
+        seconds = time.perf_counter() - started
+        return self._score(part, seed, float(trained.loss), int(trained.num_steps), seconds)
+
+    def _batches(
+        self, programs: Sequence[Program], part: Part, seeds: Sequence[int], scores: list[list[Score]]
+    ) -> list[Batch]:
+        """Batches of all programs that fit a machine and all seeds; the others get their score."""
+        bounds: dict[int, Bound] = {}
+        for index, program in enumerate(programs):
+            try:
+                bounds[index] = Interpreted(program).bind(self.problem.layout)
+            except TooLargeError as error:
+                scores[index].append(self._too_large(part, seeds[0], error))
+        samples = [(index, seed) for index in bounds for seed in seeds]
+        return assemble(bounds, samples, self._lanes)
+
+    def _train_batch(self, batch: Batch, part: Part, hurdle: Hurdle | None) -> list[Score]:
+        train = self.train_function(batch.bound, lanes=batch.num_lanes)
+        started = time.perf_counter()
+        hurdle = self._hurdle(hurdle)
+        examples = self._examples["train"], self._examples[part]
+        trained = jax.device_get(train(batch.slots, batch.seeds, hurdle, *examples))
+        seconds = (time.perf_counter() - started) / len(batch.samples)
+        return [
+            self._score(part, seed, float(trained.loss[lane]), int(trained.num_steps[lane]), seconds)
+            for lane, (_, seed) in enumerate(batch.samples)
+        ]
+
+    def _hurdle(self, hurdle: Hurdle | None) -> Hurdle:
+        """A hurdle as arrays; one at the end is none."""
+        step, max_loss = hurdle or (self.task.num_steps, np.inf)
+        return Hurdle(np.int32(min(step, self.task.num_steps)), np.float32(max_loss))
+
+    def _score(self, part: Part, seed: int, loss: float, num_steps: int, seconds: float) -> Score:
+        if not math.isfinite(loss):
+            reason = f"not finite after step {num_steps} of {self.task.num_steps}"
+            return Score(self.task.name, part, seed, Status.DIVERGED, None, num_steps, seconds, reason)
+        if num_steps < self.task.num_steps:
+            reason = f"did not pass the hurdle after step {num_steps} of {self.task.num_steps}"
+            return Score(self.task.name, part, seed, Status.STOPPED, loss, num_steps, seconds, reason)
+        return Score(self.task.name, part, seed, Status.OK, loss, num_steps, seconds)
+
+    def _too_large(self, part: Part, seed: int, error: TooLargeError) -> Score:
+        return Score(self.task.name, part, seed, Status.TOO_LARGE, None, 0, 0.0, str(error))
+
+
+def _until_failure(scores: Sequence[Score]) -> tuple[Score, ...]:
+    failures = (i for i, score in enumerate(scores) if score.status is not Status.OK)
+    return tuple(scores[: next(failures, len(scores)) + 1])
+
+
+def evaluator(task: str, mode: Mode | None = None) -> Evaluator:
+    """This process's evaluator of a task."""
+    return _evaluator(task, mode)
+
+
+@cache
+def _evaluator(task: str, mode: Mode | None) -> Evaluator:
+    return Evaluator(task, mode)

@@ -1,0 +1,151 @@
+"""The training loop for any task and any update rule, over one flat vector of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from lion_search.proxy_tasks.tasks import Metric
+from lion_search.proxy_tasks.training.prepare import FlatProblem
+from lion_search.proxy_tasks.training.update_rules import UpdateRule
+
+_CHUNK = 1024
+"""At most so many examples are scored at once."""
+
+
+class Hurdle(NamedTuple):
+    """Ends a training that is not promising.
+
+    Attributes:
+        step: int32, after so many steps the network is scored; the number of all steps for no hurdle.
+        max_loss: float32, training goes on only if the score is at most this.
+    """
+
+    step: Any
+    max_loss: Any
+
+
+class Trained(NamedTuple):
+    """What a training gives.
+
+    Attributes:
+        loss: float32 scalar, the task's metric on the examples it was scored on; NaN if training diverged.
+        num_steps: int32 scalar, steps taken; training ends at the first weight that is not finite and at a
+            hurdle that is not passed.
+    """
+
+    loss: jax.Array
+    num_steps: jax.Array
+
+
+class _Carry(NamedTuple):
+    """What the loops carry; ``alive`` until a number is not finite or the hurdle is not passed."""
+
+    position: jax.Array
+    alive: jax.Array
+    num_steps: jax.Array
+    loss: jax.Array
+    weights: jax.Array
+    state: Any
+
+
+def make_train(problem: FlatProblem, rule: UpdateRule, *, in_step: bool = False) -> Callable[..., Trained]:
+    """The function ``train(theta, seed, hurdle, train, examples)`` for one update rule, to be jitted.
+
+    It initialises the weights and draws all batches from the seed, trains on ``train``, and scores the
+    weights on ``examples``.
+
+    Args:
+        problem: what to train.
+        rule: how.
+        in_step: for ``vmap``: the loops do not end early, since a loop whose end differs between programs
+            costs a copy of everything at each of its steps. The result is the same.
+    """
+    task = problem.task
+    schedule = task.schedule.values(task.num_steps)
+
+    def train(theta: Any, seed: jax.Array, hurdle: Hurdle, train: Any, examples: Any) -> Trained:
+        init_key, batch_key = jax.random.split(jax.random.key(seed))
+        weights = problem.init(init_key)
+        # All batches are drawn before the loop: random numbers inside it would cost more than a step.
+        shape = (task.num_steps, task.batch_size)
+        batches = jax.random.randint(batch_key, shape, 0, num_examples(train))
+        gradient_of = _gradient_function(problem, batch_key)
+
+        def step(carry: _Carry) -> _Carry:
+            batch = batches[carry.position]
+            gradient = gradient_of(carry.weights, jax.tree.map(lambda a: a[batch], train))
+            lr = jnp.asarray(schedule)[carry.position]
+            update, state = rule.update(theta, carry.weights, gradient, carry.state, lr)
+            weights = carry.weights - update
+            num_steps = carry.num_steps + carry.alive
+            return _Carry(
+                carry.position + 1, carry.alive & all_finite(weights), num_steps, carry.loss, weights, state
+            )
+
+        def segment(carry: _Carry) -> _Carry:
+            """Trains up to the hurdle or the end, and scores. A second loop would be compiled twice."""
+            end = jnp.where(carry.position < hurdle.step, hurdle.step, task.num_steps)
+            was_alive = carry.alive
+            carry = lax.while_loop(lambda c: (c.position < end) & (in_step | c.alive), step, carry)
+            score = jnp.where(carry.alive, _score(problem, carry.weights, examples), jnp.nan)
+            passes = jnp.where(carry.position == hurdle.step, score <= hurdle.max_loss, True)
+            return carry._replace(
+                alive=carry.alive & jnp.isfinite(score) & passes,
+                loss=jnp.where(was_alive, score, carry.loss),
+            )
+
+        zero = jnp.int32(0)
+        carry = _Carry(zero, jnp.bool_(True), zero, jnp.float32(0), weights, rule.init(theta, weights))
+        carry = lax.while_loop(lambda c: (c.position < task.num_steps) & (in_step | c.alive), segment, carry)
+        return Trained(carry.loss, carry.num_steps)
+
+    return train
+
+
+def num_examples(examples: Any) -> int:
+    """The length of the first axis of a tree of arrays."""
+    return int(jax.tree.leaves(examples)[0].shape[0])
+
+
+def _gradient_function(problem: FlatProblem, key: jax.Array) -> Callable[[jax.Array, Any], jax.Array]:
+    """The gradient of the training loss, scaled if the task says so."""
+    gradient_of = problem.gradient
+    decades = problem.task.gradient_scale
+    if not decades:
+        return gradient_of
+    drawn = jax.random.uniform(jax.random.fold_in(key, 1), minval=-decades, maxval=decades)
+    factor = jnp.float32(10) ** drawn
+    return lambda weights, examples: factor * gradient_of(weights, examples)
+
+
+def _score(problem: FlatProblem, weights: jax.Array, examples: Any) -> jax.Array:
+    """The task's metric, chunk by chunk; NaN where the loss is not finite, whatever the metric."""
+    total = num_examples(examples)
+    num_chunks = -(-total // _CHUNK)
+    size = total // num_chunks
+
+    def of(chunk: Any) -> jax.Array:
+        loss = problem.loss(weights, chunk)
+        if problem.task.metric is Metric.LOSS:
+            return loss
+        return jnp.where(jnp.isfinite(loss), problem.error(weights, chunk), jnp.nan)
+
+    if num_chunks == 1:
+        return of(examples)
+    whole = jax.tree.map(lambda a: a[: num_chunks * size].reshape(num_chunks, size, *a.shape[1:]), examples)
+    score = jnp.sum(lax.map(of, whole)) * size
+    if rest := total - num_chunks * size:
+        score += of(jax.tree.map(lambda a: a[-rest:], examples)) * rest
+    return score / total
+
+
+def all_finite(x: jax.Array) -> jax.Array:
+    """Whether all numbers are finite; as integers, since XLA's CPU backend reduces these faster."""
+    bits = lax.bitcast_convert_type(x, jnp.int32) & 0x7FFFFFFF
+    return jnp.max(bits) < np.int32(0x7F800000)

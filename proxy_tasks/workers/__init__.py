@@ -1,0 +1,1 @@
+"""Where trainings run: this process, or Ray actors that watch a process each."""

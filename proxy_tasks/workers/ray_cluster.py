@@ -1,0 +1,169 @@
+"""The Ray that a `ray_pool.RayPool` runs on: started for one driver and ended with it, or joined.
+
+Importing this module does not import Ray.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from lion_search.proxy_tasks.workers.pool import PoolError
+
+# Read by Ray when it is imported or started; a value of the user's stays as it is.
+_RAY_ENVIRONMENT: Mapping[str, str] = MappingProxyType(
+    {
+        "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # What goes wrong is handled here, or raised from here.
+        "RAY_USAGE_STATS_ENABLED": "0",  # Reports nothing to anyone.
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Leaves CUDA_VISIBLE_DEVICES alone, without a warning.
+        "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # Nothing on the driver's stdout when a worker dies.
+    }
+)
+# Ray's minimum is 75 MiB; payloads and results travel inline and never touch it.
+_OBJECT_STORE_BYTES = 80 * 2**20
+_GUARD = """
+import signal, sys
+sys.stdin.read()
+for handle in sys.argv[1:]:
+    try:
+        signal.pidfd_send_signal(int(handle), signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+"""
+_GPU_MEMORY_SHARE = 0.9  # Of a worker's part of a GPU; the rest is for CUDA's own context and libraries.
+
+Guard = subprocess.Popen[bytes]
+"""A process that ends Ray's processes when its standard input is closed."""
+
+
+def start_ray(num_cpus: int, num_gpus: int | None, address: str | None) -> tuple[Any, Guard | None]:
+    """Starts a private cluster with a guard, or connects to one; returns the module `ray` and the guard.
+
+    Ray takes over SIGTERM when it starts; the handler in place before is put back, so that the driver stops
+    in its own order.
+
+    Args:
+        num_cpus: of the private cluster; no matter how many there are.
+        num_gpus: of the private cluster; None leaves the count to Ray.
+        address: of a running cluster to connect to; None starts a private one on this machine.
+
+    Raises:
+        PoolError: not in the main thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        # The kernel ends Ray's processes with the thread that started them.
+        raise PoolError("a RayPool is constructed in the main thread only")
+    for name, value in _RAY_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    options: dict[str, Any] = {"address": address}
+    if address is None:
+        # "local", because None would join whatever cluster runs on this machine.
+        options = {"address": "local", "num_cpus": num_cpus, "include_dashboard": False}
+        options |= {"num_gpus": num_gpus, "object_store_memory": _OBJECT_STORE_BYTES}
+        # Other users of the machine cannot connect; without a token Ray writes one below the home folder.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    handler = signal.getsignal(signal.SIGTERM)
+    before = descendants()
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+        # Also where `init` failed or was interrupted: the guard, dropped with this frame, ends what started.
+        guard = None if address else _start_guard(descendants() - before)
+    return ray, guard
+
+
+def stop_ray(guard: Guard | None) -> None:
+    """Ends the private cluster, or leaves the one that was joined."""
+    import ray
+
+    ray.shutdown()
+    if guard is not None:
+        guard.communicate()
+
+
+def descendants() -> set[int]:
+    """Process ids of the processes below this one."""
+    import psutil  # type: ignore[import-untyped]  # Ray's own copy, found once Ray is imported.
+
+    return {process.pid for process in psutil.Process().children(recursive=True)}
+
+
+def check_resources(resources: Mapping[str, float], num_workers: int, gpus_per_worker: float) -> None:
+    """Refuses what a cluster can never give: Ray would wait for it without end.
+
+    Args:
+        resources: how many of each there are, as `ray.cluster_resources` says.
+        num_workers: of one core each.
+        gpus_per_worker: a worker's part of one GPU, at most 1, or a number of whole ones.
+
+    Raises:
+        PoolError: the message says what there is.
+    """
+    if gpus_per_worker < 0 or (gpus_per_worker > 1 and gpus_per_worker != int(gpus_per_worker)):
+        raise PoolError(f"gpus_per_worker is {gpus_per_worker:g}: expected 0 to 1, or a whole number")
+    cpus, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
+    if num_workers > cpus:
+        raise PoolError(f"{num_workers} workers need {num_workers} cores; Ray has {cpus}")
+    if gpus_per_worker == 0:
+        return
+    # Ray gives out GPUs in ten thousandths, and no part of a worker's may be on another one.
+    room = (
+        gpus * (10_000 // round(10_000 * gpus_per_worker))
+        if gpus_per_worker <= 1
+        else gpus // gpus_per_worker
+    )
+    if num_workers > room:
+        raise PoolError(
+            f"{num_workers} workers with {gpus_per_worker:g} of a GPU each are too many; "
+            f"Ray has {gpus} GPUs, enough for {room:g} such workers"
+        )
+
+
+def worker_environment(environment: Mapping[str, str], gpus_per_worker: float) -> dict[str, str]:
+    """The environment of a worker with its part of a GPU.
+
+    JAX takes its memory when it starts, as much as its part and no more: workers that took it as they go
+    would take it from each other.
+    """
+    if gpus_per_worker == 0:
+        return dict(environment)
+    share = _GPU_MEMORY_SHARE * min(1.0, gpus_per_worker)
+    return {
+        **environment,
+        "JAX_PLATFORMS": "cuda,cpu",
+        "XLA_CLIENT_MEM_FRACTION": f"{math.floor(1000 * share) / 1000:.3f}",
+        "XLA_PYTHON_CLIENT_MEM_FRACTION": "",  # Its old name; JAX refuses to start where both are set.
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "true",
+    }
+
+
+def _start_guard(pids: Collection[int]) -> Guard | None:
+    """Starts a process that kills `pids` when this process has closed its end of a pipe, however it ends.
+
+    The kernel and Ray end most of Ray's processes within 2 seconds of a `kill -9` of the driver, but two
+    agents last 60. Processes are held by file descriptors (pidfd), so that a number used again is not
+    mistaken; elsewhere than on Linux there is no guard.
+    """
+    if not hasattr(os, "pidfd_open"):
+        return None
+    handles = [os.pidfd_open(pid) for pid in pids]
+    try:
+        command = [sys.executable, "-I", "-S", "-c", _GUARD, *map(str, handles)]
+        return subprocess.Popen(  # noqa: S603 -- our own interpreter and text
+            command, stdin=subprocess.PIPE, pass_fds=handles, start_new_session=True
+        )
+    finally:
+        for handle in handles:
+            os.close(handle)

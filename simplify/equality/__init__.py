@@ -1,0 +1,1 @@
+"""Equal programs by rewrite rules: equality saturation."""

@@ -1,0 +1,1 @@
+"""Simplification by experiment: what costs nothing to leave out."""

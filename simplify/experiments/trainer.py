@@ -1,0 +1,77 @@
+"""Trains programs for experiments: on all tasks and many seeds, side by side with the original."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from lion_search.dsl.equivalence.canonical import canonicalise
+from lion_search.dsl.program import Program
+from lion_search.dsl.variation.scaling import scale_update
+from lion_search.proxy_tasks.jobs import Job
+from lion_search.proxy_tasks.run_jobs import run_jobs
+from lion_search.proxy_tasks.scores import FAILURE_FITNESS, Part, Score, fitness, mean_losses
+from lion_search.proxy_tasks.workers.pool import Pool
+
+
+class OutOfTimeError(Exception):
+    """The time for experiments is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trainer:
+    """Where experiments are made.
+
+    Attributes:
+        pool: evaluates jobs.
+        tasks: on which tasks, by name.
+        should_stop: whether the time is over.
+        scale: what updates are multiplied by, so that the original trains well on these tasks.
+    """
+
+    pool: Pool
+    tasks: tuple[str, ...]
+    should_stop: Callable[[], bool] = field(default=lambda: False)
+    scale: float = 1.0
+
+    def train(self, programs: Sequence[Program], seeds: Sequence[int]) -> list[list[tuple[Score, ...]]]:
+        """Trains programs on validation data.
+
+        Returns:
+            For each program and seed its scores on the tasks, fewer after a failure.
+
+        Raises:
+            OutOfTimeError: the time was over first.
+        """
+        scaled = [canonicalise(scale_update(program, self.scale)).program() for program in programs]
+        jobs = [
+            Job(program, tuple((task, seed, Part.VALIDATION) for task in self.tasks))
+            for seed in seeds
+            for program in scaled
+        ]
+        scores = dict(run_jobs(self.pool, jobs, self.should_stop))
+        if len(scores) < len(jobs):
+            raise OutOfTimeError
+        count = len(programs)
+        return [[scores[at * count + i] for at in range(len(seeds))] for i in range(count)]
+
+
+def difference(scores: Sequence[Score], original: Sequence[Score]) -> float:
+    """By how much fitness is better than the original's, on one seed of each task."""
+    losses = mean_losses(original)
+    if losses is None:
+        return 0.0 if mean_losses(scores) is None else -FAILURE_FITNESS
+    return fitness(scores, losses)
+
+
+def log_loss(scores: Sequence[Sequence[Score]]) -> float:
+    """Mean over seeds and tasks of the logarithm of the loss; infinite if any training failed."""
+    total, count = 0.0, 0
+    for own in scores:
+        losses = mean_losses(own)
+        if losses is None:
+            return math.inf
+        total += math.fsum(math.log(max(loss, 1e-30)) for loss in losses.values())
+        count += len(losses)
+    return total / count

@@ -1,0 +1,1 @@
+"""Simplification by proof."""

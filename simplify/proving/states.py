@@ -1,0 +1,330 @@
+"""Changes of state: proposed by looking at a program or at numbers, then proved.
+
+A change is two programs and a map that gives the states of one, the *image*, from those of the other, the
+*source*. It is proved if the map takes zeros to zeros, and if in one e-graph the image's update and new
+states, computed from the map of the source's states, equal the source's update and the map of its new states.
+Then both give the same updates for ever, and whichever is simpler may stand for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lion_search.dsl.arrays import ArrayDomain, step
+from lion_search.dsl.errors import ProgramError
+from lion_search.dsl.execute import execute
+from lion_search.dsl.functions import EPSILON, FUNCTIONS
+from lion_search.dsl.program import (
+    GRADIENT,
+    Argument,
+    Program,
+    Statement,
+    args_with,
+    inlined,
+    with_values,
+)
+from lion_search.dsl.types import check
+from lion_search.simplify.equality.egraph import Engine, RewriteLimits
+from lion_search.simplify.equality.rewriting import LONG, egraph
+from lion_search.simplify.equality.rules import Kind
+
+_SHAPES = ((5,), (3, 2))
+_NUM_STEPS = 6
+_MOST_FACTORS = 8
+_FUNCTIONS_OF_STATES = (
+    "abs", "square", "sqrt", "sign", "negative", "cube", "cbrt", "tanh", "sin", "sinh", "arcsinh", "arctan",
+)  # fmt: skip
+"""What one state may be of another, times a constant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of state.
+
+    Attributes:
+        name: what is done to which state. source: the program whose states determine the other's. image: the
+        other. mapping: statements that assign the image's states, by their own names, from the source's, by
+        theirs with
+            ``.source`` added.
+        new: which of the two is the new program.
+    """
+
+    name: str
+    source: Program
+    image: Program
+    mapping: tuple[Statement, ...]
+    new: Program
+
+
+def proposals(program: Program) -> Iterator[Change]:
+    """Changes that may make a checked program simpler, the most promising first; none is proved yet."""
+    return (change for change in _proposals(_single_assignment(program)) if _is_valid(change.new))
+
+
+def _proposals(program: Program) -> Iterator[Change]:
+    for state in program.states:
+        yield from _stored_after(program, state)
+        yield from _stored_before(program, state)
+    yield from _derived(program)
+    for state in program.states:
+        for factor in _factors(program, state):
+            read = Statement(state, "multiply", (state, 1 / factor))
+            yield _stored(program, state, read, factor, f"stored as {state} * {factor:.6g}")
+
+
+def _is_valid(program: Program) -> bool:
+    """Not so if a state is now read where a scalar is wanted: states are trees."""
+    try:
+        check(program)
+    except ProgramError:
+        return False
+    return True
+
+
+def is_proved(
+    change: Change, kinds: Collection[Kind], limits: RewriteLimits, engine: Engine | None = None
+) -> bool:
+    """Whether both programs are shown to give the same updates by rules of some kinds."""
+    return _keeps_zero(change) and _commutes(change, kinds, limits, engine)
+
+
+# Proof
+
+
+def _keeps_zero(change: Change) -> bool:
+    zero = tuple(np.zeros(s) for s in _SHAPES)
+    mapping = Program(tuple(map(_source_name, change.source.states)), change.mapping, change.image.states)
+    domain = ArrayDomain(np, _SHAPES, np.float64)
+    with np.errstate(all="ignore"):
+        image = execute(mapping, domain, dict.fromkeys(mapping.inputs, zero))
+    return all(np.all(leaf == 0) for value in image for leaf in domain.as_tree(value))
+
+
+def _commutes(change: Change, kinds: Collection[Kind], limits: RewriteLimits, engine: Engine | None) -> bool:
+    """One step of both in one graph: the map of the source's new states is the image's new states."""
+    source, image = change.source, change.image
+    old = {s: _source_name(s) for s in source.states}
+    before, images = inlined(_mapping(change), "from.", {})
+    first, first_out = inlined(source, "source.", old)
+    second, second_out = inlined(image, "image.", dict(zip(image.states, images, strict=True)))
+    new = dict(zip(old.values(), first_out[1:], strict=True))
+    after, mapped = inlined(_mapping(change), "to.", new)
+    joint = Program(
+        tuple(old.values()),
+        (*before, *first, *second, *after),
+        (*second_out, first_out[0], *mapped),
+    )
+    half = len(second_out)
+    goals = [(i, half + i) for i in range(half)]
+    roots = egraph(joint, kinds, limits, engine, goals=goals).roots
+    return roots[:half] == roots[half:]
+
+
+def _mapping(change: Change) -> Program:
+    """The map as a program without an update of its own."""
+    states = tuple(map(_source_name, change.source.states))
+    return Program(states, change.mapping, change.image.states)
+
+
+def _source_name(state: str) -> str:
+    return f"{state}.source"
+
+
+def _single_assignment(program: Program) -> Program:
+    """The program with no variable assigned twice and no value computed twice."""
+    body, outputs = inlined(program, "y.", {})
+    first: dict[tuple[str, tuple[Argument, ...]], str] = {}
+    names: dict[str, Argument] = {}
+    for s in body:
+        names[s.target] = first.setdefault((s.function, args_with(s.args, names)), s.target)
+    kept = [s for s in body if names[s.target] == s.target]
+    return Program(program.states, with_values(kept, names), args_with(outputs, names))
+
+
+# Proposals
+
+
+def _stored(program: Program, state: str, read: Statement, write: float | Argument, name: str) -> Change:
+    """The state is stored in another form.
+
+    Args:
+        program: without double assignments.
+        state: which.
+        read: assigns the state's own name from what is stored, which has the state's name, too.
+        write: what is stored: a multiple of the new state if this is a number, else some value.
+        name: the change's.
+    """
+    at = 1 + program.states.index(state)
+    value = replace(read, target="state.read")
+    body = [*with_values(program.statements, {state: "state.read"})]
+    outputs = ["state.read" if o == state else o for o in program.outputs]
+    if isinstance(write, float):
+        body.append(Statement("state.written", "multiply", (outputs[at], write)))
+        write = "state.written"
+    outputs[at] = write
+    new = Program(program.states, (value, *body), tuple(outputs))
+    own = replace(read, args=args_with(read.args, {state: _source_name(state)}))
+    return Change(name, new, program, (*_unchanged(program, state), own), new)
+
+
+def _stored_after(program: Program, state: str) -> Iterator[Change]:
+    """A state that is only read through one function may be stored on the function's other side."""
+    readers = [s for s in program.statements if state in s.args]
+    if len(readers) != 1 or not _is_unary(readers[0]) or state in program.outputs:
+        return
+    (reader,) = readers
+    at = 1 + program.states.index(state)
+    names = {reader.target: state}
+    body = [*with_values((s for s in program.statements if s is not reader), names)]
+    outputs = list(args_with(program.outputs, names))
+    body.append(Statement("state.stored", reader.function, args_with(reader.args, {state: outputs[at]})))
+    outputs[at] = "state.stored"
+    new = Program(program.states, tuple(body), tuple(outputs))
+    own = Statement(state, reader.function, args_with(reader.args, {state: _source_name(state)}))
+    mapping = (*_unchanged(program, state), own)
+    yield Change(f"stored after: {reader.function}({state})", program, new, mapping, new)
+
+
+def _stored_before(program: Program, state: str) -> Iterator[Change]:
+    """A state that is written by one function may be stored before it, and read through it."""
+    new = program.outputs[1 + program.states.index(state)]
+    writer = next((s for s in program.statements if s.target == new), None)
+    if writer is not None and _is_unary(writer):
+        (inside,) = (a for a in writer.args if isinstance(a, str))
+        if inside not in program.inputs:
+            read = Statement(state, writer.function, args_with(writer.args, {inside: state}))
+            yield _stored(program, state, read, inside, f"stored before: {writer.function} of {state}")
+
+
+def _is_unary(statement: Statement) -> bool:
+    return sum(isinstance(a, str) for a in statement.args) == 1
+
+
+def _factors(program: Program, state: str) -> list[float]:
+    """Factors for a state, by which constants beside it go or its new value becomes an average."""
+    if len(program.statements) >= LONG:
+        return []
+    found: dict[float, None] = {}
+    form = _linear_forms(program).get(program.outputs[1 + program.states.index(state)], {})
+    own = form.get(state, 0.0)
+    for value, factor in form.items():
+        if value != state and factor:
+            found[(1 - own) / factor if own != 1 else 1 / factor] = None
+    for reader in program.statements:
+        if state in reader.args and _is_unary(reader):
+            found |= dict.fromkeys(_factors_of_reader(program, reader))
+    return [f for f in found if 1e-6 < abs(f) < 1e6 and f != 1][:_MOST_FACTORS]
+
+
+_OF_FACTOR = {"sqrt": 2.0, "cbrt": 3.0, "square": 0.5, "cube": 1 / 3, "abs": 1.0}
+"""The power of c that, as a factor of x, becomes the factor c of f(x)."""
+
+
+def _factors_of_reader(program: Program, reader: Statement) -> list[float]:
+    """The constants that a state is multiplied with, at once or behind a power."""
+    if reader.function in ("multiply", "divide"):
+        return [_factor_of(reader)]
+    power = _OF_FACTOR.get(reader.function)
+    if power is None:
+        return []
+    behind = [s for s in program.statements if reader.target in s.args and _is_unary(s)]
+    return [abs(_factor_of(s)) ** power for s in behind if s.function in ("multiply", "divide")]
+
+
+def _factor_of(statement: Statement) -> float:
+    """The constant factor of a product, or of a quotient by a constant; 0 if there is none."""
+    x, y = statement.args
+    if statement.function == "divide":
+        return 1 / (y + EPSILON) if isinstance(y, float) and y + EPSILON else 0.0
+    return y if isinstance(y, float) else x if isinstance(x, float) else 0.0
+
+
+def _linear_forms(program: Program) -> Mapping[Argument, Mapping[Argument, float]]:
+    """Each value as a sum of others times constants, as far as one can see."""
+    forms: dict[Argument, Mapping[Argument, float]] = {}
+
+    def terms(*scaled: tuple[Argument, float]) -> Mapping[Argument, float]:
+        result: dict[Argument, float] = {}
+        for value, factor in scaled:
+            for name, own in forms.get(value, {value: 1.0}).items():
+                result[name] = result.get(name, 0.0) + factor * own
+        return result
+
+    for s in program.statements:
+        match s.function, s.args:
+            case "add", (x, y):
+                forms[s.target] = terms((x, 1.0), (y, 1.0))
+            case "subtract", (x, y):
+                forms[s.target] = terms((x, 1.0), (y, -1.0))
+            case "negative", (x,):
+                forms[s.target] = terms((x, -1.0))
+            case "interp", (x, y, float(a)):
+                forms[s.target] = terms((x, 1 - a), (y, a))
+            case ("multiply", (str(x), float()) | (float(), str(x))) | ("divide", (str(x), float())):
+                forms[s.target] = terms((x, _factor_of(s)))
+    return forms
+
+
+def _derived(program: Program) -> Iterator[Change]:
+    """States that, in numbers, are zero, or a multiple or a function of another state."""
+    if not program.states:
+        return
+    values = _trajectories(program)
+    for i, state in enumerate(program.states):
+        if not np.any(values[i]):
+            yield _without(program, state, (Statement(state, "multiply", (GRADIENT, 0.0)),))
+        for j, other in enumerate(program.states):
+            if i != j and np.all(np.isfinite(values[[i, j]])) and np.any(values[j]):
+                yield from _as_function(program, state, other, values[i], values[j])
+
+
+def _as_function(program: Program, state: str, other: str, y: np.ndarray, x: np.ndarray) -> Iterator[Change]:
+    """The state ``y`` as a function of the other, ``x``, if some function fits."""
+    source = _source_name(other)
+    forms: list[tuple[tuple[Statement, ...], np.ndarray]] = [((), x)]
+    with np.errstate(all="ignore"):
+        forms += [
+            ((Statement(state, f, (source,)),), FUNCTIONS[f].meaning(np, x)) for f in _FUNCTIONS_OF_STATES
+        ]
+        factors = [np.sum(value * y) / np.sum(value * value) for _, value in forms]
+    for (first, value), factor in zip(forms, factors, strict=True):
+        fits = np.isfinite(factor) and factor != 0
+        if fits and np.allclose(factor * value, y, rtol=1e-6, atol=1e-9 * np.abs(y).max()):
+            last = Statement(state, "multiply", (state if first else source, float(f"{factor:.9g}")))
+            yield _without(program, state, (*first, last))
+            return
+
+
+def _without(program: Program, state: str, mapping: tuple[Statement, ...]) -> Change:
+    """The state is computed from others."""
+    at = program.states.index(state)
+    states = tuple(s for s in program.states if s != state)
+    names: dict[str, Argument] = {_source_name(s): s for s in states}
+    new = Program(
+        states,
+        (*with_values(mapping, names), *program.statements),
+        (*program.outputs[: at + 1], *program.outputs[at + 2 :]),
+    )
+    return Change(f"derived: {state}", new, program, (*_unchanged(program, state), *mapping), new)
+
+
+def _trajectories(program: Program) -> np.ndarray:
+    """The states on random inputs, ``[states, steps, numbers]``."""
+    rng = np.random.default_rng(11)
+    domain = ArrayDomain(np, _SHAPES, np.float64)
+    states: tuple[tuple[np.ndarray, ...], ...] = ((*(np.zeros(s) for s in _SHAPES),),) * len(program.states)
+    found = []
+    with np.errstate(all="ignore"):
+        for lr in np.linspace(1.0, 0.1, _NUM_STEPS):
+            w, g = (tuple(rng.normal(size=s) for s in _SHAPES) for _ in range(2))
+            _, states = step(program, domain, w, g, states, float(lr))
+            found.append([np.concatenate([np.ravel(leaf) for leaf in state]) for state in states])
+    return np.moveaxis(np.array(found), 0, 1)
+
+
+def _unchanged(program: Program, but: str) -> list[Statement]:
+    """The part of a map that leaves all states but one as they are."""
+    return [Statement(s, "multiply", (_source_name(s), 1.0)) for s in program.states if s != but]

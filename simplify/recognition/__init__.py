@@ -1,0 +1,1 @@
+"""Which known optimizer a program is."""

@@ -1,0 +1,231 @@
+"""E-matching: a template is looked for in a program's graph of equal values.
+
+Each statement of the template must be found in the graph; inputs match themselves, states those of the
+program in some order, and each hole any constant. What is computed once in the template is one class wherever
+it is used. Each match is a proof: with the constants found, the template computes what the program does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lion_search.dsl.functions import FUNCTIONS
+from lion_search.dsl.program import Program, inlined
+from lion_search.simplify.equality.egraph import Classes, ClassId, RewriteLimits
+from lion_search.simplify.equality.rewriting import LONG, egraph, never_negative
+from lion_search.simplify.equality.rules import Kind
+from lion_search.simplify.recognition.templates import Apply, Hole, Input, Template
+
+MOST_STEPS = 4_000
+"""How many classes are tried for a template's nodes before a search is cut short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A program and its classes of equal values.
+
+    Attributes:
+        form: the program; no variable is assigned twice.
+        classes: the graph.
+        outputs: the classes of the update and of the new value of each state.
+        statements: the class of each statement.
+        inputs: the class of each input.
+    """
+
+    form: Program
+    classes: Classes
+    outputs: tuple[ClassId, ...]
+    statements: tuple[ClassId, ...]
+    inputs: Mapping[str, ClassId]
+
+
+def saturate(form: Program, kinds: Collection[Kind], limits: RewriteLimits) -> Graph:
+    """The graph of a program.
+
+    Args:
+        form: the program; no variable is assigned twice.
+        kinds: the kinds of rules to use.
+        limits: when to stop.
+    """
+    targets = tuple(s.target for s in form.statements)
+    all_values = replace(form, outputs=form.outputs + targets)
+    invariants = never_negative(form) if len(form.statements) < LONG else ()
+    classes = egraph(all_values, kinds, limits, nonnegative=invariants)
+    inputs = {
+        term.function: owner
+        for owner, terms in classes.terms.items()
+        for term in terms
+        if not term.args and term.function in form.inputs
+    }
+    roots, end = tuple(classes.roots), len(form.outputs)
+    return Graph(form, classes, roots[:end], roots[end:], inputs)
+
+
+def with_own_names(program: Program) -> Program:
+    """The same with a variable of its own for each statement."""
+    body, outputs = inlined(program, "value ", {})
+    return Program(program.states, tuple(body), outputs)
+
+
+_Goal = tuple[int, ClassId]
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One way in which a node may be a class: what its arguments must be, and constants."""
+
+    goals: tuple[_Goal, ...] = ()
+    values: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Where a template was found: its constants' values."""
+
+    template: Template
+    values: Mapping[int, float]
+
+    @property
+    def num_degenerate(self) -> int:
+        """How many statements of the template do nothing with these constants, but do in the template."""
+        holes = self.template.holes
+        return sum(v in holes[i].degenerate and not holes[i].agrees(v) for i, v in self.values.items())
+
+    @property
+    def num_other(self) -> int:
+        """How many constants are not the template's."""
+        return sum(not hole.agrees(self.values[i]) for i, hole in self.template.holes.items())
+
+    @property
+    def distance(self) -> float:
+        """How far the constants are from the template's: each at most 1."""
+        pairs = [(hole.value, self.values[i]) for i, hole in self.template.holes.items()]
+        return sum(abs(a - b) / (abs(a) + abs(b)) for a, b in pairs if a != b)
+
+    @property
+    def rank(self) -> tuple[bool, int, int, float]:
+        """Better matches come first."""
+        return self.num_other > 0, self.num_degenerate, self.num_other, self.distance
+
+    def refilled(self) -> Template:
+        """The template with the constants that were found for its own."""
+        nodes = tuple(
+            replace(node, value=self.values[i]) if isinstance(node, Hole) else node
+            for i, node in enumerate(self.template.nodes)
+        )
+        return Template(self.template.filled(self.values), nodes, self.template.outputs)
+
+
+class Matcher:
+    """Looks for one template in one graph.
+
+    Args:
+        template: what to look for.
+        graph: where.
+        states: for each of the template's states, in order, the graph's; one that has none matches nothing.
+        lenient: whether statements may be missing that do nothing for some constant: a product with 1, an
+            average with an input whose weight is 0 or 1.
+    """
+
+    def __init__(self, template: Template, graph: Graph, states: Sequence[str], *, lenient: bool) -> None:
+        self.is_cut_short = False
+        self._template, self._graph, self._lenient = template, graph, lenient
+        own = dict(zip(template.program.states, states, strict=False))
+        new = dict(zip(graph.form.states, graph.outputs[1:], strict=True))
+        self._input = {
+            name: graph.inputs.get(own.get(name, "") if name in template.program.states else name, "")
+            for name in template.program.inputs
+        }
+        self.roots = (graph.outputs[0], *(new.get(own.get(s, ""), "") for s in template.program.states))
+        self._known_ways: dict[_Goal, tuple[_Way, ...]] = {}
+        self._steps = 0
+
+    def best(self) -> Match | None:
+        """The best of all matches of the whole program, or of those that are found within the limit."""
+        goals = tuple(zip(self._template.outputs, self.roots, strict=True))
+        if not all(self.ways(*goal) for goal in goals):
+            return None
+        best: Match | None = None
+        for values in self._solve(goals, {}, {}):
+            found = Match(self._template, values)
+            if best is None or found.rank < best.rank:
+                best = found
+            if not best.num_other:
+                break
+        return best
+
+    def _solve(
+        self, goals: tuple[_Goal, ...], bound: dict[int, ClassId], values: dict[int, float]
+    ) -> Iterator[dict[int, float]]:
+        """The constants of each match of all goals."""
+        self._steps += 1
+        if self._steps > MOST_STEPS:
+            self.is_cut_short = True
+            return
+        if not goals:
+            yield values
+            return
+        (node, owner), *rest = goals
+        if node in bound:
+            if bound[node] == owner:
+                yield from self._solve(tuple(rest), bound, values)
+            return
+        for way in self.ways(node, owner):
+            yield from self._solve(
+                (*way.goals, *rest), {**bound, node: owner}, {**values, **dict(way.values)}
+            )
+
+    def ways(self, node: int, owner: ClassId) -> tuple[_Way, ...]:
+        """In which ways a node may be a class, each argument for itself; none: it is not."""
+        goal = (node, owner)
+        if goal not in self._known_ways:
+            found = dict.fromkeys(self._all_ways(node, owner))
+            self._known_ways[goal] = tuple(w for w in found if all(self.ways(*g) for g in w.goals))
+        return self._known_ways[goal]
+
+    def _all_ways(self, node: int, owner: ClassId) -> Iterator[_Way]:
+        what, value = self._template.nodes[node], self._graph.classes.value.get(owner)
+        if isinstance(what, Hole):
+            if value is not None:
+                yield _Way(values=((node, value),))
+        elif isinstance(what, Input):
+            if self._input[what.name] == owner:
+                yield _Way()
+        elif value is None:  # a statement of an entry is no constant
+            for args in self.arguments(what.function, owner):
+                yield from self._of_arguments(what, args)
+            if self._lenient:
+                yield from self._without(what, owner)
+
+    def arguments(self, function: str, owner: ClassId) -> Iterator[tuple[ClassId, ...]]:
+        """The arguments with which a function gives a class."""
+        for term in self._graph.classes.terms.get(owner, ()):
+            if term.function == function and term.args:
+                yield term.args
+                if FUNCTIONS[function].commutative:
+                    yield (term.args[1], term.args[0], *term.args[2:])
+
+    def _of_arguments(self, what: Apply, args: tuple[ClassId, ...]) -> Iterator[_Way]:
+        """The arguments in order; an average also with its weight taken from the other side."""
+        values = [self._graph.classes.value.get(a) for a in args]
+        factors = [i for i in what.args if isinstance(self._template.nodes[i], Hole)]
+        if what.function == "multiply" and factors and 0.0 in values:
+            return
+        yield _Way(tuple(zip(what.args, args, strict=True)))
+        if what.function == "interp" and what.args[2] in factors and values[2] is not None:
+            first, second, weight = what.args
+            yield _Way(((first, args[1]), (second, args[0])), ((weight, 1.0 - values[2]),))
+
+    def _without(self, what: Apply, owner: ClassId) -> Iterator[_Way]:
+        """A statement that is missing because it would do nothing."""
+        nodes = self._template.nodes
+        if what.function == "multiply":
+            for part, factor in (what.args, what.args[::-1]):
+                if isinstance(nodes[factor], Hole):
+                    yield _Way(((part, owner),), ((factor, 1.0),))
+        elif what.function == "interp" and isinstance(nodes[what.args[2]], Hole):
+            first, second, weight = what.args
+            for part, other, value in ((first, second, 0.0), (second, first, 1.0)):
+                if isinstance(nodes[other], Input):
+                    yield _Way(((part, owner),), ((weight, value),))

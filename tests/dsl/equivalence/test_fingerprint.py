@@ -1,0 +1,110 @@
+"""The numeric key: what it merges, and what it must keep apart."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
+from lion_search.dsl.equivalence.fingerprint import fingerprint
+from lion_search.dsl.library import LIBRARY, library_program
+from lion_search.dsl.program import Program
+from lion_search.dsl.text import parse
+
+
+def _program(states: str, *lines: str) -> Program:
+    names = [s.strip() for s in states.split(",") if s.strip()]
+    header = ", ".join(["w", "g", *names, "lr"])
+    body = [*lines, f"return {', '.join(['update', *names])}"]
+    return parse(f"def train({header}):\n" + "".join(f"    {line}\n" for line in body))
+
+
+SAME = [
+    (("m", "m = interp(g, m, 0.9)", "update = m * lr"), ("m", "m = g * 0.1 + m * 0.9", "update = lr * m")),
+    (("", "update = g * (w + lr)"), ("", "update = g * w + g * lr")),
+    (("", "update = maximum(g, minimum(g, w))"), ("", "update = g * 1.0")),
+    (("m", "m = m + g", "update = m"), ("m", "m = m - (0.0 - g)", "update = m")),
+]
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_programs_that_compute_the_same_share_it(index: int):
+    one, other = (_program(*text) for text in SAME[index])
+    assert fingerprint(one) == fingerprint(other)
+
+
+def test_it_merges_what_the_functional_hash_cannot():
+    one, other = (_program(*text) for text in SAME[0])
+    assert functional_hash(one) != functional_hash(other)
+
+
+DIFFERENT = [
+    pytest.param(("", "update = g"), ("", "update = g * 1.001"), id="a constant, by a thousandth"),
+    pytest.param(("", "update = g"), ("", "update = g * lr"), id="the schedule"),
+    pytest.param(("", "update = sign(g)"), ("", "update = g / abs(g)"), id="gradients near 1e-8"),
+    pytest.param(("", "update = cos(g)"), ("", "update = 1.0"), id="large gradients"),
+    pytest.param(("", "update = cosine_sim(g, g)"), ("", "update = 1.0 - 0.001"), id="close to 1"),
+    pytest.param(("", "update = norm(g)"), ("", "update = global_norm(g)"), id="each array or all"),
+    pytest.param(
+        ("m", "m = interp(g, m, 0.9)", "update = m"),
+        ("m", "m = interp(g, m, 0.9)", "update = interp(g, m, 0.9)"),
+        id="now or a step later",
+    ),
+    pytest.param(
+        ("m", "m = m + 0.0", "update = g + m"), ("", "update = g * 0.9999"), id="a state that stays zero"
+    ),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+def test_programs_that_differ_are_kept_apart(one: tuple[str, ...], other: tuple[str, ...]):
+    assert fingerprint(_program(*one)) != fingerprint(_program(*other))
+
+
+def test_float32_overflow_is_part_of_it():
+    """In float64 both are the gradient; trained in float32, the first is infinite."""
+    overflows = _program("", "a = g * 1e30", "b = a * 1e30", "c = b * 1e-30", "update = c * 1e-30")
+    assert fingerprint(overflows) != fingerprint(_program("", "update = g * 1.0"))
+
+
+def test_nan_and_infinity_are_told_apart():
+    nan, inf = _program("", "update = arccos(2.0) + g"), _program("", "update = reciprocal(0.0) + g")
+    minus_inf = _program("", "update = g - reciprocal(0.0)")
+    assert len({fingerprint(p) for p in (nan, inf, minus_inf)}) == 3
+
+
+def test_known_optimizers_differ_as_their_hashes_do():
+    programs = [library_program(name) for name in LIBRARY]
+    hashes = {functional_hash(p) for p in programs}
+    assert len({fingerprint(canonicalise(p).program()) for p in programs}) == len(hashes)
+
+
+def test_names_do_not_matter():
+    canonical = canonicalise(library_program("lion")).program()
+    assert fingerprint(canonical) == fingerprint(library_program("lion"))
+
+
+def test_it_is_the_same_in_another_process():
+    code = (
+        "from lion_search.dsl.library import library_program\n"
+        "from lion_search.dsl.equivalence.fingerprint import fingerprint\n"
+        "print(fingerprint(library_program('adamw')))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+    )
+    assert found.stdout.strip() == fingerprint(library_program("adamw"))
+
+
+@pytest.mark.parametrize("reduction", ["dot(w, g)", "global_norm(g)", "cosine_sim(w, g)"])
+def test_a_bounded_function_of_a_reduction_is_seen(reduction: str):
+    """With gradients of 1e4 in every step it would always be 1; two such pairs trained differently."""
+    bounded = _program("m", "m = interp(g, m, 0.9)", f"update = m * abs(tanh({reduction}))")
+    assert fingerprint(bounded) != fingerprint(_program("m", "m = interp(g, m, 0.9)", "update = m * 1.0"))

@@ -1,0 +1,419 @@
+"""Looking at runs from outside: real folders and databases, drivers and watchers that are real processes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from lion_search.analysis.watching import RunRow, list_runs, print_runs, watch
+from lion_search.results.schema import SCHEMA_VERSION
+from lion_search.results.store import Store, StoreError
+from lion_search.runs.display import progress_cells
+from lion_search.runs.folder import (
+    CONFIG_NAME,
+    DATABASE_NAME,
+    RESULT_NAME,
+    RunFolderError,
+    RunState,
+    holder,
+    lock,
+)
+from lion_search.runs.references import UnknownReferenceError
+from lion_search.search.progress import Progress
+
+PROGRESS = Progress(
+    seconds=200.0,
+    num_programs=24_000,
+    num_evaluated=6_000,
+    num_novel=5_900,
+    num_in_flight=17,
+    hits={"seen": 10_000, "same_as_parent": 8_000},
+    redundant_share=0.415,
+    best_id=1_234,
+    best_fitness=0.1234,
+    best_judged=0.1134,
+    best_seeds=3,
+    median_fitness=-0.04321,
+    failures={"diverged": 1_234, "crashed": 5},
+    stopped_share=0.25,
+    seconds_in_store=1.5,
+    seconds_left=3_725.0,
+)
+SEARCHING = {"phase": "search", "progress": asdict(PROGRESS)}
+DRIVER = """
+import json, sys
+from pathlib import Path
+from lion_search.results.store import Store
+from lion_search.runs.folder import database_of, lock
+folder = Path(sys.argv[1])
+with lock(folder):
+    store = Store.reopen(database_of(folder))
+    print("driving", flush=True)
+    for line in sys.stdin:
+        store.append((), (), json.loads(line))
+        print("stored", flush=True)
+    store.close()
+"""
+WATCHER = """
+import sys
+from rich.console import Console
+from lion_search.analysis.watching import watch
+watch(sys.argv[1], Console(soft_wrap=True), as_json=sys.argv[2] == "json", interval_seconds=0.02)
+"""
+
+
+class Process:
+    """A process that is told facts, and tells lines."""
+
+    def __init__(self, script: str, *arguments: str | Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", script, *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def store(self, **facts: Any) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(facts) + "\n")
+        self.process.stdin.flush()
+        assert self.line() == "stored"
+
+    def end(self) -> tuple[str, str]:
+        """Closes its standard input, by which a driver ends; what it printed, and its errors."""
+        out, err = self.process.communicate(timeout=60)
+        return out, err
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Process]]:
+    """Starts processes; none outlives the test."""
+    started: list[Process] = []
+
+    def start_one(script: str, *arguments: str | Path) -> Process:
+        process = Process(script, *arguments)
+        started.append(process)
+        if script is DRIVER:
+            assert process.line() == "driving"
+        return process
+
+    yield start_one
+    for one in started:
+        one.process.kill()
+        with one.process:
+            pass
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The empty folder of runs in a folder of the user's, where the test is."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    return tmp_path / "runs"
+
+
+def make_run(runs: Path, name: str, *, has_result: bool = False, **facts: Any) -> Path:
+    folder = runs / name
+    folder.mkdir()
+    (folder / CONFIG_NAME).write_text("{}\n")
+    Store.create(folder / DATABASE_NAME, {"started": "2026-01-02T03:04:05+00:00", **facts}).close()
+    if has_result:
+        write_result(folder)
+    return folder
+
+
+def write_result(folder: Path) -> None:
+    (folder / RESULT_NAME).write_text(json.dumps({"winner": f"{folder.name}:1234"}))
+
+
+def console(*, terminal: bool = False) -> Console:
+    return Console(file=io.StringIO(), force_terminal=terminal, width=160, legacy_windows=False)
+
+
+def printed(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def watched(run: str | Path, **options: Any) -> list[str]:
+    """The lines that watching prints elsewhere than on a terminal."""
+    file = console()
+    watch(str(run), file, interval_seconds=0.02, **options)
+    return printed(file).splitlines()
+
+
+def strict_json(text: str) -> Any:
+    """JSON by the letter: infinite numbers are none."""
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+# One run.
+
+
+def test_a_run_is_watched_until_it_is_finished(runs: Path, start: Callable[..., Process]) -> None:
+    """By another process, which sees each phase and each progress that its driver stores."""
+    folder = make_run(runs, "found")
+    driver = start(DRIVER, folder)
+    watcher = start(WATCHER, "found", "json")
+    first = strict_json(watcher.line())
+    assert first == {"state": "running", "phase": None, "progress": None, "winner": None}
+
+    for number in (100, 200):
+        driver.store(phase="search", progress=asdict(replace(PROGRESS, num_programs=number)))
+        seen: Any = first
+        while seen["progress"] is None or seen["progress"]["num_programs"] != number:
+            seen = strict_json(watcher.line())
+        assert (seen["state"], seen["phase"]) == ("running", "search")
+        assert seen["progress"] == asdict(replace(PROGRESS, num_programs=number))
+
+    driver.store(phase="finished")
+    write_result(folder)
+    driver.end()
+    rest, errors = watcher.end()
+    last = strict_json(rest.splitlines()[-1])
+    assert (last["state"], last["phase"], last["winner"]) == ("finished", "finished", "found:1234")
+    assert (watcher.process.returncode, errors) == (0, "")
+
+
+def test_the_watcher_of_a_driver_that_is_killed_is_told_how_to_go_on(
+    runs: Path, start: Callable[..., Process]
+) -> None:
+    """And first how far it came."""
+    driver = start(DRIVER, make_run(runs, "found"))
+    driver.store(**SEARCHING)
+    watcher = start(WATCHER, "found", "text")
+    assert watcher.line() == "Phase: search"
+    driver.process.kill()
+    out, errors = watcher.end()
+    progress, ending = out.splitlines()
+    assert all(value in progress for _, value in progress_cells(PROGRESS))
+    assert "lion-search resume found" in ending
+    assert (watcher.process.returncode, errors) == (0, "")
+
+
+def test_ctrl_c_ends_the_watching_and_not_the_run(runs: Path, start: Callable[..., Process]) -> None:
+    """With exit status 0: it is how one stops watching."""
+    folder = make_run(runs, "found", **SEARCHING)
+    driver = start(DRIVER, folder)
+    watcher = start(WATCHER, "found", "text")
+    assert watcher.line() == "Phase: search"
+    watcher.process.send_signal(signal.SIGINT)
+    out, errors = watcher.end()
+    assert "not stopped" in out
+    assert (watcher.process.returncode, errors) == (0, "")
+    driver.store(phase="selection")
+    found = holder(folder)
+    assert found is not None
+    assert found.pid == driver.process.pid
+
+
+def test_a_terminal_shows_the_panel_of_the_run_and_keeps_its_last_values(
+    runs: Path, start: Callable[..., Process]
+) -> None:
+    """The title is the run's name to the letter, also where that looks like markup."""
+    driver = start(DRIVER, make_run(runs, "[red]found", **SEARCHING))
+    screen = console(terminal=True)
+    timer = threading.Timer(0.5, driver.end)
+    timer.start()
+    watch("[red]found", screen, interval_seconds=0.02)
+    timer.join()
+    panel, _, rest = printed(screen).rpartition("\x1b[2K")  # by which the panel is erased
+    assert "lion-search: [red]found" in panel
+    for _, value in progress_cells(PROGRESS):
+        assert value in panel
+        assert value in rest
+
+
+def test_a_finished_run_names_its_winner_and_what_to_do_next(runs: Path) -> None:
+    """Watching it ends at once; the run may be named by its path, too."""
+    folder = make_run(runs, "found", has_result=True, **{**SEARCHING, "phase": "finished"})
+    phase, progress, winner, hint = watched(folder)
+    assert phase == "Phase: finished"
+    assert all(value in progress for _, value in progress_cells(PROGRESS))
+    assert "found:1234" in winner
+    assert f"lion-search top {folder}" in hint
+
+
+@pytest.mark.parametrize("result", ["", '{"winner": "fou', "[]", "{}"])
+def test_a_result_that_was_cut_off_is_no_obstacle(runs: Path, result: str) -> None:
+    """A run is finished even if its result cannot be read."""
+    folder = make_run(runs, "found", **SEARCHING)
+    (folder / RESULT_NAME).write_text(result)
+    assert "Finished." in watched("found")
+    assert strict_json(watched("found", as_json=True)[-1])["winner"] is None
+
+
+def test_a_run_that_goes_on_can_be_looked_at_once(runs: Path) -> None:
+    """It says who drives it."""
+    folder = make_run(runs, "found", **SEARCHING)
+    with lock(folder):
+        phase, progress, state = watched("found", follow=False)
+        (line,) = watched("found", follow=False, as_json=True)
+    assert phase == "Phase: search"
+    assert progress.startswith("programs 24,000")
+    assert f"process {os.getpid()} " in state
+    assert strict_json(line)["state"] == "running"
+
+
+def test_a_run_without_progress_yet_can_be_watched(runs: Path) -> None:
+    make_run(runs, "found")
+    phase, ending = watched("found")
+    assert phase == "Phase: preparation"
+    assert ending.startswith("Interrupted.")
+
+
+def test_numbers_that_json_does_not_have_are_null(runs: Path) -> None:
+    make_run(runs, "found", progress=asdict(replace(PROGRESS, seconds_left=float("inf"))))
+    (line,) = watched("found", as_json=True)
+    assert strict_json(line)["progress"]["seconds_left"] is None
+
+
+def test_a_database_that_is_locked_for_a_moment_is_read_later(runs: Path) -> None:
+    """A moment longer than the 5 seconds that SQLite itself waits."""
+    folder = make_run(runs, "found", **SEARCHING)
+    other = sqlite3.connect(folder / DATABASE_NAME, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    timer = threading.Timer(5.5, other.execute, ["ROLLBACK"])
+    timer.start()
+    phase, *_ = watched("found", follow=False)
+    timer.join()
+    other.close()
+    assert phase == "Phase: search"
+
+
+def make_unreadable(folder: Path, how: str) -> str:
+    """Makes a run's database one that cannot be read; a word of the reason."""
+    path = folder / DATABASE_NAME
+    if how == "missing":
+        path.unlink()
+        return "no database"
+    if how == "garbage":
+        path.write_bytes(b"no database at all " * 100)
+        return "not a database"
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE run SET value = ? WHERE key = 'schema_version'", (SCHEMA_VERSION + 1,))
+    connection.close()
+    return f"schema version {SCHEMA_VERSION + 1}"
+
+
+@pytest.mark.parametrize("how", ["missing", "garbage", "another version"])
+def test_a_run_that_cannot_be_read_cannot_be_watched(runs: Path, how: str) -> None:
+    """The reason is told."""
+    reason = make_unreadable(make_run(runs, "found"), how)
+    with pytest.raises(StoreError, match=reason):
+        watched("found")
+
+
+def test_a_run_that_does_not_exist_cannot_be_watched(runs: Path) -> None:
+    make_run(runs, "found")
+    with pytest.raises(UnknownReferenceError, match="did you mean 'found'"):
+        watched("fuond")
+
+
+def test_progress_of_another_version_is_an_error_for_a_person(runs: Path) -> None:
+    make_run(runs, "found", progress={"generation": 7})
+    with pytest.raises(RunFolderError, match="another version"):
+        watched("found")
+
+
+# All runs.
+
+
+def test_runs_are_listed_with_what_they_found(runs: Path) -> None:
+    """The newest first; their states are those of the moment; other folders are none."""
+    make_run(runs, "old", has_result=True, started="2025-12-31T23:59:59+00:00", phase="finished")
+    make_run(runs, "new", started="2026-02-01T00:00:00+00:00", **SEARCHING)
+    going_on = make_run(runs, "going_on", started="2026-01-01T00:00:00+00:00", phase="selection")
+    (runs / "notes").mkdir()
+    expected = [
+        RunRow("new", RunState.INTERRUPTED, "search", "2026-02-01T00:00:00+00:00", 24_000, 6_000, 0.1234),
+        RunRow("going_on", RunState.RUNNING, "selection", "2026-01-01T00:00:00+00:00"),
+        RunRow("old", RunState.FINISHED, "finished", "2025-12-31T23:59:59+00:00"),
+    ]
+    with lock(going_on):
+        assert list_runs() == expected
+        assert list_runs(runs) == expected
+
+
+def test_where_no_run_was_there_are_none(tmp_path: Path) -> None:
+    assert list_runs(tmp_path / "runs") == []
+
+
+@pytest.mark.parametrize("how", ["missing", "garbage", "another version"])
+def test_a_run_that_cannot_be_read_is_listed_with_the_reason(runs: Path, how: str) -> None:
+    """With its state, which its folder tells; the others are listed as ever."""
+    make_run(runs, "good", phase="search")
+    reason = make_unreadable(make_run(runs, "bad", has_result=True), how)
+    rows = {row.name: row for row in list_runs(runs)}
+    assert rows["good"].phase == "search"
+    assert rows["good"].note == ""
+    assert reason in rows["bad"].note
+    assert (rows["bad"].state, rows["bad"].phase) == (RunState.FINISHED, None)
+
+
+def test_progress_of_another_version_is_listed_with_the_reason(runs: Path) -> None:
+    make_run(runs, "found", progress={"generation": 7})
+    (row,) = list_runs(runs)
+    assert "another version" in row.note
+
+
+def test_a_run_that_cannot_be_read_has_the_age_of_its_configuration(runs: Path) -> None:
+    """So that it is found in its place."""
+    for name, year in (("old", 2024), ("bad", 2025), ("new", 2026)):
+        make_run(runs, name, started=f"{year}-06-01T00:00:00+00:00")
+    make_unreadable(runs / "bad", "missing")
+    os.utime(runs / "bad" / CONFIG_NAME, times=(1_748_736_000, 1_748_736_000))  # 1 June 2025
+    assert [row.name for row in list_runs(runs)] == ["new", "bad", "old"]
+
+
+def test_the_table_shows_each_run_on_a_line() -> None:
+    """Names to the letter; what is not known is left empty; notes have a column where there are any."""
+    rows = [
+        RunRow("[red]a", RunState.RUNNING, "search", "2026-02-01T00:00:00+00:00", 24_000, 6_000, 0.1234),
+        RunRow("b", RunState.FINISHED),
+    ]
+    with_note = [*rows, RunRow("c", note="no database at c/log.db")]
+    tables = []
+    for some in (rows, with_note):
+        file = console()
+        print_runs(file, some)
+        tables.append([re.split(r"\s*[│┃]\s*", line)[1:-1] for line in printed(file).splitlines()])
+    titles = ["Run", "State", "Phase", "Started", "Programs", "Evaluated", "Best fitness"]
+    first = ["[red]a", "running", "search", "2026-02-01T00:00:00+00:00", "24,000", "6,000", "+0.1234"]
+    assert [cells for cells in tables[0] if cells] == [titles, first, ["b", "finished", *[""] * 5]]
+    assert tables[1][1] == [*titles, "Note"]
+    assert tables[1][-2] == ["c", *[""] * 6, "no database at c/log.db"]
+
+
+def test_runs_are_printed_as_json() -> None:
+    rows = [RunRow("a", RunState.RUNNING, best_fitness=float("nan")), RunRow("b", note="lost")]
+    file = console()
+    print_runs(file, rows, as_json=True)
+    first, second = strict_json(printed(file))
+    assert (first["name"], first["state"], first["best_fitness"]) == ("a", "running", None)
+    assert (second["name"], second["note"]) == ("b", "lost")
+
+
+def test_where_no_run_was_the_command_to_begin_one_is_shown() -> None:
+    file = console()
+    print_runs(file, [])
+    assert "lion-search run" in printed(file)

@@ -1,0 +1,440 @@
+"""The one door: statuses, exact repetition, and the same score whichever way a program is run."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from lion_search.dsl.equivalence.canonical import canonicalise
+from lion_search.dsl.library import library_program
+from lion_search.dsl.program import Program
+from lion_search.dsl.text import parse
+from lion_search.proxy_tasks.baseline import FAMILIES, load_baselines
+from lion_search.proxy_tasks.scores import Part, Score, Status
+from lion_search.proxy_tasks.tasks import TaskError
+from lion_search.proxy_tasks.training import evaluator as module
+from lion_search.proxy_tasks.training.batched import Batch
+from lion_search.proxy_tasks.training.evaluator import Evaluator, evaluator
+from lion_search.proxy_tasks.training.loop import Hurdle
+from lion_search.proxy_tasks.training.modes import Mode
+from lion_search.proxy_tasks.training.optax_rules import Optax
+from lion_search.proxy_tasks.training.update_rules import Compiled, Interpreted
+
+
+@pytest.fixture(scope="module")
+def digits() -> Evaluator:
+    return evaluator("digits_mlp", None)
+
+
+@pytest.fixture(scope="module", params=Mode)
+def tiny(request: pytest.FixtureRequest) -> Evaluator:
+    """A task of 20 steps and 18 weights, in each mode."""
+    return evaluator("own_tasks:tiny", request.param)
+
+
+@pytest.fixture(scope="module")
+def interpreted() -> Evaluator:
+    return evaluator("own_tasks:tiny", Mode.INTERPRETED)
+
+
+@pytest.fixture(scope="module")
+def batched() -> Evaluator:
+    return evaluator("own_tasks:tiny", Mode.BATCHED)
+
+
+def losses(digits: Evaluator, optimizer: Any, seeds: Sequence[int]) -> np.ndarray:
+    scores = digits.evaluate(optimizer, Part.VALIDATION, seeds)
+    assert [s.status for s in scores] == [Status.OK] * len(seeds)
+    return np.asarray([s.loss for s in scores])
+
+
+def outcomes(scores: Sequence[Score]) -> list[Score]:
+    """Scores without the time they took."""
+    return [replace(score, seconds=0.0) for score in scores]
+
+
+ADAMW = library_program("adamw")
+LION = library_program("lion")
+DESCENT = parse("def train(w, g, lr):\n    g = g * 0.3\n    g = g * lr\n    return g")
+NAN = parse("def train(w, g, lr):\n    update = arcsin(5.0)\n    return update")
+LATE = parse("""
+def train(w, g, m, lr):
+    m = m + 1.0
+    x = m / 7.5
+    x = arcsin(x)
+    x = x * 0.01
+    return x, m
+""")
+"""Its update is not a number once its count is above 7.5."""
+HUGE = parse("def train(w, g, lr):\n    x = sign(w)\n    x = x * 1e38\n    update = w - x\n    return update")
+"""Finite weights whose logits are not."""
+LARGE = Program(
+    (), tuple(parse("def train(w, g, lr):\n    g = sin(g)\n    return g").statements) * 1025, ("g",)
+)
+
+
+def test_a_recorded_score_is_measured_again(digits: Evaluator) -> None:
+    """If this fails, no score on file holds any more."""
+    found = losses(digits, ADAMW, [0, 1])
+    np.testing.assert_allclose(found, [0.3036655783653259, 0.280643492937088], rtol=1e-4)
+
+
+# Exact repetition.
+
+REPEATED = ("adamw", "lion", "paper/program8")
+IN_ANOTHER_PROCESS = f"""
+from lion_search.dsl.library import library_program
+from lion_search.proxy_tasks.training.evaluator import evaluator
+from lion_search.proxy_tasks.scores import Part
+for name in {REPEATED!r}:
+    for score in evaluator("digits_mlp", None).evaluate(library_program(name), Part.VALIDATION, [5, 6]):
+        print(score.loss.hex())
+"""
+
+
+def repeated_scores(digits: Evaluator) -> list[str]:
+    return [float(loss).hex() for name in REPEATED for loss in losses(digits, library_program(name), [5, 6])]
+
+
+def test_a_score_is_the_same_to_the_last_bit_in_another_process(digits: Evaluator) -> None:
+    command = [sys.executable, "-c", IN_ANOTHER_PROCESS]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        here = repeated_scores(digits)  # both compile at the same time
+        output, _ = process.communicate(timeout=300)
+    assert output.split() == here
+
+
+def test_a_score_is_the_same_to_the_last_bit_each_time(digits: Evaluator) -> None:
+    assert repeated_scores(digits) == repeated_scores(digits)
+
+
+def test_a_score_does_not_depend_on_what_was_scored_before(digits: Evaluator) -> None:
+    """Registers of the interpreter are left over from nothing."""
+    before = repeated_scores(digits)
+    other = parse("def train(w, g, m, lr):\n    m = g / w\n    return m, m")
+    digits.evaluate(other, Part.VALIDATION, [5])
+    assert repeated_scores(digits) == before
+
+
+def test_other_seeds_give_other_scores(tiny: Evaluator) -> None:
+    assert len(set(losses(tiny, ADAMW, range(6)))) == 6
+
+
+# One meaning, three ways to run it.
+
+
+def test_every_mode_gives_the_same_losses(tiny: Evaluator, interpreted: Evaluator) -> None:
+    """Over twenty steps rounding does not grow."""
+    for program in (ADAMW, DESCENT):
+        expected = losses(interpreted, program, range(3))
+        np.testing.assert_allclose(losses(tiny, program, range(3)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("part", Part)
+def test_every_mode_scores_the_part_that_is_asked_for(tiny: Evaluator, part: Part) -> None:
+    (score,) = tiny.evaluate(DESCENT, part, [4])
+    (expected,) = evaluator("own_tasks:tiny", None).evaluate(
+        Optax("sgd", (("learning_rate", 0.3),)), part, [4]
+    )
+    assert (score.part, score.task, score.seed) == (part, "own_tasks:tiny", 4)
+    assert score.loss == pytest.approx(expected.loss, rel=1e-5)
+
+
+def test_several_programs_are_scored_as_each_alone(tiny: Evaluator) -> None:
+    programs = [DESCENT, NAN, ADAMW, LARGE]
+    found = tiny.evaluate_programs(programs, Part.VALIDATION, [2, 3, 4])
+    alone = [tiny.evaluate(program, Part.VALIDATION, [2, 3, 4]) for program in programs]
+    assert [outcomes(scores) for scores in found] == [outcomes(scores) for scores in alone]
+
+
+def test_an_optimizer_that_is_no_program_is_scored_in_every_mode(tiny: Evaluator) -> None:
+    sgd = Optax("sgd", (("learning_rate", 0.3),))
+    np.testing.assert_allclose(losses(tiny, sgd, [0, 1]), losses(tiny, DESCENT, [0, 1]), rtol=1e-5)
+
+
+@pytest.mark.large
+def test_every_mode_gives_the_same_losses_on_digits(digits: Evaluator) -> None:
+    for mode in (Mode.COMPILED, Mode.BATCHED):
+        other = evaluator("digits_mlp?steps=20", mode)
+        expected = losses(evaluator("digits_mlp?steps=20", Mode.INTERPRETED), ADAMW, range(4))
+        np.testing.assert_allclose(losses(other, ADAMW, range(4)), expected, rtol=1e-4)
+
+
+def assert_same_scores(digits: Evaluator, program: Program, num_seeds: int) -> None:
+    interpreted = losses(digits, Interpreted(program), range(num_seeds))
+    compiled = losses(digits, Compiled(program), range(num_seeds))
+    apart = abs(interpreted.mean() - compiled.mean()) / interpreted.std(ddof=1)
+    print(f"means apart by {apart:.4f} standard deviations over seeds ({interpreted.mean():.4f})")
+    assert apart < 0.1
+
+
+def tuned(name: str) -> Program:
+    return FAMILIES[name].program(**dict(load_baselines("digits_mlp").baselines[name].hyperparameters))
+
+
+def test_interpreted_and_compiled_agree_on_tuned_adamw(digits: Evaluator) -> None:
+    assert_same_scores(digits, tuned("adamw"), num_seeds=8)
+
+
+@pytest.mark.large
+def test_interpreted_and_compiled_agree_on_tuned_lion(digits: Evaluator) -> None:
+    """Closed loops drift apart where a sign flips, so this takes many seeds."""
+    assert_same_scores(digits, tuned("lion"), num_seeds=200)
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("name", ["adamw", "lion", "paper/program4", "paper/program8"])
+def test_interpreted_and_compiled_agree_on_library_programs(digits: Evaluator, name: str) -> None:
+    assert_same_scores(digits, library_program(name), num_seeds=32)
+
+
+def test_a_program_and_its_canonical_form_score_alike(digits: Evaluator) -> None:
+    program = library_program("paper/program8")
+    raw = losses(digits, program, range(4))
+    canonical = losses(digits, canonicalise(program).program(), range(4))
+    np.testing.assert_allclose(canonical, raw, rtol=1e-2)
+
+
+# Failure is a value.
+
+
+@pytest.mark.parametrize(
+    ("program", "num_steps"), [(NAN, 1), (LATE, 8), (HUGE, 20)], ids=["at once", "late", "the loss"]
+)
+def test_what_is_not_finite_is_a_divergence_at_that_step(
+    tiny: Evaluator, program: Program, num_steps: int
+) -> None:
+    (score,) = tiny.evaluate(program, Part.VALIDATION, [3])
+    assert (score.status, score.loss, score.num_steps) == (Status.DIVERGED, None, num_steps)
+    assert score.reason == f"not finite after step {num_steps} of 20"
+
+
+def test_weights_that_overflow_end_training_at_that_step(digits: Evaluator) -> None:
+    """Weights of at most 0.18 grow by 1e10 a step: the fourth is beyond float32."""
+    program = parse("def train(w, g, lr):\n    update = w * -1e10\n    return update")
+    (score,) = digits.evaluate(program, Part.VALIDATION, [0])
+    assert (score.status, score.loss, score.num_steps) == (Status.DIVERGED, None, 4)
+
+
+def test_no_seed_is_told_after_a_failure(tiny: Evaluator) -> None:
+    assert [s.seed for s in tiny.evaluate(NAN, Part.VALIDATION, range(4, 9))] == [4]
+
+
+def test_seeds_before_a_failure_are_told(tiny: Evaluator) -> None:
+    """A hurdle that some seeds pass."""
+    found = losses(tiny, DESCENT, range(8))
+    after_half = [s.loss for s in stopped(tiny, DESCENT, range(8))]
+    limit = sorted(x for x in after_half if x is not None)[5]
+    scores = tiny.evaluate(DESCENT, Part.VALIDATION, range(8), hurdle(10, limit))
+    first = next(i for i, loss in enumerate(after_half) if loss is not None and loss > limit)
+    assert [s.status for s in scores] == [Status.OK] * first + [Status.STOPPED]
+    assert [s.loss for s in scores] == [*found[:first], after_half[first]]
+
+
+def hurdle(step: int, max_loss: float) -> Hurdle:
+    return Hurdle(np.int32(step), np.float32(max_loss))
+
+
+def stopped(tiny: Evaluator, program: Program, seeds: Sequence[int]) -> list[Score]:
+    """What each seed scores at a hurdle after ten steps that nobody passes."""
+    return [tiny.evaluate(program, Part.VALIDATION, [seed], hurdle(10, 0))[0] for seed in seeds]
+
+
+def test_every_mode_stops_at_a_hurdle_with_the_same_loss(tiny: Evaluator, interpreted: Evaluator) -> None:
+    for found, expected in zip(
+        stopped(tiny, ADAMW, [1, 2]), stopped(interpreted, ADAMW, [1, 2]), strict=True
+    ):
+        assert (found.status, found.num_steps) == (Status.STOPPED, 10)
+        assert found.loss == pytest.approx(expected.loss, rel=1e-5)
+
+
+def test_in_every_mode_a_hurdle_that_is_passed_changes_nothing(tiny: Evaluator) -> None:
+    passed = tiny.evaluate(ADAMW, Part.VALIDATION, [1, 2], hurdle(10, 1e9))
+    assert outcomes(passed) == outcomes(tiny.evaluate(ADAMW, Part.VALIDATION, [1, 2]))
+
+
+def test_a_divergence_before_a_hurdle_is_told_as_one(tiny: Evaluator) -> None:
+    (score,) = tiny.evaluate(LATE, Part.VALIDATION, [1], hurdle(10, 0))
+    assert (score.status, score.num_steps) == (Status.DIVERGED, 8)
+
+
+@pytest.mark.parametrize("value", [1e-3, 1.0, -1.0, 1e6, -1e6, 1e9, -1e9, 1e20, -1e37])
+def test_a_constant_update_gets_no_small_loss(digits: Evaluator, value: float) -> None:
+    """A search once found that huge equal logits cost nothing; see test_problems."""
+    (score,) = digits.evaluate(Program((), (), (value,)), Part.VALIDATION, [0])
+    assert score.loss is None or score.loss > 0.9 * math.log(10)
+
+
+@pytest.mark.parametrize("growth", [0.1, 0.2, 0.3])
+def test_weights_that_only_grow_get_no_small_loss(digits: Evaluator, growth: float) -> None:
+    program = parse(f"def train(w, g, lr):\n    update = w * {-growth}\n    return update")
+    (score,) = digits.evaluate(program, Part.VALIDATION, [0])
+    assert score.loss is None or score.loss > 0.9 * math.log(10)
+
+
+@pytest.mark.parametrize("mode", [Mode.INTERPRETED, Mode.BATCHED])
+def test_too_many_statements_are_too_large(mode: Mode) -> None:
+    (score,) = evaluator("own_tasks:tiny", mode).evaluate(LARGE, Part.VALIDATION, [8, 9])
+    assert (score.status, score.loss, score.num_steps, score.seed) == (Status.TOO_LARGE, None, 0, 8)
+    assert "1025 instructions" in score.reason
+
+
+def test_too_many_values_at_a_time_are_too_large(interpreted: Evaluator) -> None:
+    make = "".join(f"    a{i} = g * {i}.0\n" for i in range(300))
+    use = "".join(f"    g = g + a{i}\n" for i in range(300))
+    program = parse(f"def train(w, g, lr):\n{make}{use}    return g")
+    (score,) = interpreted.evaluate(program, Part.VALIDATION, [0])
+    assert score.status is Status.TOO_LARGE
+    assert "rows" in score.reason
+
+
+# Many in step.
+
+
+def test_a_score_does_not_depend_on_the_company_to_the_last_bit(batched: Evaluator) -> None:
+    """Of other programs and seeds, shorter and longer, nor on the place in a batch, full or not."""
+    alone = {
+        (program, seed): outcomes(batched.evaluate(program, Part.VALIDATION, [seed]))[0]
+        for program in (ADAMW, DESCENT)
+        for seed in range(5)
+    }
+    for programs in ([ADAMW, DESCENT], [DESCENT, LATE, LION, ADAMW], [NAN, ADAMW, HUGE, DESCENT]):
+        found = batched.evaluate_programs(programs, Part.VALIDATION, range(5))
+        for program, scores in zip(programs, found, strict=True):
+            if program in (ADAMW, DESCENT):
+                assert outcomes(scores) == [alone[program, seed] for seed in range(5)]
+
+
+def test_a_divergence_beside_others_is_told_as_alone(batched: Evaluator, interpreted: Evaluator) -> None:
+    programs = [LATE, ADAMW, NAN, DESCENT, HUGE]
+    found = batched.evaluate_programs(programs, Part.VALIDATION, [1, 2])
+    for program, scores in zip(programs, found, strict=True):
+        expected = interpreted.evaluate(program, Part.VALIDATION, [1, 2])
+        assert [(s.status, s.seed, s.num_steps, s.reason) for s in scores] == [
+            (s.status, s.seed, s.num_steps, s.reason) for s in expected
+        ]
+
+
+def test_each_lane_has_its_own_end_at_a_hurdle(batched: Evaluator) -> None:
+    """One that passes, one that does not, one that diverged before."""
+    worse, better = Program((), (), (0.0,)), DESCENT
+    reached = [stopped(batched, p, [1])[0].loss for p in (worse, better)]
+    assert None not in reached
+    limit = sum(x for x in reached if x is not None) / 2
+    found = batched.evaluate_programs([worse, better, LATE], Part.VALIDATION, [1], hurdle(10, limit))
+    assert [s.status for (s,) in found] == [Status.STOPPED, Status.OK, Status.DIVERGED]
+    assert [s.num_steps for (s,) in found] == [10, 20, 8]
+    assert outcomes(found[1]) == outcomes(batched.evaluate(better, Part.VALIDATION, [1]))
+
+
+def test_one_that_is_too_large_leaves_the_others_alone(batched: Evaluator) -> None:
+    found = batched.evaluate_programs([LARGE, DESCENT, LARGE], Part.VALIDATION, [5, 6])
+    assert [[s.status for s in scores] for scores in found] == [
+        [Status.TOO_LARGE],
+        [Status.OK, Status.OK],
+        [Status.TOO_LARGE],
+    ]
+    assert [found[0][0].seed, found[2][0].seed] == [5, 5]
+
+
+def test_no_programs_are_no_scores(tiny: Evaluator) -> None:
+    assert tiny.evaluate_programs([], Part.VALIDATION, [0]) == []
+
+
+def test_all_batches_of_a_machine_share_one_compilation() -> None:
+    own = Evaluator("own_tasks:tiny", Mode.BATCHED)
+    for programs, seeds in (([DESCENT], [0]), ([ADAMW, LION], range(7))):
+        batches = own._batches(programs, Part.TEST, seeds, [[] for _ in programs])
+        assert {own.train_function(b.bound, lanes=b.num_lanes) for b in batches} == set(
+            own._compiled.values()
+        )
+    assert len(own._compiled) == 1
+
+
+class SmallDevice(Evaluator):
+    """Its device has memory for so many trainings at once."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__("own_tasks:tiny", Mode.BATCHED)
+        self.room = room
+        self.tried: list[int] = []
+
+    def _train_batch(self, batch: Batch, part: Part, hurdle: Hurdle | None) -> list[Score]:
+        self.tried.append(batch.num_lanes)
+        if batch.num_lanes > self.room:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 5 bytes")
+        return [Score("mine", part, seed, Status.OK, 1.0, 20, 0.0) for _, seed in batch.samples]
+
+
+def test_fewer_are_trained_at_once_where_memory_is_refused() -> None:
+    device = SmallDevice(room=3)
+    scores = device.evaluate_programs([DESCENT, ADAMW], Part.TEST, range(3))
+    assert [[s.seed for s in own] for own in scores] == [[0, 1, 2]] * 2
+    assert device.tried == [8, 4, 2, 2, 2]
+    device.evaluate_programs([DESCENT], Part.TEST, [0])
+    assert device.tried[5:] == [2]
+
+
+def test_memory_that_is_refused_to_a_single_training_is_an_error() -> None:
+    device = SmallDevice(room=0)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
+        device.evaluate_programs([DESCENT], Part.TEST, [0])
+    assert device.tried == [8, 4, 2, 1]
+
+
+# What is kept.
+
+
+def chain(length: int) -> Program:
+    statement = parse("def train(w, g, lr):\n    g = sin(g)\n    return g").statements[0]
+    return Program((), (statement,) * length, ("g",))
+
+
+def test_the_training_loop_that_was_used_longest_ago_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MAX_COMPILED", 3)
+    own = Evaluator("own_tasks:tiny", Mode.COMPILED)
+    bounds = [Compiled(chain(length)).bind(own.problem.layout) for length in range(1, 5)]
+    one, two, three = (own.train_function(b) for b in bounds[:3])
+    assert own.train_function(bounds[0]) is one  # used again: the second is now the oldest
+    own.train_function(bounds[3])
+    assert own.train_function(bounds[0]) is one
+    assert own.train_function(bounds[2]) is three
+    assert own.train_function(bounds[1]) is not two
+
+
+def test_rules_with_the_same_key_share_a_training_loop() -> None:
+    own = Evaluator("own_tasks:tiny")
+    one, other = (Interpreted(p).bind(own.problem.layout) for p in (ADAMW, LION))
+    assert own.train_function(one) is own.train_function(other)
+    assert own.train_function(one, lanes=8) is not own.train_function(one)
+
+
+def test_what_was_compiled_can_be_forgotten() -> None:
+    own = Evaluator("own_tasks:tiny")
+    rule = Interpreted(ADAMW).bind(own.problem.layout)
+    before = own.train_function(rule)
+    own.forget_compiled()
+    assert own.train_function(rule) is not before
+
+
+def test_an_evaluator_of_an_unknown_task_suggests() -> None:
+    with pytest.raises(TaskError, match="did you mean 'digits_mlp'"):
+        Evaluator("digit_mlp")
+
+
+def test_a_process_has_one_evaluator_of_a_task(digits: Evaluator) -> None:
+    assert evaluator("digits_mlp", None) is digits
+
+
+def test_the_examples_are_the_tasks(interpreted: Evaluator) -> None:
+    for part in ("train", "validation", "test"):
+        found = interpreted.examples(part)
+        np.testing.assert_array_equal(found.inputs, getattr(interpreted.problem, part).inputs)

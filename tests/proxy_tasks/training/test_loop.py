@@ -1,0 +1,300 @@
+"""The training loop around an update rule: what a rule sees, how a training ends, how it is scored."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import own_tasks
+import pytest
+from by_hand import trajectory
+
+from lion_search.dsl.text import parse
+from lion_search.proxy_tasks.scores import Part, Score, Status
+from lion_search.proxy_tasks.tasks import find_task
+from lion_search.proxy_tasks.training.evaluator import Evaluator, evaluator
+from lion_search.proxy_tasks.training.loop import Hurdle, _score, all_finite, num_examples
+from lion_search.proxy_tasks.training.optax_rules import Optax
+from lion_search.proxy_tasks.training.prepare import FlatProblem, prepare
+from lion_search.proxy_tasks.training.update_rules import Interpreted
+
+SEED = 3
+SGD = Optax("sgd", (("learning_rate", 0.3),))
+
+
+@pytest.fixture(scope="module")
+def digits() -> Evaluator:
+    return evaluator("digits_mlp", None)
+
+
+def run(digits: Evaluator, text: str, part: Part = Part.VALIDATION) -> Score:
+    (score,) = digits.evaluate(Interpreted(parse(text)), part, [SEED])
+    return score
+
+
+def loss_of(task: str, optimizer: Any, seed: int = SEED) -> float:
+    (score,) = evaluator(task, None).evaluate(optimizer, Part.VALIDATION, [seed])
+    assert score.status is Status.OK
+    assert score.loss is not None
+    return score.loss
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_one_bad_number_is_found(bad: float) -> None:
+    numbers = np.ones(2410, np.float32)
+    numbers[1234] = bad
+    assert not all_finite(jnp.asarray(numbers))
+
+
+def test_the_largest_and_the_smallest_numbers_are_finite() -> None:
+    largest = np.finfo(np.float32).max
+    assert all_finite(jnp.asarray([largest, -largest, 0, -0.0, 1e-45], jnp.float32))
+
+
+# What a rule sees.
+
+
+@pytest.mark.parametrize("part", Part)
+def test_weights_come_from_the_seed_and_the_loss_from_the_part(digits: Evaluator, part: Part) -> None:
+    """A program that never changes the weights is scored on the initial ones."""
+    problem = digits.problem
+    weights = problem.init(jax.random.split(jax.random.key(SEED))[0])
+    expected = float(problem.loss(weights, getattr(problem, part)))
+    score = run(digits, "def train(w, g, lr):\n    return 0.0", part)
+    assert score.loss == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_update_is_subtracted(digits: Evaluator) -> None:
+    """``w - w`` is 0, and a network of zeros finds every class equally likely."""
+    score = run(digits, "def train(w, g, lr):\n    return w")
+    assert score.loss == pytest.approx(math.log(10), rel=1e-6)
+
+
+def test_training_takes_every_step_of_the_task(digits: Evaluator) -> None:
+    assert run(digits, "def train(w, g, lr):\n    return w").num_steps == digits.task.num_steps == 250
+
+
+def test_a_program_sees_the_schedules_values_in_order(digits: Evaluator) -> None:
+    """A program that fails once the sum of all rates so far exceeds a limit fails at the right step."""
+    so_far = np.cumsum(digits.task.schedule.values(250))
+    for step in (1, 60, 200):
+        limit = float((so_far[step - 2] + so_far[step - 1]) / 2) if step > 1 else 0.5
+        text = f"""
+def train(w, g, m, lr):
+    m = m + lr
+    x = m / {limit!r}
+    x = arcsin(x)
+    return x, m
+"""
+        score = run(digits, text)
+        assert (score.status, score.num_steps) == (Status.DIVERGED, step)
+
+
+@pytest.mark.parametrize("task", ["own_tasks:tiny", "own_tasks:tiny?schedule=linear,warmup_steps=3"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_gradients_are_those_of_batches_at_the_weights_of_each_step(task: str, seed: int) -> None:
+    """Gradient descent written out ends at the same loss."""
+    problem = evaluator(task, None).problem
+    weights = trajectory(problem, seed, lambda rate: optax.sgd(lambda count: 0.3 * rate(count)))[-1]
+    expected = float(problem.loss(weights, problem.validation))
+    assert loss_of(task, SGD, seed) == pytest.approx(expected, rel=1e-5)
+
+
+# How a training ends.
+
+
+def evaluate_with(hurdle: Hurdle | None, task: str = "own_tasks:tiny", optimizer: Any = SGD) -> Score:
+    (score,) = evaluator(task, None).evaluate(optimizer, Part.VALIDATION, [SEED], hurdle)
+    return score
+
+
+@pytest.mark.parametrize("step", [1, 5, 19])
+@pytest.mark.parametrize("margin", [1e-4, math.inf])
+def test_a_hurdle_that_is_passed_changes_nothing(step: int, margin: float) -> None:
+    hurdle = Hurdle(np.int32(step), np.float32(loss_after(step) + margin))
+    found, expected = evaluate_with(hurdle), evaluate_with(None)
+    assert replace(found, seconds=0) == replace(expected, seconds=0)
+    assert found.status is Status.OK
+
+
+def loss_after(step: int) -> float:
+    problem = evaluator("own_tasks:tiny", None).problem
+    weights = trajectory(problem, SEED, lambda rate: optax.sgd(lambda count: 0.3 * rate(count)))[step]
+    return float(problem.loss(weights, problem.validation))
+
+
+def test_a_hurdle_beyond_the_end_is_none() -> None:
+    beyond = Hurdle(np.int32(21), np.float32(-1))
+    assert replace(evaluate_with(beyond), seconds=0) == replace(evaluate_with(None), seconds=0)
+
+
+@pytest.mark.parametrize("step", [1, 5, 19])
+def test_a_hurdle_that_is_not_passed_ends_training_with_the_loss_there(step: int) -> None:
+    at_hurdle = loss_after(step)
+    score = evaluate_with(Hurdle(np.int32(step), np.float32(at_hurdle - 1e-4)))
+    assert (score.status, score.num_steps) == (Status.STOPPED, step)
+    assert score.loss == pytest.approx(at_hurdle, rel=1e-5)
+    assert score.reason == f"did not pass the hurdle after step {step} of 20"
+
+
+def test_a_loss_at_the_hurdle_itself_passes() -> None:
+    stopped = evaluate_with(Hurdle(np.int32(5), np.float32(0)))
+    assert stopped.loss is not None
+    assert evaluate_with(Hurdle(np.int32(5), np.float32(stopped.loss))).status is Status.OK
+
+
+def test_the_hurdle_is_on_the_part_that_is_scored() -> None:
+    scores = [
+        evaluator("own_tasks:tiny", None).evaluate(SGD, part, [SEED], Hurdle(np.int32(5), np.float32(0)))[0]
+        for part in Part
+    ]
+    problem = evaluator("own_tasks:tiny", None).problem
+    weights = trajectory(problem, SEED, lambda rate: optax.sgd(lambda count: 0.3 * rate(count)))[5]
+    expected = [float(problem.loss(weights, getattr(problem, part))) for part in Part]
+    assert [s.loss for s in scores] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_divergence_before_the_hurdle_is_told_as_one() -> None:
+    """Steps of 1e38 leave float32 after three."""
+    fast = Optax("sgd", (("learning_rate", 1.5e38),))
+    for hurdle in (None, Hurdle(np.int32(4), np.float32(np.inf)), Hurdle(np.int32(3), np.float32(-np.inf))):
+        score = evaluate_with(hurdle, "own_tasks:slope", fast)
+        assert (score.status, score.num_steps, score.loss) == (Status.DIVERGED, 3, None)
+        assert score.reason == "not finite after step 3 of 4"
+
+
+def test_a_loss_that_is_not_a_number_at_the_hurdle_is_a_divergence() -> None:
+    """One step leads to where the loss is NaN; weights are still finite there."""
+    score = evaluate_with(
+        Hurdle(np.int32(1), np.float32(np.inf)), "own_tasks:root", Optax("sgd", (("learning_rate", 1.5),))
+    )
+    assert (score.status, score.num_steps, score.loss) == (Status.DIVERGED, 1, None)
+
+
+def test_a_hurdle_needs_no_other_compilation() -> None:
+    own = Evaluator("own_tasks:tiny")
+    own.evaluate(SGD, Part.VALIDATION, [0])
+    function = own.train_function(SGD.bind(own.problem.layout))
+    own.evaluate(SGD, Part.VALIDATION, [1], Hurdle(np.int32(5), np.float32(0)))
+    assert function._cache_size() == 1  # type: ignore[attr-defined]
+
+
+# The gradient's scale.
+
+SCALED = "own_tasks:slope?gradient_scale=3"
+
+
+def factor(optimizer: Any, seed: int, task: str = SCALED) -> float:
+    """How much further a step of the weight goes than the slope of 1."""
+    return -loss_of(task, optimizer, seed) / 4
+
+
+UNIT = Optax("sgd", (("learning_rate", 1.0),))
+
+
+def test_the_factor_is_drawn_with_the_seed_from_the_decades_that_are_stated() -> None:
+    logs = np.log10([factor(UNIT, seed) for seed in range(40)])
+    assert -3 <= logs.min() < -2
+    assert 2 < logs.max() <= 3
+    assert len(set(logs)) == 40
+    assert factor(UNIT, 0, "own_tasks:slope") == 1
+
+
+def test_the_factor_of_a_seed_is_the_same_for_all_optimizers() -> None:
+    for seed in range(5):
+        half = Optax("sgd", (("learning_rate", 0.5), ("momentum", 0.0)))
+        assert 2 * factor(half, seed) == pytest.approx(factor(UNIT, seed), rel=1e-5)
+
+
+def test_sign_descent_does_not_see_the_factor() -> None:
+    signs = Optax("sign_sgd", (("learning_rate", 0.1),))
+    for seed in range(5):
+        plain = loss_of("own_tasks:tiny", signs, seed)
+        assert loss_of("own_tasks:tiny?gradient_scale=2", signs, seed) == pytest.approx(plain, rel=1e-6)
+
+
+def test_gradient_descent_sees_the_factor() -> None:
+    plain, scaled = (
+        [loss_of(task, Optax("sgd", (("learning_rate", 0.01),)), seed) for seed in range(5)]
+        for task in ("own_tasks:tiny", "own_tasks:tiny?gradient_scale=2")
+    )
+    assert all(abs(a - b) > 1e-4 * a for a, b in zip(plain, scaled, strict=True))
+
+
+def test_the_score_is_not_scaled() -> None:
+    still = Optax("sgd", (("learning_rate", 0.0),))
+    assert loss_of("own_tasks:tiny?gradient_scale=2", still) == loss_of("own_tasks:tiny", still)
+
+
+# How it is scored.
+
+
+def scored_part(size: int, **changes: Any) -> tuple[FlatProblem, jax.Array, Any]:
+    problem = prepare(replace(own_tasks.tiny(), **changes))
+    return problem, problem.init(jax.random.key(0)), own_tasks._examples(5, size)
+
+
+@pytest.mark.parametrize("size", [1, 1023, 1024, 1025, 2048, 2702, 3073])
+@pytest.mark.parametrize("metric", ["loss", "error"])
+def test_a_score_in_chunks_is_the_mean_over_all_examples(size: int, metric: str) -> None:
+    problem, weights, examples = scored_part(size, metric=find_task(f"own_tasks:tiny?metric={metric}").metric)
+    expected = float(getattr(problem, metric)(weights, examples))
+    found = jax.jit(lambda w, e: _score(problem, w, e))(weights, examples)
+    assert (found.shape, found.dtype) == ((), np.float32)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("place", [0, 1500, 2700, 2701])
+def test_every_example_counts(place: int) -> None:
+    """Also the last, which are no whole chunk."""
+    problem, weights, examples = scored_part(2702)
+    labels = examples.labels.copy()
+    labels[place] = (labels[place] + 1) % 3
+    before, after = (float(_score(problem, weights, e)) for e in (examples, examples._replace(labels=labels)))
+    one = problem.loss(weights, jax.tree.map(lambda a: a[[place]], examples))
+    other = problem.loss(weights, jax.tree.map(lambda a: a[[place]], examples._replace(labels=labels)))
+    assert after - before == pytest.approx(float(other - one) / 2702, rel=0.02)
+
+
+def test_no_more_than_the_chunk_is_scored_at_once() -> None:
+    """So that a large part takes no more memory than a batch."""
+    sizes = []
+
+    def watched(weights: Any, examples: Any) -> jax.Array:
+        sizes.append(num_examples(examples))
+        return own_tasks.loss(weights, examples)
+
+    problem = prepare(replace(own_tasks.tiny(), problem=lambda: replace(own_tasks.problem(), loss=watched)))
+    sizes.clear()
+    jax.eval_shape(lambda w, e: _score(problem, w, e), jnp.zeros(18), own_tasks._examples(0, 5000))
+    assert sizes
+    assert max(sizes) <= 1024
+
+
+def test_a_training_is_scored_by_the_tasks_metric() -> None:
+    reference = "own_tasks:tiny?metric=error"
+    problem = evaluator(reference, None).problem
+    weights = trajectory(problem, SEED, lambda rate: optax.sgd(lambda count: 0.3 * rate(count)))[-1]
+    expected = float(problem.error(weights, problem.validation))
+    assert 0 < expected < 1
+    assert loss_of(reference, SGD) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_loss_that_is_not_finite_is_a_divergence_whatever_the_metric() -> None:
+    """The share of wrong predictions of a broken network may look good."""
+    fast = Optax("sgd", (("learning_rate", 1.5),))
+    for options in ("steps=1", "steps=1,metric=error"):
+        (score,) = evaluator(f"own_tasks:root?{options}", None).evaluate(fast, Part.VALIDATION, [0])
+        assert (score.status, score.loss, score.num_steps) == (Status.DIVERGED, None, 1)
+
+
+def test_a_user_sees_validation_in_chunks_too() -> None:
+    problem = evaluator("own_tasks:many_validated", None).problem
+    weights = trajectory(problem, SEED, lambda rate: optax.sgd(lambda count: 0.3 * rate(count)))[-1]
+    expected = float(problem.loss(weights, problem.validation))
+    assert loss_of("own_tasks:many_validated", SGD) == pytest.approx(expected, rel=1e-5)

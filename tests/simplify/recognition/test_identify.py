@@ -1,0 +1,287 @@
+"""Recognition: each library program is itself, other constants are seen, strangers are not claimed."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from lion_search.dsl.arrays import ArrayDomain, step
+from lion_search.dsl.equivalence.canonical import functional_hash
+from lion_search.dsl.library import LIBRARY, library_program
+from lion_search.dsl.program import Program, Statement
+from lion_search.dsl.text import parse
+from lion_search.simplify.equality.egraph import RewriteLimits
+from lion_search.simplify.recognition.identify import Recognition, identify
+
+SHAPES = ((4,), (2, 3))
+
+
+def _train(body: str) -> Program:
+    """A program from its states, its statements and nothing else: ``m v: m = ...; ...``."""
+    states, _, statements = body.strip().partition(":")
+    lines = [line.strip() for line in statements.replace("\n", ";").split(";") if line.strip()]
+    header = ", ".join(("w", "g", *states.split(), "lr"))
+    returns = ", ".join(("update", *states.split()))
+    return parse("\n    ".join((f"def train({header}):", *lines, f"return {returns}")) + "\n")
+
+
+def _first_name(name: str) -> str:
+    """The first library name of the same program."""
+    own = functional_hash(library_program(name))
+    return next(n for n in LIBRARY if functional_hash(library_program(n)) == own)
+
+
+def _shaken(program: Program) -> Program:
+    """The program with other constants, by up to 5 %; weights of averages stay below 1."""
+    rng = random.Random(0)
+    statements = tuple(
+        Statement(s.target, s.function, tuple(_moved(a, rng) if isinstance(a, float) else a for a in s.args))
+        for s in program.statements
+    )
+    return Program(program.states, statements, program.outputs)
+
+
+def _moved(value: float, rng: random.Random) -> float:
+    share = 0.01 + 0.04 * rng.random()
+    return value + (1 - value) * share if 0.5 < value < 1 else value * (1 + share)
+
+
+def _updates(program: Program, steps: int = 5) -> Iterator[np.ndarray]:
+    domain, rng = ArrayDomain(np, SHAPES, np.float64), np.random.default_rng(0)
+    zeros = tuple(np.zeros(s) for s in SHAPES)
+    states: tuple[tuple[np.ndarray, ...], ...] = (zeros,) * len(program.states)
+    for _ in range(steps):
+        weights, gradient = ([rng.standard_normal(s) for s in SHAPES] for _ in range(2))
+        update, states = step(program, domain, weights, gradient, states, 0.7)
+        yield np.concatenate([part.ravel() for part in update])
+
+
+def _is_right(program: Program, found: Recognition) -> bool:
+    """Whether the entry with the constants that were found gives the program's updates."""
+    pairs = zip(_updates(program), _updates(found.form), strict=True)
+    return all(np.allclose(a, b, rtol=1e-4, atol=1e-9) for a, b in pairs)
+
+
+def _right(text: str) -> str:
+    """What a statement assigns."""
+    return text.partition(" = ")[2]
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_a_library_program_is_itself(name: str) -> None:
+    found = identify(library_program(name))
+    assert (found.name, found.exact, found.same_constants) == (_first_name(name), True, True)
+    assert found.summary().startswith(f"this is {found.name}")
+    assert all(c.same for c in found.constants)
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_a_library_program_with_other_constants_is_of_its_family(name: str) -> None:
+    program = _shaken(library_program(name))
+    found = identify(program)
+    assert _first_name(name) in (found.name, *found.also)
+    assert (found.exact, found.same_constants) == (True, False)
+    assert _is_right(program, found)
+
+
+LION = _train("""m v:
+    m = interp(g, v, 0.9)
+    v1 = m * m
+    v = interp(g, m, 1.1)
+    lr = lr * 0.000217
+    update = m * lr
+    v1 = sqrt(v1)
+    update = update / v1
+    wd = lr * 0.46
+    wd = wd * w
+    update = update + wd
+""")
+
+
+def test_the_search_s_raw_program_without_clipping_is_lion() -> None:
+    found = identify(LION)
+    assert (found.name, found.exact, found.same_constants, found.also) == ("lion", True, False, ())
+    assert {(c.place, c.value, c.library_value, c.same) for c in found.constants} == {
+        ("update = interp(g, m, 0.9)", 0.9, 0.9, True),
+        ("m = interp(g, m, 0.99)", 0.99, 0.99, True),
+        ("wd = w * 0.46", 0.46, 1.0, False),
+        ("lr = lr * 0.000217", 0.000217, 0.0001, False),
+    }
+    assert found.summary() == (
+        "this is lion with other constants: wd = w * 0.46 (there 1); lr = lr * 0.000217 (there 0.0001)"
+    )
+
+
+def test_a_result_is_plain_values() -> None:
+    for program in (LION, library_program("adam"), _train("m: m = sin(g) + m; update = tan(m) * lr")):
+        found = identify(program)
+        plain = found.as_dict()
+        assert json.loads(json.dumps(plain)) == plain
+        assert parse(plain["form"]) == found.form
+
+
+DISGUISED = [
+    (
+        "lion",
+        """m: u = g * 0.1 + m * 0.9; u = u / abs(u); m = m * 0.99 + g * 0.01
+        k = lr * 0.001; update = u * k + w * k * 0.1""",
+    ),
+    (
+        "lion",
+        """m: n = -m; u = interp(g, n, 0.9); c = u / sqrt(square(u)); m = interp(-g, m, 0.99)
+        k = lr * 0.001; update = c * k + w * k * 0.1""",
+    ),
+    (
+        "lion",
+        """m: u = sign(m * 0.09 + g * 0.1); m = m * 0.99 + g
+        update = (u + w * 0.2) * (lr * 0.003)""",
+    ),
+    ("signum", "m: m = m * 0.9 + g; update = sign(m) * (lr * 0.003)"),
+    (
+        "adamw",
+        """m v: m = g * 0.1 + m * 0.9; v = v * 0.99 + square(g) * 0.01; k = lr * 0.003
+        update = k * m / sqrt(v) + w * k * 0.1""",
+    ),
+    (
+        "adam",
+        """m v s: m = m * 0.9 + g; v = v * 0.99 + g * g
+        update = m / sqrt(v); update = update * lr * 0.001; s = cosh(update) + s""",
+    ),
+    ("rmsprop", "v: v = interp(v, g * g, 0.05); update = g * reciprocal(sqrt(v)) * lr * 0.01"),
+    ("adagrad", "v: v = v + g * g * 0.25; update = g / sqrt(v) * lr * 0.01"),
+    ("heavy_ball", "m: m = interp(m, g, 0.05); update = m * lr * 0.3"),
+    ("nesterov", "m: m = m * 0.8 + g * 2.0; update = (m * 0.4 + g) * lr * 0.1"),
+    (
+        "powersign",
+        """m: m = g * 0.1 + m * 0.9; f = exp2(sign(g * m) * 1.4426950408889634)
+        update = f * g * lr * 0.3""",
+    ),
+    ("sgd", "m: m = m - m; update = (g + m) * lr * 0.3"),
+    ("sign_descent", ": update = g / abs(g) * lr * 0.01"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), DISGUISED)
+def test_another_way_to_write_it_is_the_same_family(name: str, text: str) -> None:
+    program = _train(text)
+    found = identify(program)
+    assert (found.name, found.exact) == (name, True)
+    assert _is_right(program, found)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("signum", "m: m = interp(g, m, 0.9); update = sign(m) * lr", "lr = lr * 1.0"),
+        ("lion", "m: m = interp(g, m, 0.9); update = (sign(m) + w) * lr", "wd = w * 1.0"),
+        (
+            "lion",
+            "m: update = (sign(interp(g, m, 0.9)) + w * 0.2) * lr; m = g * 1.0",
+            "m = interp(g, m, 0.0)",
+        ),
+    ],
+)
+def test_a_constant_that_does_nothing_need_not_stand_there(name: str, text: str, place: str) -> None:
+    found = identify(_train(text))
+    assert (found.name, found.exact) == (name, True)
+    assert place in [c.place for c in found.constants]
+
+
+def test_no_weight_decay_is_not_a_weight_decay_of_zero() -> None:
+    found = identify(_train("m: update = sign(interp(g, m, 0.9)) * lr * 0.001; m = interp(g, m, 0.99)"))
+    assert not found.exact
+    assert found.name == "signum"
+    assert found.constants == ()
+    assert found.missing == ()
+    assert _right(*found.extra) in {"interp(m, g, 0.01)", "interp(g, m, 0.99)"}
+
+
+def test_of_entries_that_match_the_one_with_the_same_constants_comes_first() -> None:
+    for name, other in (("paper/program4", "paper/program8"), ("paper/program8", "paper/program4")):
+        found = identify(library_program(name))
+        assert (found.name, found.also) == (name, (other,))
+        assert found.summary() == f"this is {name}; also {other}"
+
+
+def test_an_epsilon_away_is_recognized_only_with_epsilon() -> None:
+    program = _train("m: m = interp(g, m, 0.9); update = m / abs(m) * (lr * 0.0001)")
+    assert identify(program).name == "signum"
+    assert identify(program).same_constants
+    assert not identify(program, epsilon=False).exact
+
+
+def test_what_stands_before_a_known_optimizer_is_the_difference() -> None:
+    found = identify(
+        _train("""m:
+        g = arcsin(clip(g, 0.5))
+        update = sign(interp(g, m, 0.95)) * lr * 0.0003
+        m = m * 0.98 + g * 0.02
+        decay = w * (lr * 0.00009)
+        update = update + decay
+    """)
+    )
+    assert (found.name, found.exact) == ("lion", False)
+    assert [_right(text).partition("(")[0] for text in found.extra[:2]] == ["clip", "arcsin"]
+    assert found.summary().startswith("nearest is lion: with")
+
+
+def test_a_function_within_a_known_optimizer_is_the_difference() -> None:
+    found = identify(
+        _train("""m v:
+        m = interp(g, m, 0.9)
+        v = interp(g * g, v, 0.999)
+        update = sin(m / sqrt(v)) + w * 0.1
+        update = update * lr * 0.001
+    """)
+    )
+    assert (found.name, found.exact, found.missing) == ("adamw", False, ())
+    assert [_right(text).partition("(")[0] for text in found.extra] == ["sin"]
+    assert 0.8 < found.similarity < 1
+
+
+def test_an_update_of_zero_is_like_nothing() -> None:
+    found = identify(_train("m: m = interp(g, m, 0.9); update = m - m"))
+    assert (found.exact, found.similarity, found.extra) == (False, 0.0, ())
+    assert found.form.outputs == (0.0,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ": x = arcsin(2.0); update = x * g",
+        "m: m = interp(g, m, 0.9); x = reciprocal(m - m); update = x * lr",
+        ": update = log(g - g) * lr",
+    ],
+)
+def test_a_program_that_is_never_finite_is_no_known_optimizer(text: str) -> None:
+    assert not identify(_train(text)).exact
+
+
+def test_a_program_without_an_output_of_its_own_is_no_known_optimizer() -> None:
+    assert not identify(Program(("m",), (), ("g", "g"))).exact
+    assert not identify(Program(("m",), (), ("m", 1.0))).exact
+
+
+def test_a_long_program_is_cut_short_and_says_so() -> None:
+    rng, names = random.Random(0), ["g", "m", "w"]
+    statements = []
+    for i in range(1_000):
+        function = rng.choice(("add", "multiply", "maximum", "sin"))
+        args = tuple(rng.choices(names[-6:], k=1 if function == "sin" else 2))
+        statements.append(Statement(f"x{i}", function, args))
+        names.append(f"x{i}")
+    found = identify(
+        Program(("m",), tuple(statements), (names[-1], names[-2])), limits=RewriteLimits(500, 3, 1.0)
+    )
+    assert not found.exact
+    assert "nodes" in found.met_limits
+    assert found.summary().endswith("(met the limit of nodes)")
+
+
+def test_the_same_program_gives_the_same_result() -> None:
+    program = _train("m: m = interp(g, m, 0.9); update = sin(m) * norm(w) * lr")
+    assert identify(program) == identify(program)
