@@ -33,6 +33,7 @@ from lion_search.results.judge import Judge
 from lion_search.results.records import HITS, TRAINED, Outcome
 from lion_search.results.store import Store
 from lion_search.search.driver import Search
+from lion_search.search.methods.evolution import MAX_RETRIES
 from lion_search.search.replay import ReplayError
 from lion_search.search.settings import Budget, Order, SearchSettings
 
@@ -279,12 +280,13 @@ def test_what_was_killed_between_two_transactions_goes_on(tmp_path: Path, whole:
     assert log_of(store) == whole
 
 
-def test_the_state_of_a_finished_log_is_that_of_the_search(tmp_path: Path, whole: Log) -> None:
+@pytest.mark.parametrize("order", Order)
+def test_the_state_of_a_finished_log_is_that_of_the_search(tmp_path: Path, order: Order) -> None:
     """Progress: the best, its seeds, the median, all counts."""
-    store = fresh(tmp_path)
-    search = everything(store, FakePool(4, 0))
+    store, own = fresh(tmp_path), changed(EVERYTHING, order=order)
+    search = everything(store, FakePool(4, 0), settings=own)
     end = search.run()
-    again = everything(Store.open(tmp_path / "log.db"), FakePool(4, 0))
+    again = everything(Store.open(tmp_path / "log.db"), FakePool(4, 0), settings=own)
     again.replay_log()
     again._timeline.advance(COUNT)
     progress = again.progress()
@@ -376,21 +378,30 @@ def test_in_asynchronous_order_a_log_of_another_search_is_refused(
         search.replay_log()
 
 
-def test_in_asynchronous_order_a_replay_leads_to_the_state_of_the_search(tmp_path: Path) -> None:
-    """Also after kills: turns that lost proposals had taken come up again, and nothing else differs."""
-    store = fresh(tmp_path)
-    for stop in (40, 90, MANY):
-        search = everything(store, FakePool(12, stop), stop, AS_THEY_COME)
+def test_turns_that_a_kill_has_lost_come_up_again(tmp_path: Path) -> None:
+    """Each rejected child is followed by another of its parent, whatever was in flight at a kill."""
+    own = changed(AS_THEY_COME, plateau=None, repeats=1, noise=None)
+    store, lost = fresh(tmp_path), 0
+    for stop in (50, 100, MANY):
+        search = everything(store, FakePool(12, stop), stop, own)
         search.replay_log()
-        end = search.run()
-        individuals, evaluations = log_of(store)
-        kept = stop - 7  # what a kill would have lost
-        store = cut(tmp_path, (individuals, evaluations), kept, f"cut{stop}")
-        again = everything(store, FakePool(12), MANY, AS_THEY_COME)
-        again.replay_log()
-        again._timeline.advance(kept)
-        assert again.progress().num_programs == kept
-        assert end.num_programs == stop
+        search.run()
+        if stop < MANY:
+            kept = prefix_of(log_of(store), stop - 10)
+            taken = [{i.retry_of for i in log} for log in (kept[0], log_of(store)[0])]
+            lost += len(taken[1] - taken[0])
+            store = cut(tmp_path, kept, stop - 10, f"cut{stop}")
+    individuals, _ = log_of(store)
+    retries: dict[int | None, int] = {None: -1}
+    for row in individuals:
+        retries[row.id] = retries[row.retry_of] + 1
+    due = {
+        i.id for i in individuals[: MANY - 30]
+        if i.status is not Status.OK and i.parent_id is not None and retries[i.id] < MAX_RETRIES
+    }  # fmt: skip
+    assert lost
+    assert due
+    assert due <= {i.retry_of for i in individuals}
 
 
 def check_log(log: Log, count: int) -> None:
