@@ -150,7 +150,11 @@ class Lookup:
                 return Training(result), None, ()
             alternatives = self._alternatives(proposal)
             others = tuple([scaled.canonical.program() for scaled in alternatives])
-            return Training(), Job(program(), self._samples, others, state.hurdle()), alternatives
+            return (
+                Training(),
+                Job(program(), self._samples, others, state.hurdle(proposal.child.canonical)),
+                alternatives,
+            )
         if decision.outcome is Outcome.RESAMPLED:
             return Training(), Job(program(), self._further_samples(decision.entry)), ()
         if decision.outcome is Outcome.EVALUATED:

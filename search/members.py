@@ -28,6 +28,7 @@ class Entry:
         num_hits: individuals that shared its scores since it was last trained.
         hash: of the program that was kept, which is what was trained.
         scale: what the update of the program that was proposed is multiplied by to be the one that was kept.
+        niche: in which it competes.
     """
 
     id: int = 0
@@ -39,6 +40,7 @@ class Entry:
     num_hits: int = 0
     hash: str = ""
     scale: float = 1.0
+    niche: int = 0
 
 
 @dataclass(slots=True, eq=False)

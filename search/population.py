@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lion_search.search.members import Member
 
@@ -51,3 +51,9 @@ class HallOfFame:
     def best(self) -> Member | None:
         """The best, the first of equals; ``None`` while there is none."""
         return max(self._members, key=lambda member: member.judged, default=None)
+
+
+def best_of(halls: Iterable[HallOfFame]) -> Member | None:
+    """The best of several halls, the first of equals."""
+    found = [best for hall in halls if (best := hall.best()) is not None]
+    return max(found, key=lambda member: member.judged, default=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -36,6 +36,9 @@ class LoopSettings(Settings):
     many."""
     repeats: PositiveInt = 1
     """Independent populations, which take turns."""
+    niches: Literal["none", "states"] = "none"
+    """none: all programs compete; states: a program competes with those of as many state arrays; each niche has
+    a population, a hurdle and a best of its own, and proposals are shared out equally."""
     fingerprint: bool = True
     """Programs that do the same on fixed probes share their scores."""
     update_scales: Annotated[tuple[PositiveFloat, ...], Field(strict=False, min_length=1)] = (1.0,)
@@ -55,7 +58,7 @@ class PopulationSettings(LoopSettings):
     """Of methods that keep a population."""
 
     population: PositiveInt = 1000
-    """How many individuals live; fewer converge sooner and explore less."""
+    """How many individuals live, in each niche; fewer converge sooner and explore less."""
     tournament: PositiveInt = 2
     """So many random members compete to be the parent."""
     plateau: PositiveInt | None = None
@@ -65,6 +68,8 @@ class PopulationSettings(LoopSettings):
     def _fits_together(self) -> Self:
         if self.tournament > self.population:
             raise ValueError(f"tournament {self.tournament} is larger than population {self.population}")
+        if self.plateau is not None and self.niches != "none":
+            raise ValueError("a search with niches is not restarted; set plateau to null")
         return self
 
 

@@ -14,7 +14,7 @@ import bisect
 from collections import deque
 from collections.abc import Iterator
 
-from lion_search.dsl.equivalence.canonical import functional_hash
+from lion_search.dsl.equivalence.canonical import Canonical, functional_hash
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.scores import FAULTS, Status, overall_status
 from lion_search.results.judge import Judge
@@ -22,6 +22,7 @@ from lion_search.results.records import NOVEL, Outcome
 from lion_search.search.members import Entry, Event, Member, fewest_seeds
 from lion_search.search.methods.method import Method, Start
 from lion_search.search.methods.table import find_method
+from lion_search.search.niches import NICHES
 from lion_search.search.settings import SearchSettings
 
 MIN_FIRST_LOSSES = 50
@@ -105,7 +106,9 @@ class SearchState:
         self.repeats: list[Method] = [start(Start(founder, settings)) for founder in founders]
         self.known = Known()
         self.num_applied = 0
-        self._first_losses = FirstLosses(settings.hurdle.window)
+        self._niches = NICHES[settings.loop.niches]
+        window = settings.hurdle.window
+        self._first_losses = [FirstLosses(window) for _ in range(self._niches.count(initial))]
 
     def apply(self, event: Event) -> None:
         """Adds the next individual of the log."""
@@ -114,20 +117,25 @@ class SearchState:
         self._register(event)
         self.repeats[event.individual.repeat].apply(event, self.best)
 
-    def best(self) -> Member | None:
-        """The best of all repeats."""
-        found = [best for repeat in self.repeats if (best := repeat.best()) is not None]
+    def best(self, niche: int | None = None) -> Member | None:
+        """The best of all repeats, or that of a niche."""
+        found = [best for repeat in self.repeats if (best := repeat.best(niche)) is not None]
         return max(found, key=lambda member: member.judged, default=None)
+
+    def frontier(self) -> list[Member | None]:
+        """The best of each niche."""
+        return [self.best(niche) for niche in range(len(self._first_losses))]
 
     def living(self) -> Iterator[Member]:
         """Whoever may become a parent."""
         for repeat in self.repeats:
             yield from repeat.living()
 
-    def hurdle(self) -> float | None:
-        """The highest first loss with which a training goes on, if there is a hurdle."""
+    def hurdle(self, canonical: Canonical) -> float | None:
+        """The highest first loss with which the training of a program goes on, if there is a hurdle."""
         percentile = self._settings.hurdle.percentile
-        return None if percentile is None else self._first_losses.percentile(percentile)
+        niche = self._niches.of(canonical.num_states, len(canonical.applications))
+        return None if percentile is None else self._first_losses[niche].percentile(percentile)
 
     def wants_more_samples(self, entry: Entry) -> bool:
         """Whether a program that is hit once more is worth further seeds: hit often, and near the best."""
@@ -136,7 +144,7 @@ class SearchState:
             return False
         if fewest_seeds(entry.scores) >= (noise.max_seeds or 1):
             return False
-        best = self.best()
+        best = self.best(entry.niche)
         return best is None or entry.fitness >= best.entry.judged - noise.near * self._judge.standard_error(
             entry.scores
         )
@@ -156,6 +164,7 @@ class SearchState:
             return
         if individual.scored_id == individual.id:
             entry.id, entry.scale = individual.id, individual.update_scale
+            entry.niche = self._niches.of(individual.num_states, individual.num_canonical_statements)
         entry.hash = individual.hash
         entry.scores = (*entry.scores, *scores) if individual.outcome is Outcome.RESAMPLED else scores
         entry.status = overall_status(scores)
@@ -164,7 +173,7 @@ class SearchState:
         entry.judged = self._judge.cautious(entry.scores)
         entry.num_hits = 0
         if individual.outcome in NOVEL and (loss := scores[0].loss) is not None:
-            self._first_losses.add(loss)
+            self._first_losses[entry.niche].add(loss)
 
     def _register(self, event: Event) -> None:
         """Notes by which keys the program is found from now on."""

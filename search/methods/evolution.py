@@ -6,9 +6,11 @@ and its parent mutated again; a population without progress may be restarted fro
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
 from collections.abc import Callable, Hashable, Iterable, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lion_search.dsl.variation.mutation import MutationSpace
 from lion_search.results.records import TRAINED, Outcome
@@ -24,7 +26,8 @@ from lion_search.search.methods.method import (
     mutated_child,
     taken_by,
 )
-from lion_search.search.population import HallOfFame, Population
+from lion_search.search.niches import NICHES
+from lion_search.search.population import HallOfFame, Population, best_of
 from lion_search.search.settings import PopulationSettings
 
 MAX_RETRIES = 8
@@ -39,8 +42,23 @@ class Retry:
     count: int
 
 
+@dataclass(slots=True)
+class Niche:
+    """Programs that compete with each other.
+
+    Attributes:
+        population: the living.
+        hall: the best since it began or was restarted.
+        retries: by the rejected child, whose turn it is.
+    """
+
+    population: Population
+    hall: HallOfFame = field(default_factory=HallOfFame)
+    retries: dict[int, Retry] = field(default_factory=dict)
+
+
 class Evolution:
-    """One population. See the module.
+    """The populations of one repeat: one for each niche, which take turns. See the module.
 
     Args:
         start: what it begins with.
@@ -56,24 +74,24 @@ class Evolution:
         space = start.settings.mutation
         self._search = replace(start.settings, mutation=_only(space, kinds) if kinds else space)
         self._initial = start.founder.program
-        self._population = Population(start.founder, own.population)
-        self._hall = HallOfFame()
+        count = NICHES[own.niches].count(self._initial)
+        self._niches = [Niche(Population(start.founder, own.population)) for _ in range(count)]
         self._era = 0
         self._is_restarting = False
         self._since_best = 0
-        self._retries: dict[int, Retry] = {}
 
     def choose(self, index: int, rng: random.Random, taken: Set[Hashable]) -> Choice:
         """The initial program, then whose turn it is, else the winner of a tournament."""
+        niche = self._niches[index % len(self._niches)]
         if index == 0:
             return Choice(INITIAL, None, self._era)
         if self._is_restarting and (RESTART, self._era) not in taken:
-            return Choice(RESTART, self._population[0], self._era)
-        for rejected, retry in self._retries.items():
+            return Choice(RESTART, niche.population[0], self._era)
+        for rejected, retry in niche.retries.items():
             if rejected not in taken:
                 return Choice(MUTATED, retry.parent, self._era, rejected)
-        size = len(self._population)
-        contestants = [self._population[rng.randrange(size)] for _ in range(self._own.tournament)]
+        size = len(niche.population)
+        contestants = [niche.population[rng.randrange(size)] for _ in range(self._own.tournament)]
         return Choice(MUTATED, max(contestants, key=lambda member: member.judged), self._era)
 
     def make(self, choice: Choice, rng: random.Random) -> Child:
@@ -86,32 +104,41 @@ class Evolution:
         return mutated_child(choice.parent, self._search, rng)
 
     def apply(self, event: Event, best_of_all: Callable[[], Member | None]) -> None:
-        """The individual enters, or is rejected; the population may be restarted."""
+        """The individual enters its niche, or is rejected; the population may be restarted."""
         member, individual = event.member, event.individual
-        count = self._use_up(event)
+        home = self._niches[member.entry.niche]
+        origin = self._niches[individual.draw // self._own.repeats % len(self._niches)]
+        count = self._use_up(event, origin)
         if individual.mutation == INITIAL:
-            self._population = Population(member, self._own.population)  # with its scores
+            self._begin(member, home)
         if individual.era != self._era:  # proposed before the restart: no parent, but it may be the best
             if event.scores and event.is_ok:
-                self._hall.offer(member)
+                home.hall.offer(member)
             return
         if self._search.hurdle.rejects and not event.is_ok:
             if event.parent is not None and count < MAX_RETRIES:
-                self._retries[individual.id] = Retry(event.parent, count + 1)
+                origin.retries[individual.id] = Retry(event.parent, count + 1)
         else:
-            self._population.add(member)
-        self._note_progress(event)
+            home.population.add(member)
+        self._note_progress(event, home)
         self._restart_if_stuck(best_of_all)
 
-    def best(self) -> Member | None:
+    def best(self, niche: int | None = None) -> Member | None:
         """The best since it began or was restarted."""
-        return self._hall.best()
+        return best_of(n.hall for n in (self._niches if niche is None else [self._niches[niche]]))
 
     def living(self) -> Iterable[Member]:
-        """The population."""
-        return self._population
+        """All populations, but for where the initial program stands in."""
+        everyone = itertools.chain.from_iterable(niche.population for niche in self._niches)
+        return (member for member in everyone if member.price < math.inf)
 
-    def _use_up(self, event: Event) -> int:
+    def _begin(self, initial: Member, home: Niche) -> None:
+        """Fills the first populations; where it does not belong the initial program loses every tournament."""
+        stand_in = replace(initial, price=math.inf)
+        for niche in self._niches:
+            niche.population = Population(initial if niche is home else stand_in, self._own.population)
+
+    def _use_up(self, event: Event, origin: Niche) -> int:
         """Ends the turn that the choice took; returns how often in a row the parent was mutated again."""
         individual = event.individual
         taken = taken_by(individual.mutation, individual.era, individual.retry_of)
@@ -119,29 +146,28 @@ class Evolution:
             self._is_restarting = False
         if individual.retry_of is None:
             return 0
-        retry = self._retries.pop(individual.retry_of, None)  # a restart has forgotten it
+        retry = origin.retries.pop(individual.retry_of, None)  # a restart has forgotten it
         return 0 if retry is None else retry.count
 
-    def _note_progress(self, event: Event) -> None:
+    def _note_progress(self, event: Event, home: Niche) -> None:
         self._since_best += 1
         if event.individual.outcome not in (*TRAINED, Outcome.REUSED) or not event.is_ok:
             return
-        best = self._hall.best()
+        best = home.hall.best()
         if best is None or event.member.judged > best.judged:
             self._since_best = 0
-        self._hall.offer(event.member)
+        home.hall.offer(event.member)
 
     def _restart_if_stuck(self, best_of_all: Callable[[], Member | None]) -> None:
+        """Restarts from the best of all; only without niches is there a plateau."""
         plateau = self._own.plateau
         if plateau is None or self._since_best < plateau or (found := best_of_all()) is None:
             return
-        self._population = Population(found, self._own.population)
-        self._hall = HallOfFame()
-        self._hall.offer(found)
+        self._niches = [Niche(Population(found, self._own.population))]
+        self._niches[0].hall.offer(found)
         self._era += 1
         self._is_restarting = True
         self._since_best = 0
-        self._retries.clear()
 
 
 def _only(space: MutationSpace, kinds: tuple[str, ...]) -> MutationSpace:
