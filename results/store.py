@@ -22,6 +22,7 @@ from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.results.records import Evaluation, Individual, Outcome, Stage
 from lion_search.results.schema import EVALUATIONS, INDIVIDUALS, METADATA, RUN, SCHEMA_VERSION
+from lion_search.results.strict_json import to_json
 
 _BUSY_SECONDS = 30.0
 """How long a writer waits for another process's lock on an SQLite file."""
@@ -53,7 +54,7 @@ class Store:
             StoreError: the database cannot be opened or already holds a run.
         """
         facts = {"schema_version": SCHEMA_VERSION, **run}
-        rows = [{"key": key, "value": json.dumps(value)} for key, value in facts.items()]
+        rows = [{"key": key, "value": to_json(value)} for key, value in facts.items()]
         parsed = _url(url)
         store = cls._connect(parsed, parsed, write=True)
         with store.transaction() as connection:
@@ -156,7 +157,7 @@ class Store:
                 connection.execute(sa.insert(EVALUATIONS), [_evaluation_row(e) for e in evaluations])
             if facts:
                 connection.execute(sa.delete(RUN).where(RUN.c.key.in_(list(facts))))
-                rows = [{"key": key, "value": json.dumps(value)} for key, value in facts.items()]
+                rows = [{"key": key, "value": to_json(value)} for key, value in facts.items()]
                 connection.execute(sa.insert(RUN), rows)
 
     def run_facts(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from lion_search.proxy_tasks.jobs import Subject
 from lion_search.proxy_tasks.run_jobs import evaluate_all
@@ -41,7 +42,7 @@ class Row:
     @property
     def mean(self) -> float:
         """Mean over seeds; NaN if any training failed."""
-        return math.fsum(self.losses) / self.num_seeds if len(self.losses) == self.num_seeds else math.nan
+        return fmean(self.losses) if len(self.losses) == self.num_seeds else math.nan
 
     @property
     def standard_error(self) -> float:
@@ -53,7 +54,7 @@ class Row:
         pairs = [a - b for a, b in zip(self.losses, other.losses, strict=False)]
         if len(pairs) < self.num_seeds:
             return math.nan, math.nan
-        return math.fsum(pairs) / len(pairs), standard_error(pairs)
+        return fmean(pairs), standard_error(pairs)
 
 
 def compare(

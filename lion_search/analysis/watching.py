@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -24,6 +24,7 @@ from sqlalchemy.exc import OperationalError
 from lion_search.dsl.errors import LionSearchError
 from lion_search.results.records import PHASE_FACT, PROGRESS_FACT
 from lion_search.results.store import Store, StoreError
+from lion_search.results.strict_json import to_json
 from lion_search.runs.display import make_display, progress_cells
 from lion_search.runs.folder import (
     CONFIG_NAME,
@@ -32,7 +33,6 @@ from lion_search.runs.folder import (
     RunFolderError,
     RunState,
     database_of,
-    finite,
     holder,
     state_of,
 )
@@ -140,7 +140,7 @@ def watch(
     try:
         if as_json:
             for look in looks:
-                console.out(json.dumps(_snapshot_json(folder, look)), highlight=False)
+                console.out(to_json(_snapshot_json(folder, look)), highlight=False)
         else:
             state = _show(console, folder.resolve().name, looks, follow=follow)
             _say_where_it_stands(console, run, folder, state)
@@ -208,7 +208,7 @@ def _snapshot_json(folder: Path, look: Snapshot) -> dict[str, Any]:
     return {
         "state": look.state,
         "phase": look.phase,
-        "progress": None if look.progress is None else finite(asdict(look.progress)),
+        "progress": look.progress,
         "winner": _winner(folder) if look.state is RunState.FINISHED else None,
     }
 
@@ -252,7 +252,7 @@ def _age_key(row: RunRow, config: Path) -> datetime:
 def print_runs(console: Console, rows: Sequence[RunRow], *, as_json: bool = False) -> None:
     """A table of runs, or a JSON array."""
     if as_json:
-        console.out(json.dumps([finite(asdict(row)) for row in rows], indent=1), highlight=False)
+        console.out(to_json(rows, indent=1), highlight=False)
         return
     if not rows:
         _say(console, "No runs here yet. Begin one: lion-search run --config quickstart")

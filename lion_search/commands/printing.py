@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -11,11 +11,15 @@ from rich.syntax import Syntax
 from rich.table import Column, Table
 from rich.text import Text
 
+from lion_search.proxy_tasks.scores import Status
 from lion_search.proxy_tasks.tasks import find_task
+from lion_search.results.curves import FitnessCurve, FitnessPoint
+from lion_search.results.statistics import RECENT, Statistics
 from lion_search.runs.display import format_seconds
 from lion_search.runs.result import RunResult
 from lion_search.runs.simplify_record import SimplifyRecord, StepRecord
 from lion_search.selection.comparison import Row
+from lion_search.selection.run_comparison import RunComparison
 from lion_search.simplify.proving.proofs import REWRITING
 from lion_search.simplify.proving.redundancy import REDUNDANCY
 from lion_search.simplify.simplifier import IDENTITIES, WRITING
@@ -102,8 +106,8 @@ def row_json(row: Row) -> dict[str, Any]:
         "optimizer": row.name,
         "task": row.task,
         "status": row.status,
-        "mean": None if math.isnan(row.mean) else row.mean,
-        "standard_error": None if math.isnan(row.standard_error) else row.standard_error,
+        "mean": row.mean,
+        "standard_error": row.standard_error,
         "losses": row.losses,
         "num_seeds": row.num_seeds,
     }
@@ -171,3 +175,83 @@ def _evidence(step: StepRecord) -> str:
 
 def _print_program(console: Console, text: str) -> None:
     console.print(Syntax(text, "python", background_color="default"))
+
+
+def print_comparison(console: Console, found: RunComparison) -> None:
+    """A row for each checkpoint, a column for each label; then what failed."""
+    headers = [Column(Text(_header(curve)), justify="right", overflow="fold") for curve in found.curves]
+    table = Table(Column("Trainings", justify="right"), *headers)
+    by_label = [{p.trainings: p for p in curve.points} for curve in found.curves]
+    for trainings in found.checkpoints:
+        table.add_row(f"{trainings:,}", *(_cell(points.get(trainings)) for points in by_label))
+    console.print(table)
+    _say(
+        console,
+        f"Fitness on the {found.part} part of {', '.join(found.tasks)}, {found.num_seeds} fresh seeds, the "
+        "same for all; 0 is tuned AdamW, higher is better.\n"
+        "+- is one standard error: over the runs of a label, or over seeds where it has one run.",
+    )
+    for line in _failures(found):
+        _say(console, line)
+
+
+def print_statistics(console: Console, stats: Statistics) -> None:
+    """What a search did, a line for each number, then what its mutations gave."""
+    grid = Table.grid(padding=(0, 2))
+    for name, value in _statistics_cells(stats):
+        grid.add_row(name, Text(value))
+    console.print(grid)
+    table = Table("Mutation", Column("Programs", justify="right"), Column("Novel", justify="right"))
+    for kind, count in stats.mutations.items():
+        table.add_row(Text(kind), f"{count.programs:,}", f"{count.novel:,}")
+    console.print(table)
+
+
+def _header(curve: FitnessCurve) -> str:
+    return f"{curve.label} ({curve.num_runs} run{'s' * (curve.num_runs != 1)})"
+
+
+def _cell(point: FitnessPoint | None) -> str:
+    if point is None:
+        return ""
+    error = "" if math.isnan(point.standard_error) else f" +- {point.standard_error:.4f}"
+    return f"{point.fitness:+.4f}{error}"
+
+
+def _failures(found: RunComparison) -> Iterator[str]:
+    """A line for each program that failed on fresh seeds."""
+    failed = {(row.run, row.individual_id): row for row in found.measured if row.status is not Status.OK}
+    for row in failed.values():
+        reason = f": {row.reason}" if row.reason else ""
+        yield f"Note: {row.run}:{row.individual_id} counts as -1: {row.status} on fresh seeds{reason}"
+
+
+def _statistics_cells(stats: Statistics) -> list[tuple[str, str]]:
+    """Names and values, in the order in which a search happens."""
+    each_hour = "" if stats.novel_per_hour is None else f", {stats.novel_per_hour:,.0f} an hour"
+    searched = "not recorded" if stats.search_seconds is None else format_seconds(stats.search_seconds)
+    hits = f"{stats.same_as_parent:,} same as parent, {stats.seen:,} seen, {stats.fingerprint:,} fingerprint"
+    return [
+        ("Programs", f"{stats.programs:,}"),
+        ("Hits", f"{stats.hits:,} ({_percent(stats.hit_rate)}): {hits}"),
+        ("Evaluated", f"{stats.evaluated:,}"),
+        ("Resampled", f"{stats.resampled:,}"),
+        ("Reused", f"{stats.reused:,}"),
+        ("Novel", f"{stats.novel:,}{each_hour}"),
+        ("Search took", searched),
+        ("Trainings", f"{stats.trainings:,}, {format_seconds(stats.training_seconds)} in all workers"),
+        ("Trained programs", _listed(stats.statuses)),
+        ("Redundant statements", f"{_percent(stats.redundant_share)} in the last {RECENT:,} programs"),
+        ("Update scales kept", _listed(stats.update_scales)),
+        ("Stopped by a hurdle", f"{stats.stopped:,}, {_percent(stats.saved_share)} of training time saved"),
+        ("Populations", f"{stats.repeats:,}, {stats.restarts:,} restarts"),
+        ("Repeatable from its seed", "yes" if stats.is_repeatable else "no"),
+    ]
+
+
+def _percent(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1%}"
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}: {count:,}" for name, count in counts.items()) or "none"

@@ -9,7 +9,16 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from lion_search.commands.arguments import AsJson, Reference, Workers, make_console, print_json
+from lion_search.commands.arguments import (
+    MODES,
+    AsJson,
+    Reference,
+    Workers,
+    make_console,
+    print_json,
+    read_choice,
+    read_workers,
+)
 from lion_search.dsl.errors import LionSearchError, did_you_mean
 
 app = typer.Typer()
@@ -218,16 +227,16 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Trains optimizers on tasks and prints their losses beside the tuned baselines."""
-    from lion_search.analysis.assess import evaluate as run_evaluation
-    from lion_search.analysis.assess import read_workers
+    from lion_search.analysis.measuring import evaluate as run_evaluation
     from lion_search.commands.printing import print_rows, row_json
+    from lion_search.proxy_tasks.scores import Part
 
     rows = run_evaluation(
         references,
         task,
         num_seeds=seeds,
-        part=part,
-        mode=mode,
+        part=Part(read_choice("part", part, list(Part))),
+        mode=read_choice("mode", mode, MODES),
         workers=read_workers(workers),
         report=(lambda line: None) if as_json else typer.echo,
     )
@@ -246,7 +255,7 @@ def baseline(
     workers: Workers = "auto",
 ) -> None:
     """Tunes AdamW, Lion, Signum and SGD on a task with equal effort and writes the baselines' file."""
-    from lion_search.analysis.assess import read_workers, tune_baselines
+    from lion_search.analysis.measuring import tune_baselines
     from lion_search.proxy_tasks.tuning import at_the_edge
 
     path, best = tune_baselines(task, output, workers=read_workers(workers), report=typer.echo)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from lion_search.commands.arguments import AsJson, Run, Workers, make_console, print_json
+from lion_search.commands.arguments import (
+    AsJson,
+    Run,
+    Workers,
+    make_console,
+    print_json,
+    read_choice,
+    read_workers,
+)
 
 app = typer.Typer()
 
@@ -143,8 +150,8 @@ def _cell(name: str, value: Any) -> str:
 @app.command()
 def stats(run: Run, as_json: AsJson = False) -> None:
     """Says what a search did: hits by cause, novel programs an hour, failures, what hurdles saved."""
-    from lion_search.analysis.searches import print_statistics
-    from lion_search.results.stats import statistics
+    from lion_search.commands.printing import print_statistics
+    from lion_search.results.statistics import statistics
     from lion_search.runs.references import open_run
 
     store = open_run(run)
@@ -153,7 +160,7 @@ def stats(run: Run, as_json: AsJson = False) -> None:
     finally:
         store.close()
     if as_json:
-        print_json(asdict(found))
+        print_json(found)
         return
     print_statistics(make_console(), found)
 
@@ -171,20 +178,20 @@ def compare_runs(
     as_json: AsJson = False,
 ) -> None:
     """Draws learning curves of searches at equal compute: fitness of the best on fresh seeds."""
-    from lion_search.analysis.assess import read_workers
-    from lion_search.analysis.searches import compare_runs as compare
-    from lion_search.analysis.searches import comparison_json, print_comparison
+    from lion_search.analysis.comparing import compare_runs as compare
+    from lion_search.commands.printing import print_comparison
+    from lion_search.proxy_tasks.scores import Part
 
     found = compare(
         runs,
         points=points,
         seeds=seeds,
-        part=part,
+        part=Part(read_choice("part", part, list(Part))),
         workers=read_workers(workers),
         output=output,
         report=(lambda line: None) if as_json else typer.echo,
     )
     if as_json:
-        print_json(comparison_json(found))
+        print_json(found)
         return
     print_comparison(make_console(), found)

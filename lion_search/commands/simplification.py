@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lion_search.commands.arguments import AsJson, Reference, Workers, make_console, print_json
+from lion_search.commands.arguments import AsJson, Reference, Workers, make_console, print_json, read_workers
 
 app = typer.Typer()
 
@@ -30,7 +30,6 @@ def simplify(
     as_json: AsJson = False,
 ) -> None:
     """Simplifies a program by proof and by experiment, and records why each step is right."""
-    from lion_search.analysis.assess import read_workers
     from lion_search.analysis.simplifying import Experimental, simplify_reference
     from lion_search.commands.printing import print_record
     from lion_search.simplify.experiments.trials import TrialSettings

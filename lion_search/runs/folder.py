@@ -10,18 +10,18 @@ import enum
 import errno
 import fcntl
 import json
-import math
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from lion_search.dsl.errors import LionSearchError
+from lion_search.results.strict_json import to_json
 
 RUNS_FOLDER = "runs"
 DATABASE_NAME = "log.db"
@@ -213,7 +213,7 @@ def _try_flock(descriptor: int, operation: int) -> bool:
 def _sign(descriptor: int) -> None:
     """Writes who holds the lock, so that a reader sees the first line whole, old or new."""
     me = Holder(os.getpid(), socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds"))
-    line = f"{json.dumps(asdict(me))}\n".encode()
+    line = f"{to_json(me)}\n".encode()
     os.pwrite(descriptor, line, 0)
     os.ftruncate(descriptor, len(line))
 
@@ -254,7 +254,7 @@ class Events:
         """
         assert not fields.keys() & {"time", "event"}, "these two are written here"
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = f"{json.dumps(finite({'time': now, 'event': event, **fields}))}\n"
+        line = f"{to_json({'time': now, 'event': event, **fields})}\n"
         try:
             _append(self._path, line.encode())
         except OSError as error:
@@ -272,17 +272,6 @@ def _append(path: Path, line: bytes) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)
-
-
-def finite(value: Any) -> Any:
-    """The JSON value with null for what JSON cannot say: numbers that are infinite or not a number."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return value
 
 
 # State.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from lion_search.dsl.export.optax_code import to_optax
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
 from lion_search.results.judge import JudgeSettings
+from lion_search.results.strict_json import to_json
 from lion_search.runs.folder import EXPORTS_FOLDER, RESULT_NAME, make_folder, write_file
 from lion_search.runs.simplify_record import SimplifyRecord
 from lion_search.search.progress import Progress
@@ -66,7 +66,7 @@ def write_exports(folder: Path, winner: Finalist, programs: Mapping[str, Program
 
 def write_result(result: RunResult) -> None:
     """Writes the summary last and at once: a run that has one is finished."""
-    write_file(result.folder / RESULT_NAME, json.dumps(summary(result), indent=1) + "\n")
+    write_file(result.folder / RESULT_NAME, to_json(summary(result), indent=1) + "\n")
 
 
 def summary(result: RunResult) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def summary(result: RunResult) -> dict[str, Any]:
         "simplified": result.simplification.simplified,
         "recognized": result.simplification.recognized,
         "search": {**asdict(result.progress), "hit_rate": result.progress.hit_rate},
-        "judged_by": asdict(result.judged_by),
+        "judged_by": result.judged_by,
         "finalists": [
             {
                 "id": f.individual.id,

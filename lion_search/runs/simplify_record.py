@@ -6,7 +6,6 @@ For ``RUN:ID`` it lies in the run's folder, ``simplified/ID.json``; for a file `
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ from lion_search.dsl.export.latex import to_equations
 from lion_search.dsl.library import LIBRARY
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
+from lion_search.results.strict_json import json_value, to_json
 from lion_search.runs.facts import versions
-from lion_search.runs.folder import finite, make_folder, write_file
+from lion_search.runs.folder import make_folder, write_file
 from lion_search.runs.references import find_run, split_individual
 from lion_search.selection.comparison import Row
 from lion_search.simplify.experiments.trials import Evidence, TrialSettings
@@ -217,7 +217,7 @@ def _test(row: Row, original: Row) -> TestRecord:
     values = {"mean": row.mean, "standard_error": row.standard_error}
     values |= {"difference": difference, "difference_error": error}
     return TestRecord(
-        optimizer=row.name, task=row.task, status=row.status, num_seeds=row.num_seeds, **finite(values)
+        optimizer=row.name, task=row.task, status=row.status, num_seeds=row.num_seeds, **json_value(values)
     )
 
 
@@ -250,7 +250,7 @@ def save(record: SimplifyRecord, path: Path) -> None:
         RunFolderError: it cannot be written.
     """
     make_folder(path.parent)
-    write_file(path, json.dumps(record.model_dump(), indent=1) + "\n")
+    write_file(path, to_json(record.model_dump(), indent=1) + "\n")
 
 
 def load(reference: str) -> SimplifyRecord:

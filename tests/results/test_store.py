@@ -400,9 +400,7 @@ def test_a_failed_creation_leaves_no_run_behind(tmp_path: Path) -> None:
 def test_tables_and_facts_are_made_in_one_transaction(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "lion_search.results.store.json.dumps", lambda value: None
-    )  # the column takes no NULL
+    monkeypatch.setattr("lion_search.results.store.to_json", lambda value: None)  # the column takes no NULL
     with pytest.raises(StoreError):
         Store.create(tmp_path / "log.db", {"fact": 1})
     monkeypatch.undo()

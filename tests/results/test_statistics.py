@@ -12,7 +12,7 @@ import pytest
 
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Individual, Outcome, Stage
-from lion_search.results.stats import MutationCount, Statistics, statistics
+from lion_search.results.statistics import MutationCount, Statistics, statistics
 from lion_search.results.store import Store
 
 DETERMINISTIC: Mapping[str, Any] = {"config": {"search": {"order": "deterministic"}}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lion_search.dsl.errors import LionSearchError, did_you_mean
+from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.baseline import (
     BASELINES_FOLDER,
     FAMILIES,
@@ -27,42 +27,34 @@ from lion_search.selection.comparison import Row, compare
 
 Report = Callable[[str], None]
 
-MODES = ("auto", "interpreted", "compiled", "batched")
-
-
-def read_workers(text: str) -> int | str:
-    """The value of ``--workers``.
-
-    Raises:
-        LionSearchError: it is no number of workers, ``auto`` or ``inline``.
-    """
-    if text in ("auto", "inline"):
-        return text
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    raise LionSearchError(f"--workers {text}: expected a number from 1, auto or inline")
-
 
 def evaluate(
     references: Sequence[str],
     tasks: Sequence[str],
     *,
     num_seeds: int,
-    part: str = "test",
+    part: Part = Part.TEST,
     mode: str = "auto",
     workers: int | str = "auto",
     report: Report = lambda line: None,
 ) -> list[Row]:
     """Trains optimizers and the tasks' tuned baselines on the same seeds.
 
+    Args:
+        references: of the optimizers.
+        tasks: references of tasks.
+        num_seeds: trainings of each optimizer on each task.
+        part: of the tasks' data.
+        mode: how programs are trained; ``auto`` for the mode that suits each task.
+        workers: a number of Ray workers, ``auto`` or ``inline``.
+        report: is told, in a line, what happens.
+
     Returns:
         For each task a row for each reference, then for each baseline.
 
     Raises:
-        LionSearchError: a reference, task or option cannot be used.
+        LionSearchError: a reference or a task cannot be used.
     """
-    check_choice("part", part, [str(p) for p in Part])
-    check_choice("mode", mode, MODES)
     set_environment(workers)
     subjects: dict[str, Subject] = dict(map(find_subject, references))
     problems = check_tasks(tasks, None)
@@ -72,7 +64,7 @@ def evaluate(
         return [
             row
             for name, own in by_task.items()
-            for row in compare(pool, own, name, Part(part), Stage.TEST.seeds(num_seeds))
+            for row in compare(pool, own, name, part, Stage.TEST.seeds(num_seeds))
         ]
     finally:
         pool.close()
@@ -113,14 +105,3 @@ def _tuned(task: str, report: Report) -> dict[str, Subject]:
     except TaskError as error:
         report(f"Note: {error}")
         return {}
-
-
-def check_choice(name: str, found: str, allowed: Sequence[str]) -> None:
-    """Checks the value of an option.
-
-    Raises:
-        LionSearchError: it is none of those allowed; the nearest is suggested.
-    """
-    if found not in allowed:
-        hint = did_you_mean(found, allowed)
-        raise LionSearchError(f"--{name} {found}{hint}; there are: {', '.join(allowed)}")
