@@ -1,7 +1,13 @@
-"""What every test shares: the ``--large`` switch and how Hypothesis behaves here."""
+"""What every test shares: the ``--large`` switch, how Hypothesis behaves here, databases."""
+
+import sys
+from pathlib import Path
 
 import hypothesis
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+pytest_plugins = ["databases"]
 
 # No deadlines: the first example of a property may compile for seconds. Derandomized, so that a test which
 # fails has failed because of a change; the large profile draws new examples each time.
