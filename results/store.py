@@ -25,8 +25,8 @@ from lion_search.results.records import Evaluation, Individual, Outcome, Stage
 from lion_search.results.schema import EVALUATIONS, INDIVIDUALS, METADATA, RUN, SCHEMA_VERSION
 from lion_search.results.strict_json import to_json
 
-_BUSY_SECONDS = 30.0
-"""How long a writer waits for another process's lock on an SQLite file."""
+_WRITER_SECONDS, _READER_SECONDS = 30.0, 5.0
+"""How long a process waits for another's lock on an SQLite file."""
 _INDIVIDUAL_COLUMNS = tuple(Individual.__dataclass_fields__)
 _SCORE_COLUMNS = tuple(Score.__dataclass_fields__)
 
@@ -269,8 +269,9 @@ def _sqlite_engine(url: URL, is_reader: bool) -> Engine:
     if is_reader:
         assert url.database is not None
         uri = f"file:{Path(url.database).resolve().as_uri().removeprefix('file://')}"
-        return sa.create_engine(url.set(database=uri, query={"mode": "ro", "uri": "true"}))
-    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
+        url = url.set(database=uri, query={"mode": "ro", "uri": "true"})
+        return sa.create_engine(url, connect_args={"timeout": _READER_SECONDS})
+    engine = sa.create_engine(url, connect_args={"timeout": _WRITER_SECONDS})
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine

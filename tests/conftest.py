@@ -6,7 +6,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 pytest_plugins = ["databases"]
 
 # No deadlines: the first example of a property may compile for seconds. Derandomized, so that a test which

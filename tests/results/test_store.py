@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import logs
 import pytest
 import sqlalchemy as sa
 from databases import Server
@@ -230,6 +231,7 @@ def test_an_opened_log_cannot_be_written(store: Store, database: str) -> None:
 
 WRITER = """
 import sys
+import logs
 from logs import individual
 from lion_search.results.store import Store
 store = Store.create(sys.argv[1], {"a": 1})
@@ -243,7 +245,7 @@ for start in range(0, 10**9, 5):
 def test_a_log_is_read_while_another_process_writes_it(database: str) -> None:
     """Each look sees a longer prefix of whole batches, and after a kill -9 of the writer nothing is lost."""
     command = [sys.executable, "-c", WRITER, database]
-    environment = {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {"PYTHONPATH": str(Path(logs.__file__).parent)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "writing\n"
