@@ -15,10 +15,11 @@ def individual(number: int, hash_: str = "", **changes: Any) -> Individual:
     """An individual that was new and trained well, unless the changes say otherwise."""
     hash_ = hash_ or f"p{number}"
     values: dict[str, Any] = {
-        "id": number, "draw": number, "repeat": 0, "era": 0, "parent_id": None, "mutation": "insert",
-        "program": "", "hash": hash_, "proposed_hash": hash_, "fingerprint": None,
-        "outcome": Outcome.EVALUATED, "status": Status.OK, "scored_id": number, "update_scale": 1.0,
-        "num_statements": 4, "num_live_statements": 3, "num_states": 0, "num_canonical_statements": 3,
+        "id": number, "draw": number, "seen": number, "repeat": 0, "era": 0, "parent_id": None,
+        "retry_of": None, "mutation": "insert", "program": "", "hash": hash_, "proposed_hash": hash_,
+        "fingerprint": None, "outcome": Outcome.EVALUATED, "status": Status.OK, "scored_id": number,
+        "update_scale": 1.0, "num_statements": 4, "num_live_statements": 3, "num_states": 0,
+        "num_canonical_statements": 3,
     }  # fmt: skip
     return Individual(**{**values, **changes})
 

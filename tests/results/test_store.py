@@ -21,7 +21,7 @@ from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.results.curves import learning_curve
 from lion_search.results.ranking import rank
 from lion_search.results.records import Evaluation, Individual, Outcome, Stage
-from lion_search.results.schema import SCHEMA_VERSION
+from lion_search.results.schema import INDIVIDUALS, RUN, SCHEMA_VERSION
 from lion_search.results.statistics import statistics
 from lion_search.results.store import Store, StoreError, absolute_url, sqlite_url
 
@@ -42,9 +42,10 @@ def content(store: Store) -> tuple[list[Individual], list[Evaluation], dict]:
 # What is written is read.
 
 FULL = individual(
-    4, "f" * 32, draw=9, repeat=1, era=2, parent_id=3, mutation="insert+delete", program="a\nb", scored_id=2,
-    proposed_hash="e" * 32, fingerprint="d" * 32, outcome=Outcome.FINGERPRINT, status=Status.TOO_LARGE,
-    update_scale=0.1, num_statements=5, num_live_statements=4, num_states=2, num_canonical_statements=6,
+    4, "f" * 32, draw=9, seen=3, retry_of=2, repeat=1, era=2, parent_id=3, mutation="insert+delete",
+    program="a\nb", scored_id=2, proposed_hash="e" * 32, fingerprint="d" * 32, outcome=Outcome.FINGERPRINT,
+    status=Status.TOO_LARGE, update_scale=0.1, num_statements=5, num_live_statements=4, num_states=2,
+    num_canonical_statements=6,
 )  # fmt: skip
 LOSSES = (0.0, 1 / 3, 5e-324, 1e-30, 1e300, 0.1 + 0.2)
 TRAININGS = [
@@ -214,8 +215,33 @@ def test_a_database_of_another_schema_is_refused(store: Store, database: str) ->
     for version in (SCHEMA_VERSION + 1, 0, "old"):
         store.append([], [], {"schema_version": version})
         for use in (Store.open, Store.reopen):
-            with pytest.raises(StoreError, match=f"version {version}; this program reads {SCHEMA_VERSION}"):
+            with pytest.raises(
+                StoreError, match=f"version {version}; this program reads 2 and {SCHEMA_VERSION}"
+            ):
                 use(database)
+
+
+def test_a_log_of_schema_2_is_read_and_brought_up_to_date_when_it_is_reopened(database: str) -> None:
+    """It does not say what a proposal saw."""
+    rows = [individual(number, seen=None) for number in range(3)]
+    lacking = {"seen", "retry_of"}
+    old = sa.MetaData()
+    columns = [column for column in INDIVIDUALS.c if column.name not in lacking]
+    table = sa.Table(
+        "individuals", old, *(sa.Column(c.name, c.type, primary_key=c.primary_key) for c in columns)
+    )
+    facts = RUN.to_metadata(old)
+    with sa.create_engine(database).begin() as connection:
+        old.create_all(connection)
+        values = [{c.name: getattr(row, c.name) for c in columns} for row in rows]
+        connection.execute(sa.insert(table), values)
+        connection.execute(sa.insert(facts), {"key": "schema_version", "value": "2"})
+    assert list(Store.open(database).individuals()) == rows
+    again = Store.reopen(database)
+    again.append([individual(3)], [])
+    again.close()
+    assert list(Store.open(database).individuals()) == [*rows, individual(3)]
+    assert Store.open(database).run_facts() == {"schema_version": SCHEMA_VERSION}
 
 
 def test_an_opened_log_cannot_be_written(store: Store, database: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from searching import EVERYTHING, FakePool, log_of, make_search
 
 from lion_search.results.store import Store
-from lion_search.search.driver import Budget
+from lion_search.search.settings import Budget
 
 
 def test_a_search_writes_the_same_log_into_any_database(database: str, tmp_path: Path) -> None:
@@ -17,7 +17,7 @@ def test_a_search_writes_the_same_log_into_any_database(database: str, tmp_path:
         Store.create(url, {}).close()
         for halt in halts:
             store = Store.reopen(url)
-            search = make_search(store, FakePool(7, seed=1), Budget(halt), EVERYTHING)
+            search = make_search(store, FakePool(7, seed=1), Budget(programs=halt), EVERYTHING)
             search.replay_log()
             search.run()
             store.close()
