@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.scores import Part
 from lion_search.results.figures import curves_figure, write_html
 from lion_search.results.strict_json import to_json
-from lion_search.runs.folder import CONFIG_NAME
+from lion_search.runs.audience import Report
+from lion_search.runs.folder import CONFIG_NAME, check_new
 from lion_search.runs.preflight import check_tasks, find_baselines, set_environment
 from lion_search.runs.references import find_run, open_run
 from lion_search.runs.workers import make_pool
@@ -27,7 +28,7 @@ def compare_runs(
     part: Part = Part.TEST,
     workers: int | str = "auto",
     output: Path,
-    report: Callable[[str], None] = lambda line: None,
+    report: Report = lambda line: None,
 ) -> RunComparison:
     """Compares searches at equal compute and writes a figure, and its numbers beside it.
 
@@ -97,8 +98,7 @@ def _free_outputs(output: Path) -> Path:
         raise LionSearchError(f"cannot write the figure to '{output}'; expected a name that ends in .html")
     numbers = output.with_suffix(".json")
     for path in (output, numbers):
-        if path.exists():
-            raise LionSearchError(f"'{path}' exists; nothing was overwritten")
+        check_new(path)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -19,19 +19,18 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lion_search.analysis.watching import RunRow, list_runs, print_runs, watch
+from lion_search.analysis.watching import RunRow, list_runs
+from lion_search.commands.printing.display import progress_cells
+from lion_search.commands.printing.watching import print_runs, watch
 from lion_search.results.schema import SCHEMA_VERSION
 from lion_search.results.store import Store, StoreError
-from lion_search.runs.display import progress_cells
 from lion_search.runs.folder import (
     CONFIG_NAME,
     DATABASE_NAME,
     RESULT_NAME,
     RunFolderError,
-    RunState,
-    holder,
-    lock,
 )
+from lion_search.runs.lock import RunState, holder, lock
 from lion_search.runs.references import UnknownReferenceError
 from lion_search.search.progress import Progress
 
@@ -58,7 +57,8 @@ DRIVER = """
 import json, sys
 from pathlib import Path
 from lion_search.results.store import Store
-from lion_search.runs.folder import database_of, lock
+from lion_search.runs.folder import database_of
+from lion_search.runs.lock import lock
 folder = Path(sys.argv[1])
 with lock(folder):
     store = Store.reopen(database_of(folder))
@@ -71,7 +71,7 @@ with lock(folder):
 WATCHER = """
 import sys
 from rich.console import Console
-from lion_search.analysis.watching import watch
+from lion_search.commands.printing.watching import watch
 watch(sys.argv[1], Console(soft_wrap=True), as_json=sys.argv[2] == "json", interval_seconds=0.02)
 """
 
