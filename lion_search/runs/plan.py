@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lion_search.config import Config, TaskConfig
+from lion_search.config import Config
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import Baseline, Record
 from lion_search.proxy_tasks.scores import Score
@@ -54,8 +54,8 @@ class Plan:
     @property
     def most_seeds(self) -> dict[str, range]:
         """For each task all seeds on which a program may come to be trained."""
-        tasks = _configured(self.config)
-        return {name: Stage.SEARCH.seeds(self.config.most_seeds(tasks[name])) for name in self.problems}
+        counts = {find_task(task.name).name: self.config.most_seeds(task) for task in self.config.tasks}
+        return {name: Stage.SEARCH.seeds(counts[name]) for name in self.problems}
 
     def facts(self) -> dict[str, Any]:
         """What is recorded of it in the log."""
@@ -91,10 +91,5 @@ def _work(problem: FlatProblem) -> int:
 
 
 def _samples(config: Config, problems: Mapping[str, FlatProblem]) -> list[tuple[str, int]]:
-    tasks = _configured(config)
-    return [(name, seed) for name in problems for seed in Stage.SEARCH.seeds(tasks[name].seeds)]
-
-
-def _configured(config: Config) -> dict[str, TaskConfig]:
-    """What the configuration says of each task, by the task's full name."""
-    return {find_task(task.name).name: task for task in config.tasks}
+    counts = {find_task(task.name).name: task.seeds for task in config.tasks}
+    return [(name, seed) for name in problems for seed in Stage.SEARCH.seeds(counts[name])]
