@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from lion_search.config import load_config
 from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.scores import Part
 from lion_search.results.figures import curves_figure, write_html
 from lion_search.results.strict_json import to_json
-from lion_search.runs.folder import CONFIG_NAME
+from lion_search.runs.audience import Report
+from lion_search.runs.folder import check_new
 from lion_search.runs.preflight import check_tasks, find_baselines, set_environment
-from lion_search.runs.references import find_run, open_run
+from lion_search.runs.references import find_run, open_run, own_functions
 from lion_search.runs.workers import make_pool
 from lion_search.selection import run_comparison as comparison
 from lion_search.selection.run_comparison import LabelledRun, RunComparison, RunComparisonError
@@ -27,7 +27,7 @@ def compare_runs(
     part: Part = Part.TEST,
     workers: int | str = "auto",
     output: Path,
-    report: Callable[[str], None] = lambda line: None,
+    report: Report = lambda line: None,
 ) -> RunComparison:
     """Compares searches at equal compute and writes a figure, and its numbers beside it.
 
@@ -53,8 +53,8 @@ def compare_runs(
             stack.callback(runs[-1].store.close)
         problems = check_tasks(comparison.common_tasks(runs), None)
         records = find_baselines(problems, report)
-        own_functions = dict.fromkeys(f for _, name in named for f in _own_functions(name))
-        pool = make_pool(list(problems), workers=workers, own_functions=list(own_functions), report=report)
+        functions = dict.fromkeys(function for run in runs for function in own_functions(run.store))
+        pool = make_pool(list(problems), workers=workers, own_functions=list(functions), report=report)
         stack.callback(pool.close)
         found = comparison.compare_runs(
             runs,
@@ -97,17 +97,12 @@ def _free_outputs(output: Path) -> Path:
         raise LionSearchError(f"cannot write the figure to '{output}'; expected a name that ends in .html")
     numbers = output.with_suffix(".json")
     for path in (output, numbers):
-        if path.exists():
-            raise LionSearchError(f"'{path}' exists; nothing was overwritten")
+        check_new(path)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LionSearchError(f"cannot write '{output}': {error.strerror}") from error
     return numbers
-
-
-def _own_functions(run: str) -> tuple[str, ...]:
-    return load_config(str(find_run(run) / CONFIG_NAME)).own_functions()
 
 
 def _write(found: RunComparison, output: Path, numbers: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lion_search.dsl.errors import LionSearchError
@@ -19,13 +19,13 @@ from lion_search.proxy_tasks.scores import Part
 from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.proxy_tasks.tuning import EFFORT, tune
 from lion_search.results.records import Stage
+from lion_search.runs.audience import Report
 from lion_search.runs.facts import versions
+from lion_search.runs.folder import check_new
 from lion_search.runs.preflight import check_tasks, set_environment
 from lion_search.runs.references import find_subject
 from lion_search.runs.workers import make_pool
 from lion_search.selection.comparison import Row, compare
-
-Report = Callable[[str], None]
 
 
 def evaluate(
@@ -81,8 +81,7 @@ def tune_baselines(
     set_environment(workers)
     ((name, problem),) = check_tasks([task], None).items()
     path = output or Path(BASELINES_FOLDER) / file_name(name)
-    if path.exists():
-        raise LionSearchError(f"'{path}' exists; nothing was overwritten")
+    check_new(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lion_search.config import load_config
 from lion_search.dsl.equivalence.canonical import canonicalise
-from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
 from lion_search.dsl.variation.scaling import scale_update
@@ -17,7 +16,8 @@ from lion_search.proxy_tasks.jobs import Subject
 from lion_search.proxy_tasks.scores import Part
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.records import Stage
-from lion_search.runs.folder import CONFIG_NAME, write_file
+from lion_search.runs.audience import Report
+from lion_search.runs.folder import CONFIG_NAME, check_new, write_file
 from lion_search.runs.preflight import check_tasks, set_environment
 from lion_search.runs.references import find_program, find_run, split_individual
 from lion_search.runs.simplify_record import SimplifyRecord, make_record, path_beside, path_of, save
@@ -27,7 +27,6 @@ from lion_search.simplify.experiments.trainer import Trainer
 from lion_search.simplify.experiments.trials import TrialSettings
 from lion_search.simplify.simplifier import Simplified, limits_within, simplify
 
-Report = Callable[[str], None]
 TEST_SEEDS = 32
 
 
@@ -67,8 +66,8 @@ def simplify_reference(
     Raises:
         LionSearchError: something cannot be used, or the file exists or cannot be written.
     """
-    if output is not None and output.exists():
-        raise LionSearchError(f"'{output}' exists; nothing was overwritten")
+    if output is not None:
+        check_new(output)
     program = find_program(reference).program
     own_functions, tasks = _of_run(reference)
     tasks = () if how.only_proofs else how.tasks or tasks

@@ -1,16 +1,13 @@
-"""What the commands share: options, how their values are read, and how they print."""
+"""What the commands share: options, and how their values are read."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from lion_search.dsl.errors import LionSearchError, did_you_mean
-from lion_search.results.strict_json import to_json
 
 Reference = Annotated[str, typer.Argument(metavar="REF", help="A file, a library name, or RUN:ID.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or a name under runs/.")]
@@ -43,13 +40,3 @@ def read_choice(name: str, found: str, allowed: Sequence[str]) -> str:
         hint = did_you_mean(found, allowed)
         raise LionSearchError(f"--{name} {found}{hint}; there are: {', '.join(allowed)}")
     return found
-
-
-def make_console() -> Console:
-    """The terminal; where it is none, lines are as long as they are."""
-    return Console(soft_wrap=not sys.stdout.isatty())
-
-
-def print_json(value: Any) -> None:
-    """Prints JSON values, or dataclasses of them."""
-    typer.echo(to_json(value, indent=1))

@@ -20,19 +20,18 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lion_search.analysis.watching import RunRow, list_runs, print_runs, watch
+from lion_search.analysis.watching import RunRow, list_runs
+from lion_search.commands.printing.display import progress_cells
+from lion_search.commands.printing.watching import print_runs, watch
 from lion_search.results.schema import SCHEMA_VERSION
 from lion_search.results.store import Store, StoreError
-from lion_search.runs.display import progress_cells
 from lion_search.runs.folder import (
     CONFIG_NAME,
     DATABASE_NAME,
     RESULT_NAME,
     RunFolderError,
-    RunState,
-    holder,
-    lock,
 )
+from lion_search.runs.lock import RunState, holder, lock
 from lion_search.runs.references import UnknownReferenceError
 from lion_search.search.progress import Progress
 
@@ -58,13 +57,13 @@ SEARCHING = {"phase": "search", "progress": asdict(PROGRESS)}
 WATCHER = """
 import sys
 from rich.console import Console
-from lion_search.analysis.watching import watch
+from lion_search.commands.printing.watching import watch
 watch(sys.argv[1], Console(soft_wrap=True), as_json=sys.argv[2] == "json", interval_seconds=0.02)
 """
 DRIVER = """
 import sys, time
 from pathlib import Path
-from lion_search.runs.folder import lock
+from lion_search.runs.lock import lock
 with lock(Path(sys.argv[1])):
     print("driving", flush=True)
     time.sleep(60)
