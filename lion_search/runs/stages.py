@@ -24,7 +24,7 @@ from lion_search.runs.simplify_record import SimplifyRecord, make_record, path_i
 from lion_search.search.driver import Search
 from lion_search.search.progress import Progress
 from lion_search.search.replay import ReplayError
-from lion_search.selection.comparison import Row
+from lion_search.selection.comparison import Measurement
 from lion_search.selection.finalists import Finalist, choose_winner, measure_on_test
 from lion_search.simplify.experiments.trainer import Trainer
 from lion_search.simplify.experiments.trials import TrialSettings
@@ -173,7 +173,7 @@ def _simplify(session: Session, winner: Finalist) -> Simplified:
     )
 
 
-def _test(session: Session, winner: Finalist, simplified: Simplified) -> tuple[Row, ...]:
+def _test(session: Session, winner: Finalist, simplified: Simplified) -> tuple[Measurement, ...]:
     """The winner, what was made of it, and its rivals on the test part of all tasks."""
     plan, num_seeds = session.plan, session.plan.config.selection.test_seeds
     session.enter("test", f"Test: the winner beside its rivals on {num_seeds} other seeds, test part")
@@ -203,7 +203,7 @@ def _hand_over(
     progress: Progress,
     finalists: Sequence[Finalist],
     simplified: Simplified,
-    rows: tuple[Row, ...],
+    rows: tuple[Measurement, ...],
 ) -> RunResult:
     """Writes everything but the result's own file: the record of the simplification and the exports."""
     winner, pruned = finalists[0], simplified.pruned
@@ -217,7 +217,7 @@ def _hand_over(
 
 
 def _record(
-    session: Session, winner: Finalist, simplified: Simplified, rows: Sequence[Row]
+    session: Session, winner: Finalist, simplified: Simplified, rows: Sequence[Measurement]
 ) -> SimplifyRecord:
     """Makes the record of the winner's simplification, and keeps it in the run's folder."""
     config, folder = session.plan.config, session.folder

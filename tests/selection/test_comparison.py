@@ -8,17 +8,17 @@ import statistics
 import pytest
 
 from lion_search.proxy_tasks.scores import Part, Score, Status
-from lion_search.selection.comparison import Row
+from lion_search.selection.comparison import Measurement
 
 
-def row(name: str, losses: tuple[float, ...], num_seeds: int) -> Row:
+def row(name: str, losses: tuple[float, ...], num_seeds: int) -> Measurement:
     scores = (Score("task", Part.TEST, seed, Status.OK, loss, 9, 0.1) for seed, loss in enumerate(losses))
-    return Row(name, "task", tuple(scores), num_seeds)
+    return Measurement(name, "task", tuple(scores), num_seeds)
 
 
 def test_a_failure_gives_a_row_its_status_and_no_mean() -> None:
     bad = Score("task", Part.TEST, 2, Status.STOPPED, 0.5, 3, 0.1, "hurdle")
-    own = Row("x", "task", (*row("x", (0.1, 0.2), 3).scores, bad), 3)
+    own = Measurement("x", "task", (*row("x", (0.1, 0.2), 3).scores, bad), 3)
     assert own.status is Status.STOPPED
     assert own.losses == (0.1, 0.2)
     assert math.isnan(own.mean)

@@ -18,7 +18,7 @@ from lion_search.proxy_tasks.scores import Part
 from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.results.records import BASELINE_SUBJECT, Outcome, Stage
 from lion_search.results.store import Store
-from lion_search.selection.comparison import Row
+from lion_search.selection.comparison import Measurement
 from lion_search.selection.finalists import Finalist, choose_winner, measure_on_test
 
 TASK = "digits_mlp"
@@ -155,7 +155,7 @@ def test_a_selection_that_was_cut_short_goes_on_where_it_was(log: Log) -> None:
 # Measuring.
 
 
-def measure(store: Store, pool: Any) -> list[Row]:
+def measure(store: Store, pool: Any) -> list[Measurement]:
     winner = Finalist(individual(41, HASH[1], program=text(1)), 0.5, 0.4, 0.0)
     others = {"tuned adamw": BASELINE, "start": program(2)}
     return measure_on_test(
