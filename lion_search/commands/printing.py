@@ -14,11 +14,9 @@ from rich.text import Text
 from lion_search.proxy_tasks.tasks import find_task
 from lion_search.runs.display import format_seconds
 from lion_search.runs.result import RunResult
-from lion_search.runs.simplify_record import SimplifyRecord, StepRecord
+from lion_search.runs.simplify_record import SimplifyRecord
 from lion_search.selection.comparison import Row
-from lion_search.simplify.proving.proofs import REWRITING
-from lion_search.simplify.proving.redundancy import REDUNDANCY
-from lion_search.simplify.simplifier import IDENTITIES, WRITING
+from lion_search.simplify.steps import IDENTITIES, REDUNDANCY, REWRITING, WRITING, Step
 
 TUNED_ADAMW = "tuned adamw"
 _WHAT = {
@@ -144,7 +142,7 @@ def _print_simplification(console: Console, record: SimplifyRecord) -> None:
         _say(console, f"Note: {note}")
     if record.tried:
         made = sum(step.evidence is not None for step in record.steps)
-        margin, sure = record.settings["margin"], 1 - record.settings["error"]
+        margin, sure = record.settings.margin, 1 - record.settings.error
         _say(
             console,
             f"Tried {len(record.tried)} changes on {', '.join(record.tasks)} (validation data), made {made}; "
@@ -160,10 +158,10 @@ def _change(before: int, after: int) -> str:
     return str(after) if before == after else f"{before} -> {after}"
 
 
-def _evidence(step: StepRecord) -> str:
+def _evidence(step: Step) -> str:
     found = step.evidence
     if found is not None:
-        return f"fitness {found.gain:+.4f}, at least {found.bound:+.4f}, {found.num_seeds} seeds"
+        return found.summary()
     if step.rules:
         return f"proof by rules ({', '.join(step.kinds)}); of {len(step.rules)} that matched: --json"
     return "proof"

@@ -112,7 +112,7 @@ def _show_simplified(reference: str, *, latex: bool, as_json: bool) -> None:
     if latex:
         typer.echo(record.latex, nl=False)
     elif as_json:
-        print_json(record.model_dump())
+        typer.echo(record.to_json())
     else:
         print_record(make_console(), record)
 

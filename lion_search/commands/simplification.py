@@ -42,7 +42,7 @@ def simplify(
         reference, how, output, report=(lambda line: None) if as_json else typer.echo
     )
     if as_json:
-        print_json(record.model_dump())
+        typer.echo(record.to_json())
         return
     print_record(make_console(), record)
     for path in files:

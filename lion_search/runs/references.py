@@ -52,9 +52,14 @@ def open_run(run: str) -> Store:
         StoreError: its database cannot be read.
     """
     folder = find_run(run)
+    load_own_functions(folder)
+    return Store.open(database_of(folder))
+
+
+def load_own_functions(folder: Path) -> None:
+    """Makes the functions that a run was given known here, so that its programs can be read."""
     for reference in load_config(str(folder / CONFIG_NAME)).own_functions():
         load_function(reference)
-    return Store.open(database_of(folder))
 
 
 def find_program(reference: str) -> Referenced:

@@ -84,7 +84,7 @@ def test_only_experiments_have_evidence_and_all_that_was_made_was_accepted(raw: 
             assert step.evidence.verdict is Verdict.ACCEPTED
             assert step.evidence.bound > -0.03
     made = {functional_hash(s.after) for s in raw.steps if s.evidence is not None}
-    assert made <= {functional_hash(t.proposal.program) for t in raw.tried}
+    assert made <= {functional_hash(t.program) for t in raw.tried}
 
 
 def test_without_tasks_there_are_proofs_only() -> None:
@@ -118,8 +118,8 @@ def test_all_is_tried_also_where_a_round_takes_few(monkeypatch: pytest.MonkeyPat
     wanted = {functional_hash(p.program) for p in (*ablations(original), *snapped(original))}
     monkeypatch.setattr(experiments, "MOST_IN_A_ROUND", 2)
     found = simplify(original, trainer(lambda p: 0.0 if p == original else 0.3))
-    assert [functional_hash(t.proposal.program) for t in found.tried].count(min(wanted)) == 1
-    assert {functional_hash(t.proposal.program) for t in found.tried} == wanted
+    assert [functional_hash(t.program) for t in found.tried].count(min(wanted)) == 1
+    assert {functional_hash(t.program) for t in found.tried} == wanted
     assert max(t.round for t in found.tried) >= len(wanted) // 2 - 1
 
 

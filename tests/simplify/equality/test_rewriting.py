@@ -9,18 +9,18 @@ import sys
 import time
 
 import pytest
+from disguise import disguise
+from replay import compare
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program, parse
 from lion_search.dsl.variation.mutation import MutationSpace, mutate
-from lion_search.simplify.disguise import disguise
 from lion_search.simplify.equality.egraph import RewriteLimits
 from lion_search.simplify.equality.rewriting import ALL_KINDS, PROVED, cost, rewrite
 from lion_search.simplify.equality.rules import Kind
 from lion_search.simplify.proving.proofs import simplify_by_proof
-from lion_search.simplify.replay import compare
 
 LIMITS = RewriteLimits(nodes=2_000, seconds=10)
 

@@ -38,14 +38,14 @@ def loses(program: Program) -> float:
 def accepted(tried: Tried | None) -> str:
     assert tried is not None
     assert tried.evidence.verdict is Verdict.ACCEPTED
-    return tried.proposal.what
+    return tried.what
 
 
 def test_what_costs_nothing_is_accepted_and_what_costs_is_rejected() -> None:
     experiments = Experiments(ORIGINAL, trainer(loses), DEFAULT_SETTINGS)
     assert accepted(experiments.round(ORIGINAL, ablations(ORIGINAL))) == "arcsin(g) -> g"
     for tried in experiments.tried:
-        if "interp" not in functions(tried.proposal.program):
+        if "interp" not in functions(tried.program):
             assert tried.evidence.verdict is Verdict.REJECTED
             assert tried.evidence.is_clear_loss
 

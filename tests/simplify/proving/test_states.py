@@ -11,8 +11,9 @@ from lion_search.dsl.text import parse
 from lion_search.dsl.types import check
 from lion_search.simplify.equality.egraph import RewriteLimits
 from lion_search.simplify.equality.rewriting import PROVED, cost
+from lion_search.simplify.proving.changes import StateChange, is_proved
 from lion_search.simplify.proving.proofs import simplify_by_proof
-from lion_search.simplify.proving.states import Change, is_proved, proposals
+from lion_search.simplify.proving.states import proposals
 
 LIMITS = RewriteLimits(nodes=2_000, seconds=10)
 
@@ -70,7 +71,7 @@ def test_a_change_of_state_is_found(text: str, states: int, statements: int) -> 
     assert cost(after)[:2] == (states, statements)
 
 
-def _first(text: str, name: str) -> Change:
+def _first(text: str, name: str) -> StateChange:
     return next(change for change in proposals(parse(text)) if name in change.name)
 
 
@@ -97,7 +98,7 @@ def train(w, g, m, v, lr):
     image = Program(("m", "v"), program.statements, program.outputs)
     source = parse("def train(w, g, m, lr):\n    m = interp(g, m, 0.9)\n    v = cosh(m)\n    return v, m\n")
     mapping = (Statement("m", "multiply", ("m.source", 1.0)), Statement("v", "cosh", ("m.source",)))
-    assert not is_proved(Change("wrong", source, image, mapping, source), PROVED, LIMITS)
+    assert not is_proved(StateChange("wrong", source, image, mapping, source), PROVED, LIMITS)
 
 
 def test_no_state_is_put_where_a_scalar_is_wanted() -> None:

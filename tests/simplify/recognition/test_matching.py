@@ -9,21 +9,22 @@ from lion_search.dsl.text import format_program, parse
 from lion_search.simplify.equality.egraph import RewriteLimits
 from lion_search.simplify.equality.rewriting import ALL_KINDS
 from lion_search.simplify.recognition import matching
-from lion_search.simplify.recognition.matching import Graph, Match, Matcher, saturate
+from lion_search.simplify.recognition.matching import Match, Matcher
+from lion_search.simplify.recognition.program_graph import ProgramGraph, saturate
 from lion_search.simplify.recognition.rescaling import rescaled
 from lion_search.simplify.recognition.templates import make_template
 
 LIMITS = RewriteLimits(nodes=1_000)
 
 
-def _graph(body: str, new_state: str) -> Graph:
+def _graph(body: str, new_state: str) -> ProgramGraph:
     """The graph of a program with the state ``m`` in which no variable is assigned twice."""
     lines = "".join(f"    {line.strip()}\n" for line in body.split(";"))
     program = parse(f"def train(w, g, m, lr):\n{lines}    return update, {new_state}\n")
     return saturate(program, ALL_KINDS, LIMITS)
 
 
-def _found(name: str, graph: Graph, *, lenient: bool = True) -> Match | None:
+def _found(name: str, graph: ProgramGraph, *, lenient: bool = True) -> Match | None:
     template = make_template(library_program(name))
     return Matcher(template, graph, graph.form.states, lenient=lenient).best()
 
