@@ -13,7 +13,10 @@ from lion_search.dsl.liveness import liveness
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.dsl.variation.mutation import MutationSpace, mutate
+from lion_search.simplify.equality.egraph import RewriteLimits
+from lion_search.simplify.equality.rewriting import ALL_KINDS
 from lion_search.simplify.proving.proofs import Proved, simplify_by_proof
+from lion_search.simplify.recognition.program_graph import ProgramGraph, saturate
 
 
 def train(body: str) -> Program:
@@ -40,6 +43,13 @@ def evolved(rng: random.Random, num_mutations: int = 40, *, most_live: int = 20)
         if min(live, 6) <= child_live <= most_live:
             program, live = child.program, child_live
     return program
+
+
+def program_graph(body: str, new_state: str) -> ProgramGraph:
+    """The graph of a program with the state ``m`` in which no variable is assigned twice."""
+    lines = "".join(f"    {line.strip()}\n" for line in body.split(";"))
+    program = parse(f"def train(w, g, m, lr):\n{lines}    return update, {new_state}\n")
+    return saturate(program, ALL_KINDS, RewriteLimits(nodes=1_000))
 
 
 @cache
