@@ -37,7 +37,6 @@ EDGE = 1e-6
 _NUM_SHAKEN = 3
 _SLACK = 30.0
 _SIZE = sum(int(np.prod(shape)) for shape in SHAPES)
-_DECIDES = ("sign", "maximum", "minimum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +163,11 @@ class _Watched(ArrayDomain):
         return result
 
     def _watch(self, function: Function, args: Sequence[Any], result: Any) -> None:
-        name = function.name
-        if name in ("divide", "reciprocal"):
+        if function.properties.divides:
             self.edge |= np.abs(flat(self.as_tree(args[-1]))) < SMALL_DENOMINATOR
-        elif name in _DECIDES:
+        elif function.properties.decides:
             x, y = (flat(self.as_tree(a)) for a in (args[0], args[-1]))
-            gap = np.abs(x) if name == "sign" else np.abs(x - y)
+            gap = np.abs(x) if function.arity == 1 else np.abs(x - y)
             self.edge |= (gap < EDGE * np.max(np.abs(x), initial=0.0)) & (gap > 0)
         elif not function.elementwise and self.edge.any():
             self.edge[:] = True  # what depends on all numbers depends on those

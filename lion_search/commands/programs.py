@@ -157,18 +157,17 @@ def export(
     name: Annotated[str | None, typer.Option(help="Name of the optimizer in the code.")] = None,
 ) -> None:
     """Writes a program as code that needs nothing of lion-search."""
-    from lion_search.dsl.export.optax_code import to_optax
+    from lion_search.dsl.export.exports import EXPORTS
     from lion_search.runs.references import find_program
 
-    targets = ("optax",)
-    if to not in targets:
+    if to not in EXPORTS:
         raise LionSearchError(
-            f"cannot export to '{to}'{did_you_mean(to, targets)}; targets: {', '.join(targets)}"
+            f"cannot export to '{to}'{did_you_mean(to, EXPORTS)}; targets: {', '.join(EXPORTS)}"
         )
     found = find_program(reference)
     fallback = "".join(c if c.isalnum() else "_" for c in found.name)
     chosen = name or (fallback if fallback.isidentifier() else f"optimizer_{fallback}")
-    text = to_optax(found.program, chosen, f"{found.name}, exported by lion-search")
+    text = EXPORTS[to].write(found.program, chosen, f"{found.name}, exported by lion-search")
     if output is None:
         typer.echo(text, nl=False)
         return

@@ -12,20 +12,15 @@ import pytest
 
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.equivalence.identities import (
-    BLIND_TO_ABS,
-    BLIND_TO_SIGN,
     IDENTITIES,
-    INVERSE_UP_TO_SIGN,
-    KEEPS_SIGN,
-    LEFT_INVERSE,
-    NEVER_NEGATIVE,
     NO_REWRITES,
-    ODD,
     REWRITES,
     Identity,
     rewrites,
 )
 from lion_search.dsl.equivalence.value_graph import Node, Rewrite, ValueGraph
+from lion_search.dsl.families import families
+from lion_search.dsl.functions import BUILT_IN, FUNCTIONS
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program, parse
 
@@ -79,12 +74,14 @@ EXAMPLES: dict[str, list[str]] = {
     "interp-order": ["interp(w, g, 0.9)", "interp(g, w, 0.999)", "interp(w, g, 1.5)"],
 }
 # The families: everything is applied to a tree with both signs and zeros, and to one array's norm.
-EXAMPLES |= {f"{f}-negative": [f"{f}(-g) * w", f"{f}(-w) + g"] for f in (*ODD, *BLIND_TO_SIGN)}
-EXAMPLES |= {f"{f}-abs": [f"{f}(abs(g)) * w", f"{f}(abs(w)) + g"] for f in BLIND_TO_ABS}
-EXAMPLES |= {f"abs-{f}": [f"abs({f}(g * 9.0)) * w", f"abs({f}(w * 3.0))"] for f in NEVER_NEGATIVE}
-EXAMPLES |= {f"sign-{f}": [f"sign({f}(g))", f"sign({f}(w))"] for f in KEEPS_SIGN}
+_KNOWN = families(FUNCTIONS[name] for name in BUILT_IN)
+EXAMPLES |= {f"{f}-negative": [f"{f}(-g) * w", f"{f}(-w) + g"] for f in (*_KNOWN.odd, *_KNOWN.even)}
+EXAMPLES |= {f"{f}-abs": [f"{f}(abs(g)) * w", f"{f}(abs(w)) + g"] for f in _KNOWN.blind_to_abs}
+EXAMPLES |= {f"abs-{f}": [f"abs({f}(g * 9.0)) * w", f"abs({f}(w * 3.0))"] for f in _KNOWN.never_negative}
+EXAMPLES |= {f"sign-{f}": [f"sign({f}(g))", f"sign({f}(w))"] for f in _KNOWN.keeps_sign}
 EXAMPLES |= {
-    f"{f}-{g}": [f"{f}({g}(g * 9.0))", f"{f}({g}(w))"] for f, g in (*LEFT_INVERSE, *INVERSE_UP_TO_SIGN)
+    f"{f}-{g}": [f"{f}({g}(g * 9.0))", f"{f}({g}(w))"]
+    for f, g in (*_KNOWN.left_inverses, *_KNOWN.inverses_up_to_sign)
 }
 
 Reference = Callable[..., SimpleNamespace]
