@@ -137,6 +137,8 @@ class Function:
         words: what its values are called.
         arity: how many arguments it takes (derived).
         needs_scalar: whether some argument must be narrower than a tree (derived).
+        result_type: the type rule: the type of the value, given those of the arguments, which must have passed
+            the check of programs (derived).
     """
 
     name: str
@@ -157,10 +159,13 @@ class Function:
     words: Words = Words()
     arity: int = field(init=False)
     needs_scalar: bool = field(init=False)
+    result_type: Callable[[Sequence[Type]], Type] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arity", len(self.parameters))
         object.__setattr__(self, "needs_scalar", any(p is not Type.TREE for p in self.parameters))
+        result = self.result
+        object.__setattr__(self, "result_type", max if result is None else lambda arguments: result)
         if self.jax_code is not None:
             object.__setattr__(self, "codes", MappingProxyType({**self.codes, "jax": self.jax_code}))
 
@@ -178,10 +183,6 @@ class Function:
     def never_negative(self) -> bool:
         """Whether no value is negative."""
         return self.properties.low >= 0
-
-    def result_type(self, arguments: Sequence[Type]) -> Type:
-        """The type of its value; arguments of these types must have passed the check of programs."""
-        return max(arguments) if self.result is None else self.result
 
     def code_for(self, target: str, xp: str) -> str | None:
         """Its code for an export, with ``{0}``, ``{1}``, ... for the arguments; ``None`` if it has none.

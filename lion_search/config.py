@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from lion_search.dsl.errors import LionSearchError, did_you_mean
 from lion_search.dsl.functions import BUILT_IN, FUNCTIONS, load_function
-from lion_search.dsl.variation.mutation import MutationSpace
+from lion_search.dsl.variation.mutation import MutationSettings, MutationSpace
 from lion_search.proxy_tasks.workers.pool import JobLimits
 from lion_search.results.judge import JudgeSettings
 from lion_search.results.records import MAX_SEEDS
@@ -34,23 +34,15 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class MutationConfig(_Section):
-    """See :class:`lion_search.dsl.variation.mutation.MutationSpace`."""
+class MutationConfig(MutationSettings):
+    """See :class:`lion_search.dsl.variation.mutation.MutationSettings`."""
 
-    insert: Weight = 1.0
-    delete: Weight = 1.0
-    modify: Weight = 1.0
-    constant: Weight = 0.0
-    new_constant: Probability = 0.25
-    new_variable: Probability = 0.5
-    rescale_constant: Probability = 0.5
-    max_statements: PositiveInt = 80
     until_changed: Probability = 0.0
 
     @model_validator(mode="after")
     def _some_weight(self) -> MutationConfig:
-        if self.insert + self.delete + self.modify + self.constant == 0:
-            raise ValueError("at least one of insert, delete, modify, constant must be above 0")
+        if not any(self.weights.values()):
+            raise ValueError(f"at least one of {', '.join(self.weights)} must be above 0")
         return self
 
 

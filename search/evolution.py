@@ -9,7 +9,7 @@ the genome.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lion_search.dsl.equivalence.canonical import Canonical, canonicalise
 from lion_search.dsl.program import Program
@@ -63,9 +63,9 @@ def mutation_space(settings: SearchSettings) -> MutationSpace:
     """What mutation may do under a method: the restricted forms of evolution have one kind only."""
     space = settings.mutation
     if settings.method is Method.CONSTANTS:
-        return replace(space, insert=0.0, delete=0.0, modify=0.0, constant=1.0)
+        return space.only("constant")
     if settings.method is Method.DELETION:
-        return replace(space, insert=0.0, delete=1.0, modify=0.0, constant=0.0)
+        return space.only("delete")
     return space
 
 

@@ -18,7 +18,7 @@ from lion_search.dsl.equivalence.value_graph import Node, Rewrite, ValueGraph, r
 from lion_search.dsl.functions import BUILT_IN, EPSILON, FUNCTIONS, CommonFactor, Function, Parity
 from lion_search.dsl.liveness import liveness
 from lion_search.dsl.program import Program, Statement
-from lion_search.dsl.variation.mutation import MAX_SIZE, fresh_name, with_argument
+from lion_search.dsl.variation.statements import MAX_SIZE, fresh_name, with_argument
 
 
 def scale_update(program: Program, factor: float) -> Program:
