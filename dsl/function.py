@@ -127,18 +127,18 @@ class Function:
         about: one line for people.
         jax_code: the code of an export to JAX, such as ``"jnp.tanh({0})"``: short for ``codes["jax"]``.
         code: the code of any export, such as ``"{xp}.tanh({0})"``; ``{xp}`` is the array library, ``{0}`` the
-            first argument. A row that looks across arrays gets lists of arrays, as does its code; a row whose
-            result is ``PER_ARRAY`` gets one array at a time.
+            first argument: one array at a time or, of a row that looks across arrays, a list of them.
         codes: the code of single exports where it is another, by the name of the target.
         helpers: Python functions that the code calls, as text, in the order in which they are needed.
         latex: makes its LaTeX of its arguments' (:mod:`lion_search.dsl.tex`); else its name is printed.
         latex_note: a comment that explains what is not plain in it.
+        mixes_arrays: of a row whose result is a tree: whether an array of it depends on other arrays.
         properties: what else is known of it.
         words: what its values are called.
         arity: how many arguments it takes (derived).
         needs_scalar: whether some argument must be narrower than a tree (derived).
-        result_type: the type rule: the type of the value, given those of the arguments, which must have passed
-            the check of programs (derived).
+        result_type: the type rule: the type of its value, given those of its arguments, which must have
+            passed the check of programs (derived).
     """
 
     name: str
@@ -155,6 +155,7 @@ class Function:
     helpers: tuple[str, ...] = ()
     latex: Callable[..., Any] | None = None
     latex_note: str = ""
+    mixes_arrays: bool = False
     properties: Properties = Properties()
     words: Words = Words()
     arity: int = field(init=False)
@@ -177,7 +178,7 @@ class Function:
     @property
     def looks_across(self) -> bool:
         """Whether a result depends on more than one array of its arguments."""
-        return self.arity > 0 and self.result in (Type.SCALAR, Type.TREE)
+        return self.mixes_arrays or (self.arity > 0 and self.result is Type.SCALAR)
 
     @property
     def never_negative(self) -> bool:

@@ -249,7 +249,7 @@ _ROWS = (
              properties=_is(parity=_PRODUCT, low=-1.0, high=1.0)),
     Function("clip", (_T, _S), _T, _clip, cost=3, about="x * min(1, c / global_norm(x))",
              code="_clip({0}, {1})", helpers=(*_NORM_HELPERS, _CLIP_HELPER),
-             latex_note="clip(x, c) = x min(1, c / ||x||)",
+             latex_note="clip(x, c) = x min(1, c / ||x||)", mixes_arrays=True,
              properties=_is(parity=_ODD, keeps_nonnegative=True, zero_if=_FIRST,
                            common_factor=CommonFactor.POSITIVE)),
     Function("interp", (_T, _T, _S), None, _interp, cost=1, about="(1 - a) * x + a * y",
