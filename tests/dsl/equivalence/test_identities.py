@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from dsl_programs import expression as written
 
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.equivalence.identities import (
@@ -21,8 +22,7 @@ from lion_search.dsl.equivalence.identities import (
 from lion_search.dsl.equivalence.value_graph import Node, Rewrite, ValueGraph
 from lion_search.dsl.families import families
 from lion_search.dsl.functions import BUILT_IN, FUNCTIONS
-from lion_search.dsl.program import Program
-from lion_search.dsl.text import format_program, parse
+from lion_search.dsl.text import format_program
 
 # What each identity rewrites, as the update of a program. `w` is of size 1, `g` of sizes 1 to 1e-3 and has
 # exact zeros; one argument may be enough, all orders of commuting arguments are wanted.
@@ -88,10 +88,6 @@ Reference = Callable[..., SimpleNamespace]
 Walk = Callable[..., np.ndarray]
 
 
-def _program(expression: str) -> Program:
-    return parse(f"def train(w, g, lr):\n    update = {expression}\n    return update\n")
-
-
 def _watched(identity: Identity) -> tuple[Mapping[str, Sequence[Rewrite]], list[Node]]:
     """The identity alone, and a list of what it has rewritten to."""
     fired: list[Node] = []
@@ -115,7 +111,7 @@ def _wrong(outputs: np.ndarray, expected: SimpleNamespace) -> np.ndarray:
 def _disagreement(identity: Identity, expression: str, reference: Reference, walk: Walk) -> str:
     """Empty if the identity alone keeps the expression's value where it can be compared, and it can."""
     table, fired = _watched(identity)
-    program = _program(expression)
+    program = written(expression)
     rewritten = canonicalise(program, table).program()
     if not fired:
         return f"{identity.name} does not fire on {expression}"
@@ -156,29 +152,29 @@ def test_every_identity_has_an_effect_among_the_others(identity: Identity):
         for rewrite in REWRITES[identity.function]
     )
     for expression in EXAMPLES[identity.name]:
-        canonicalise(_program(expression), watched)
+        canonicalise(written(expression), watched)
     assert fired
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_all_identities_together_keep_every_value(name: str, reference: Reference, walk: Walk):
     for expression in EXAMPLES[name]:
-        expected = reference(_program(expression), num_steps=5)
-        rewritten = canonicalise(_program(expression)).program()
+        expected = reference(written(expression), num_steps=5)
+        rewritten = canonicalise(written(expression)).program()
         assert not _wrong(walk(rewritten, num_steps=5), expected).any(), expression
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_rewritten_form_is_not_rewritten_again(name: str):
     for expression in EXAMPLES[name]:
-        once = canonicalise(_program(expression))
+        once = canonicalise(written(expression))
         assert canonicalise(once.program()).hash == once.hash
 
 
 def test_equal_forms_share_a_hash_only_with_identities():
     pairs = [("g * g", "square(g)"), ("w - -g", "g + w"), ("interp(w, g, 0.9)", "interp(g, w, 0.1)")]
     for one, other in pairs:
-        one_program, other_program = _program(one), _program(other)
+        one_program, other_program = written(one), written(other)
         assert canonicalise(one_program).hash == canonicalise(other_program).hash
         assert canonicalise(one_program, NO_REWRITES).hash != canonicalise(other_program, NO_REWRITES).hash
 
