@@ -18,7 +18,7 @@ from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.tasks import find_task
 from lion_search.proxy_tasks.training.batched import Batch, assemble, lanes_for
-from lion_search.proxy_tasks.training.loop import Hurdle, Trained, make_train
+from lion_search.proxy_tasks.training.loop import Trained, make_train
 from lion_search.proxy_tasks.training.modes import Mode, choose_mode
 from lion_search.proxy_tasks.training.prepare import PARTS, prepare
 from lion_search.proxy_tasks.training.update_rules import Bound, Compiled, Interpreted, Optimizer
@@ -49,7 +49,7 @@ class Evaluator:
         self._compiled: OrderedDict[Hashable, Callable[..., Trained]] = OrderedDict()
 
     def evaluate(
-        self, subject: Program | Optimizer, part: Part, seeds: Sequence[int], hurdle: Hurdle | None = None
+        self, subject: Program | Optimizer, part: Part, seeds: Sequence[int]
     ) -> tuple[Score, ...]:
         """Trains an optimizer once for each seed.
 
@@ -57,13 +57,12 @@ class Evaluator:
             subject: what to score; a program is run as the evaluator's mode says.
             part: where to measure the loss.
             seeds: of initial weights and batches.
-            hurdle: ends trainings that are not promising; on the same part.
 
         Returns:
             A score for each seed, up to and including the first failure.
         """
         if isinstance(subject, Program) and self.mode is Mode.BATCHED:
-            return self.evaluate_programs([subject], part, seeds, hurdle)[0]
+            return self.evaluate_programs([subject], part, seeds)[0]
         optimizer = self._optimizer(subject) if isinstance(subject, Program) else subject
         try:
             bound = optimizer.bind(self.problem.layout)
@@ -71,13 +70,13 @@ class Evaluator:
             return (self._too_large(part, seeds[0], error),)
         scores = []
         for seed in seeds:
-            scores.append(self._train(bound, part, seed, hurdle))
+            scores.append(self._train(bound, part, seed))
             if scores[-1].status is not Status.OK:
                 break
         return tuple(scores)
 
     def evaluate_programs(
-        self, programs: Sequence[Program], part: Part, seeds: Sequence[int], hurdle: Hurdle | None = None
+        self, programs: Sequence[Program], part: Part, seeds: Sequence[int]
     ) -> list[tuple[Score, ...]]:
         """Trains programs once for each seed; in batched mode many at once.
 
@@ -85,10 +84,10 @@ class Evaluator:
             For each program a score for each seed, up to and including the first failure.
         """
         if self.mode is not Mode.BATCHED:
-            return [self.evaluate(program, part, seeds, hurdle) for program in programs]
+            return [self.evaluate(program, part, seeds) for program in programs]
         while True:
             try:
-                return self._evaluate_in_step(programs, part, seeds, hurdle)
+                return self._evaluate_in_step(programs, part, seeds)
             except jax.errors.JaxRuntimeError as error:
                 if "RESOURCE_EXHAUSTED" not in str(error) or self._lanes == 1:
                     raise
@@ -112,9 +111,9 @@ class Evaluator:
         key = (bound.key, lanes)
         function = self._compiled.get(key)
         if function is None:
-            train = make_train(self.problem, bound.rule, in_step=lanes > 0)
+            train = make_train(self.problem, bound.rule, batched=lanes > 0)
             if lanes:
-                train = jax.vmap(train, in_axes=(Batch.axes(), 0, None, None, None))
+                train = jax.vmap(train, in_axes=(Batch.axes(), 0, None, None))
             function = self._compiled[key] = jax.jit(train)
             if len(self._compiled) > _MAX_COMPILED:
                 self._compiled.popitem(last=False)
@@ -122,22 +121,22 @@ class Evaluator:
         return function
 
     def _evaluate_in_step(
-        self, programs: Sequence[Program], part: Part, seeds: Sequence[int], hurdle: Hurdle | None
+        self, programs: Sequence[Program], part: Part, seeds: Sequence[int]
     ) -> list[tuple[Score, ...]]:
         scores: list[list[Score]] = [[] for _ in programs]
         for batch in self._batches(programs, part, seeds, scores):
-            for (index, _), score in zip(batch.samples, self._train_batch(batch, part, hurdle), strict=True):
+            for (index, _), score in zip(batch.samples, self._train_batch(batch, part), strict=True):
                 scores[index].append(score)
         return [_until_failure(own) for own in scores]
 
     def _optimizer(self, program: Program) -> Optimizer:
         return Compiled(program) if self.mode is Mode.COMPILED else Interpreted(program)
 
-    def _train(self, bound: Bound, part: Part, seed: int, hurdle: Hurdle | None) -> Score:
+    def _train(self, bound: Bound, part: Part, seed: int) -> Score:
         train = self.train_function(bound)
         started = time.perf_counter()
         trained = jax.device_get(
-            train(bound.theta, seed, self._hurdle(hurdle), self._examples["train"], self._examples[part])
+            train(bound.theta, seed, self._examples["train"], self._examples[part])
         )
         seconds = time.perf_counter() - started
         return self._score(part, seed, float(trained.loss), int(trained.num_steps), seconds)
@@ -155,30 +154,21 @@ class Evaluator:
         samples = [(index, seed) for index in bounds for seed in seeds]
         return assemble(bounds, samples, self._lanes)
 
-    def _train_batch(self, batch: Batch, part: Part, hurdle: Hurdle | None) -> list[Score]:
+    def _train_batch(self, batch: Batch, part: Part) -> list[Score]:
         train = self.train_function(batch.bound, lanes=batch.num_lanes)
         started = time.perf_counter()
-        hurdle = self._hurdle(hurdle)
         examples = self._examples["train"], self._examples[part]
-        trained = jax.device_get(train(batch.slots, batch.seeds, hurdle, *examples))
+        trained = jax.device_get(train(batch.slots, batch.seeds, *examples))
         seconds = (time.perf_counter() - started) / len(batch.samples)
         return [
             self._score(part, seed, float(trained.loss[lane]), int(trained.num_steps[lane]), seconds)
             for lane, (_, seed) in enumerate(batch.samples)
         ]
 
-    def _hurdle(self, hurdle: Hurdle | None) -> Hurdle:
-        """A hurdle as arrays; one at the end is none."""
-        step, max_loss = hurdle or (self.task.num_steps, np.inf)
-        return Hurdle(np.int32(min(step, self.task.num_steps)), np.float32(max_loss))
-
     def _score(self, part: Part, seed: int, loss: float, num_steps: int, seconds: float) -> Score:
         if not math.isfinite(loss):
             reason = f"not finite after step {num_steps} of {self.task.num_steps}"
             return Score(self.task.name, part, seed, Status.DIVERGED, None, num_steps, seconds, reason)
-        if num_steps < self.task.num_steps:
-            reason = f"did not pass the hurdle after step {num_steps} of {self.task.num_steps}"
-            return Score(self.task.name, part, seed, Status.STOPPED, loss, num_steps, seconds, reason)
         return Score(self.task.name, part, seed, Status.OK, loss, num_steps, seconds)
 
     def _too_large(self, part: Part, seed: int, error: TooLargeError) -> Score:
