@@ -1,10 +1,25 @@
-"""What every test shares: the ``--large`` switch, how Hypothesis behaves here, databases."""
+"""What every test shares: the ``--large`` switch, how Hypothesis behaves here, databases, compiled code.
 
+The tests' process has the environment of a worker's, so that it runs the code that workers run. What JAX has
+compiled is kept, for all processes of the tests and for the next run: `make clean` removes it.
+"""
+
+import os
 import sys
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from lion_search.proxy_tasks.workers.environment import WORKER_ENVIRONMENT, processor_digest
+
+CACHE = Path(__file__).parents[1] / ".pytest_cache"
+COMPILED = {
+    "JAX_COMPILATION_CACHE_DIR": str(CACHE / "jax" / processor_digest()),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+}
+for name, value in (WORKER_ENVIRONMENT | COMPILED).items():  # before JAX is imported
+    os.environ.setdefault(name, value)
 
 sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 pytest_plugins = ["databases"]
