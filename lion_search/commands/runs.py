@@ -67,6 +67,19 @@ def resume(
     _show_run(run, quiet, lambda audience: pipeline.resume(run, overrides, audience))
 
 
+@app.command()
+def config(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A YAML file, or the name of a shipped configuration.")
+    ] = "quickstart",
+    settings: Settings = None,
+) -> None:
+    """Prints a configuration with every key, its value and what it means."""
+    from lion_search.config import commented_yaml, load_config
+
+    typer.echo(commented_yaml(load_config(name, settings or [])), nl=False)
+
+
 def _show_run(name: str, quiet: bool, drive: Callable[[Audience], RunResult]) -> None:
     from lion_search.commands.printing.display import make_display
     from lion_search.commands.printing.result import print_result

@@ -23,7 +23,7 @@ from lion_search.search.methods.method import (
     mutated_child,
     taken_by,
 )
-from lion_search.search.population import HallOfFame, Population
+from lion_search.search.population import Population, hall_of_fame
 from lion_search.search.settings import PopulationSettings
 
 MAX_RETRIES = 8
@@ -56,7 +56,7 @@ class Evolution:
         self._search = replace(start.settings, mutation=space.only(*kinds) if kinds else space)
         self._initial = start.founder.program
         self._population = Population(start.founder, own.population)
-        self._hall = HallOfFame()
+        self._hall = hall_of_fame()
         self._era = 0
         self._is_restarting = False
         self._since_best = 0
@@ -92,7 +92,7 @@ class Evolution:
             self._population = Population(member, self._own.population)  # with its scores
         if individual.era != self._era:  # proposed before the restart: no parent, but it may be the best
             if event.scores and event.is_ok:
-                self._hall.offer(member)
+                self._hall.offer(member.entry, member)
             return
         if self._search.hurdle.rejects and not event.is_ok:
             if event.parent is not None and count < MAX_RETRIES:
@@ -128,15 +128,15 @@ class Evolution:
         best = self._hall.best()
         if best is None or event.member.judged > best.judged:
             self._since_best = 0
-        self._hall.offer(event.member)
+        self._hall.offer(event.member.entry, event.member)
 
     def _restart_if_stuck(self, best_of_all: Callable[[], Member | None]) -> None:
         plateau = self._own.plateau
         if plateau is None or self._since_best < plateau or (found := best_of_all()) is None:
             return
         self._population = Population(found, self._own.population)
-        self._hall = HallOfFame()
-        self._hall.offer(found)
+        self._hall = hall_of_fame()
+        self._hall.offer(found.entry, found)
         self._era += 1
         self._is_restarting = True
         self._since_best = 0

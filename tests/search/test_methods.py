@@ -15,8 +15,7 @@ from lion_search.search.settings import Budget, LoopSettings
 HILL_CLIMBING = '''
 """Hill climbing: the best so far has a child."""
 
-from lion_search.search.methods.method import Choice, make_child, mutated_child
-from lion_search.search.settings import LoopSettings
+from lion_search import Choice, LoopSettings, make_child, mutated_child
 
 
 class HillSettings(LoopSettings):
