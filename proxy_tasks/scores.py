@@ -34,7 +34,7 @@ class Status(enum.StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     """Its process took more memory than the limit and was ended from outside, or could not get it."""
     STOPPED = "stopped"
-    """It did not pass a hurdle part way."""
+    """Its first loss did not pass the hurdle."""
 
 
 FAULTS = (Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
@@ -58,7 +58,7 @@ class Score:
         part: where the loss was measured.
         seed: of the initial weights and the batches; the same seed is the same sample for every program.
         status: how it ended.
-        loss: the task's metric on the part; ``None`` unless the status is ok, or stopped: at the hurdle.
+        loss: the task's metric on the part; ``None`` unless the status is ok or stopped.
         num_steps: training steps taken.
         seconds: wall-clock time of the training.
         reason: for a failure, what happened.

@@ -169,6 +169,16 @@ class RunFolder:
     called: Called = field(default_factory=lambda: Called(0, "", ""))
 
     @property
+    def user_folder(self) -> Path:
+        """The folder of the user, in which it was begun."""
+        return self.folder.parent
+
+    @property
+    def command(self) -> CommandLine:
+        """The command in that folder."""
+        return CommandLine(self.user_folder)
+
+    @property
     def result(self) -> Any:
         """What is in its ``result.json``."""
         return json.loads((self.folder / "result.json").read_text())
@@ -350,7 +360,7 @@ def options() -> SimpleNamespace:
 
 
 @pytest.fixture(scope="session")
-def run_in() -> Callable[[Path], RunFolder]:
+def run_in() -> Callable[..., RunFolder]:
     """A folder as that of a run."""
     return RunFolder
 

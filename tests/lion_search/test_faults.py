@@ -12,7 +12,7 @@ import pytest
 from lion_search.proxy_tasks.scores import Status
 from lion_search.results.records import Outcome, Stage
 
-FAULTS = Path(__file__).parents[1] / "proxy_tasks" / "faults.py"
+FAULTS = Path(__file__).parents[1] / "proxy_tasks" / "workers" / "faults.py"
 BAD = {
     "sleeping": Status.TIMED_OUT,
     "allocating": Status.OUT_OF_MEMORY,

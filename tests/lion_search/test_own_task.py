@@ -107,6 +107,7 @@ def test_baselines_that_were_tuned_on_something_else_are_refused(
         (("import numpy as np", "import nothing_such"), "cannot import task 'mine:sine': No module named"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:invalid value encountered in sqrt:RuntimeWarning")
 def test_what_is_wrong_with_it_is_said_before_anything_starts(
     stranger: Any, refused: Callable[[str], None], change: tuple[str, str], message: str
 ) -> None:

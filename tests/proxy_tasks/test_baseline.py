@@ -23,7 +23,7 @@ from lion_search.proxy_tasks.baseline import (
     load_baselines,
     to_json,
 )
-from lion_search.proxy_tasks.problems.dataset import DataError
+from lion_search.proxy_tasks.problems.examples import DataError
 from lion_search.proxy_tasks.scores import Part
 from lion_search.proxy_tasks.tasks import TASKS, TaskError, find_task
 from lion_search.proxy_tasks.training.evaluator import Evaluator, evaluator

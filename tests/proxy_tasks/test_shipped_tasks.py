@@ -7,7 +7,7 @@ import pytest
 
 from lion_search.dsl.library import library_program
 from lion_search.proxy_tasks.baseline import file_name, load_baselines
-from lion_search.proxy_tasks.problems.dataset import DataError
+from lion_search.proxy_tasks.problems.examples import DataError
 from lion_search.proxy_tasks.scores import Part, Status
 from lion_search.proxy_tasks.tasks import SCALES, TASKS, find_task
 from lion_search.proxy_tasks.training.evaluator import Evaluator

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lion_search.proxy_tasks.problems.dataset import DataError, validate
+from lion_search.proxy_tasks.problems.examples import DataError, validate
 from lion_search.proxy_tasks.problems.idx import idx_images, read_idx
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 3, 2), dtype=np.uint8)

@@ -23,7 +23,7 @@ def make() -> Callable[[Sequence[Payload]], list[Any]]:
     return lambda payloads: [_JOBS[kind](value) for kind, value in payloads]
 
 
-def make_together() -> Callable[[Sequence[Payload]], list[Any]]:
+def make_batch() -> Callable[[Sequence[Payload]], list[Any]]:
     """Each result with the number of payloads that were evaluated in its call."""
     evaluate = make()
     return lambda payloads: [(value, len(payloads)) for value in evaluate(payloads)]

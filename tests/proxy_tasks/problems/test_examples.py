@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from lion_search.dsl.errors import LionSearchError
-from lion_search.proxy_tasks.problems.dataset import DataError, Dataset, Split, validate
+from lion_search.proxy_tasks.problems.examples import DataError, Dataset, Examples, validate
 
 
-def part(size: int = 6, features: int = 4) -> Split:
+def part(size: int = 6, features: int = 4) -> Examples:
     inputs = np.linspace(0, 1, size * features, dtype=np.float32).reshape(size, features)
-    return Split(inputs, np.arange(size, dtype=np.int32) % 3)
+    return Examples(inputs, np.arange(size, dtype=np.int32) % 3)
 
 
 def good() -> Dataset:
@@ -24,7 +24,7 @@ def good() -> Dataset:
 def tokens() -> Dataset:
     """A sequence set of 7 tokens: windows of 5."""
     inputs = np.arange(15, dtype=np.uint8).reshape(3, 5) % 7
-    split = Split(inputs, inputs.astype(np.int32))
+    split = Examples(inputs, inputs.astype(np.int32))
     return Dataset("text", 7, split, split, split)
 
 
@@ -51,13 +51,13 @@ def test_a_good_sequence_set_passes() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float16, np.float64])
 def test_inputs_may_be_stored_in_any_number_type(dtype: type[np.generic]) -> None:
-    parts = (Split(split.inputs.astype(dtype), split.labels) for split in (part(9), part(5), part(4)))
+    parts = (Examples(split.inputs.astype(dtype), split.labels) for split in (part(9), part(5), part(4)))
     train, validation, test = parts
     validate(Dataset("mine", 3, train, validation, test))
 
 
 def test_images_may_keep_their_shape() -> None:
-    images = Split(np.zeros((6, 2, 2, 1), np.uint8), part().labels)
+    images = Examples(np.zeros((6, 2, 2, 1), np.uint8), part().labels)
     dataset = Dataset("mine", 3, images, images, images, unit=1 / 255)
     validate(dataset)
     assert dataset.num_features == 4
