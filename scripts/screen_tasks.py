@@ -15,10 +15,10 @@ from lion_search.analysis.measuring import evaluate
 from lion_search.proxy_tasks.baseline import FAMILIES
 from lion_search.proxy_tasks.scores import Part
 from lion_search.proxy_tasks.tasks import TASKS
-from lion_search.selection.comparison import Row
+from lion_search.selection.comparison import Measurement
 
 
-def line(task: str, rows: list[Row]) -> str:
+def line(task: str, rows: list[Measurement]) -> str:
     """The table's line of one task."""
     by_name = {row.name: row for row in rows}
     adamw = by_name["tuned adamw"]

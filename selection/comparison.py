@@ -14,7 +14,7 @@ from lion_search.proxy_tasks.workers.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Measurement:
     """One optimizer on one task, over the same seeds as the others.
 
     Attributes:
@@ -49,7 +49,7 @@ class Row:
         """Standard error of the mean over seeds."""
         return standard_error(self.losses)
 
-    def difference(self, other: Row) -> tuple[float, float]:
+    def difference(self, other: Measurement) -> tuple[float, float]:
         """Mean of this minus the other, seed by seed, and its standard error; negative is better."""
         pairs = [a - b for a, b in zip(self.losses, other.losses, strict=False)]
         if len(pairs) < self.num_seeds:
@@ -59,7 +59,7 @@ class Row:
 
 def compare(
     pool: Pool, subjects: Mapping[str, Subject], task: str, part: Part, seeds: Sequence[int]
-) -> list[Row]:
+) -> list[Measurement]:
     """Trains all subjects on the same seeds of a task; a row for each, in their order."""
     scores = evaluate_all(pool, list(subjects.values()), [task], part, seeds)
-    return [Row(name, task, own, len(seeds)) for name, own in zip(subjects, scores, strict=True)]
+    return [Measurement(name, task, own, len(seeds)) for name, own in zip(subjects, scores, strict=True)]

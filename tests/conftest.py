@@ -1,16 +1,20 @@
-"""What every test shares: the ``--large`` switch, how Hypothesis behaves here, and compiled code.
+"""What every test shares: the ``--large`` switch, how Hypothesis behaves here, databases, and compiled code.
 
 The tests' process has the environment of a worker's, so that it runs the code that workers run. What JAX has
 compiled is kept, for all processes of the tests and for the next run: `make clean` removes it.
 """
 
 import os
+import sys
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from lion_search.proxy_tasks.workers.environment import WORKER_ENVIRONMENT, processor_digest
+
+sys.path.insert(0, str(Path(__file__).parent / "helpers"))
+pytest_plugins = ["databases"]
 
 CACHE = Path(__file__).parents[1] / ".pytest_cache"
 COMPILED = {

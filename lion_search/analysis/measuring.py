@@ -25,7 +25,7 @@ from lion_search.runs.folder import check_new
 from lion_search.runs.preflight import check_tasks, set_environment
 from lion_search.runs.references import find_subject
 from lion_search.runs.workers import make_pool
-from lion_search.selection.comparison import Row, compare
+from lion_search.selection.comparison import Measurement, compare
 
 
 def evaluate(
@@ -37,7 +37,7 @@ def evaluate(
     mode: str = "auto",
     workers: int | str = "auto",
     report: Report = lambda line: None,
-) -> list[Row]:
+) -> list[Measurement]:
     """Trains optimizers and the tasks' tuned baselines on the same seeds.
 
     Args:

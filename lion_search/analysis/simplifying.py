@@ -22,7 +22,7 @@ from lion_search.runs.preflight import check_tasks, set_environment
 from lion_search.runs.references import find_program, find_run, split_individual
 from lion_search.runs.simplify_record import SimplifyRecord, make_record, path_beside, path_of, save
 from lion_search.runs.workers import make_pool
-from lion_search.selection.comparison import Row, compare
+from lion_search.selection.comparison import Measurement, compare
 from lion_search.simplify.experiments.trainer import Trainer
 from lion_search.simplify.experiments.trials import TrialSettings
 from lion_search.simplify.simplifier import Simplified, limits_within, simplify
@@ -71,7 +71,7 @@ def simplify_reference(
     program = find_program(reference).program
     own_functions, tasks = _of_run(reference)
     tasks = () if how.only_proofs else how.tasks or tasks
-    no_rows: tuple[Row, ...] = ()
+    no_rows: tuple[Measurement, ...] = ()
     if not tasks:
         if not how.only_proofs:
             report("Only what is proved: experiments need a task to train on (--task)")
@@ -93,7 +93,7 @@ def _of_run(reference: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _with_experiments(
     program: Program, tasks: Sequence[str], own_functions: Sequence[str], how: Experimental, report: Report
-) -> tuple[Simplified, tuple[Row, ...]]:
+) -> tuple[Simplified, tuple[Measurement, ...]]:
     set_environment(how.workers)
     names = list(check_tasks(tasks, None))
     deadline = time.monotonic() + 60 * how.minutes
@@ -107,7 +107,7 @@ def _with_experiments(
         pool.close()
 
 
-def measure(pool: Pool, found: Simplified, tasks: Sequence[str], num_seeds: int) -> tuple[Row, ...]:
+def measure(pool: Pool, found: Simplified, tasks: Sequence[str], num_seeds: int) -> tuple[Measurement, ...]:
     """Original and result on the test part of each task, on the same seeds, scaled as in the experiments."""
     suffix = "" if found.scale == 1 else f", update x {found.scale:g}"
     programs = {"original": found.before, "by proof": found.proved, "simplified": found.after}

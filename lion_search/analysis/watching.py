@@ -30,7 +30,7 @@ from lion_search.runs.lock import RunState, state_of
 from lion_search.search.progress import Progress
 
 _PATIENCE = 5
-"""How often in a row the database may refuse; SQLite itself waits 5 seconds each time for a lock."""
+"""How often in a row the database may refuse; each time a lock is waited for, for 5 seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from lion_search.results.strict_json import to_json
 from lion_search.runs.folder import EXPORTS_FOLDER, RESULT_NAME, make_folder, write_file
 from lion_search.runs.simplify_record import SimplifyRecord
 from lion_search.search.progress import Progress
-from lion_search.selection.comparison import Row
+from lion_search.selection.comparison import Measurement
 from lion_search.selection.finalists import Finalist
 
 
@@ -38,7 +38,7 @@ class RunResult:
     progress: Progress
     judged_by: JudgeSettings
     finalists: tuple[Finalist, ...]
-    test_rows: tuple[Row, ...]
+    test_rows: tuple[Measurement, ...]
     simplification: SimplifyRecord
     program: str
     exports: tuple[Path, ...]

@@ -21,7 +21,7 @@ from lion_search.results.strict_json import json_value, to_json
 from lion_search.runs.facts import versions
 from lion_search.runs.folder import make_folder, write_file
 from lion_search.runs.references import find_run, split_individual
-from lion_search.selection.comparison import Row
+from lion_search.selection.comparison import Measurement
 from lion_search.simplify.experiments.trials import Evidence, TrialSettings
 from lion_search.simplify.recognition.identify import identify
 from lion_search.simplify.simplifier import Simplified
@@ -139,7 +139,7 @@ def make_record(
     found: Simplified,
     tasks: Sequence[str],
     settings: TrialSettings,
-    test: Sequence[Row] = (),
+    test: Sequence[Measurement] = (),
     *,
     is_recognized: bool = True,
 ) -> SimplifyRecord:
@@ -212,7 +212,7 @@ def _evidence(evidence: Evidence) -> EvidenceRecord:
     )
 
 
-def _test(row: Row, original: Row) -> TestRecord:
+def _test(row: Measurement, original: Measurement) -> TestRecord:
     difference, error = row.difference(original)
     values = {"mean": row.mean, "standard_error": row.standard_error}
     values |= {"difference": difference, "difference_error": error}

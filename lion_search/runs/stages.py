@@ -21,9 +21,10 @@ from lion_search.runs.folder import RESULT_NAME
 from lion_search.runs.result import RunResult, write_exports, write_result
 from lion_search.runs.session import Session
 from lion_search.runs.simplify_record import SimplifyRecord, make_record, path_in_run, save
-from lion_search.search.driver import ReplayError, Search
+from lion_search.search.driver import Search
 from lion_search.search.progress import Progress
-from lion_search.selection.comparison import Row
+from lion_search.search.replay import ReplayError
+from lion_search.selection.comparison import Measurement
 from lion_search.selection.finalists import Finalist, choose_winner, measure_on_test
 from lion_search.simplify.experiments.trainer import Trainer
 from lion_search.simplify.experiments.trials import TrialSettings
@@ -85,7 +86,7 @@ def _make_search(session: Session) -> Search:
         session.store,
         samples=plan.samples,
         judge=Judge(_baseline_scores(session), config.judge_settings()),
-        budget=config.search_budget(),
+        budget=config.budget,
         max_cost=config.limits.cost,
         earlier_scores=plan.earlier,
     )
@@ -172,7 +173,7 @@ def _simplify(session: Session, winner: Finalist) -> Simplified:
     )
 
 
-def _test(session: Session, winner: Finalist, simplified: Simplified) -> tuple[Row, ...]:
+def _test(session: Session, winner: Finalist, simplified: Simplified) -> tuple[Measurement, ...]:
     """The winner, what was made of it, and its rivals on the test part of all tasks."""
     plan, num_seeds = session.plan, session.plan.config.selection.test_seeds
     session.enter("test", f"Test: the winner beside its rivals on {num_seeds} other seeds, test part")
@@ -202,7 +203,7 @@ def _hand_over(
     progress: Progress,
     finalists: Sequence[Finalist],
     simplified: Simplified,
-    rows: tuple[Row, ...],
+    rows: tuple[Measurement, ...],
 ) -> RunResult:
     """Writes everything but the result's own file: the record of the simplification and the exports."""
     winner, pruned = finalists[0], simplified.pruned
@@ -216,7 +217,7 @@ def _hand_over(
 
 
 def _record(
-    session: Session, winner: Finalist, simplified: Simplified, rows: Sequence[Row]
+    session: Session, winner: Finalist, simplified: Simplified, rows: Sequence[Measurement]
 ) -> SimplifyRecord:
     """Makes the record of the winner's simplification, and keeps it in the run's folder."""
     config, folder = session.plan.config, session.folder

@@ -11,12 +11,12 @@ from rich.table import Column, Table
 
 from lion_search.commands.printing.terminal import say
 from lion_search.proxy_tasks.tasks import find_task
-from lion_search.selection.comparison import Row
+from lion_search.selection.comparison import Measurement
 
 TUNED_ADAMW = "tuned adamw"
 
 
-def print_rows(console: Console, rows: Sequence[Row], part: str) -> None:
+def print_rows(console: Console, rows: Sequence[Measurement], part: str) -> None:
     """For each task a table of optimizers, each beside tuned AdamW."""
     for task in dict.fromkeys(row.task for row in rows):
         own = [row for row in rows if row.task == task]
@@ -36,14 +36,14 @@ def print_rows(console: Console, rows: Sequence[Row], part: str) -> None:
     )
 
 
-def _against(row: Row, adamw: Row | None) -> str:
+def _against(row: Measurement, adamw: Measurement | None) -> str:
     if adamw is None or row is adamw:
         return ""
     difference, error = row.difference(adamw)
     return "" if math.isnan(difference) else f"{difference:+.4f} +- {error:.4f}"
 
 
-def row_json(row: Row) -> dict[str, Any]:
+def row_json(row: Measurement) -> dict[str, Any]:
     """A row as JSON values."""
     return {
         "optimizer": row.name,
