@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lion_search.dsl.program import Program
     from lion_search.dsl.settings import Settings
     from lion_search.dsl.text import format_program, parse
-    from lion_search.proxy_tasks.problems.problem import Examples, Problem
+    from lion_search.proxy_tasks.problems import Examples, Problem
     from lion_search.proxy_tasks.tasks import Schedule, Task
 
 __all__ = [
@@ -34,10 +34,10 @@ __all__ = [
 ]
 
 _HOME = {
-    "Examples": "proxy_tasks.problems.problem",
+    "Examples": "proxy_tasks.problems",
     "Function": "dsl.functions",
     "LionSearchError": "dsl.errors",
-    "Problem": "proxy_tasks.problems.problem",
+    "Problem": "proxy_tasks.problems",
     "Program": "dsl.program",
     "Schedule": "proxy_tasks.tasks",
     "Settings": "dsl.settings",

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.equivalence.fingerprint import fingerprint
 from lion_search.dsl.errors import LionSearchError, did_you_mean
-from lion_search.dsl.export.optax_code import to_optax
+from lion_search.dsl.export.exports import EXPORTS
 from lion_search.dsl.program import Program
 from lion_search.dsl.types import check
 from lion_search.runs.references import Referenced
-
-TARGETS = ("optax",)
-"""Libraries that programs are exported to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +67,18 @@ def export_code(found: Referenced, target: str, name: str | None) -> str:
 
     Args:
         found: the program and what it is called.
-        target: one of ``TARGETS``.
+        target: one of ``EXPORTS``.
         name: of the optimizer in the code; by default made of the program's own.
 
     Raises:
         LionSearchError: there is no such target, or Python does not accept the name.
     """
-    if target not in TARGETS:
+    if target not in EXPORTS:
         raise LionSearchError(
-            f"cannot export to '{target}'{did_you_mean(target, TARGETS)}; targets: {', '.join(TARGETS)}"
+            f"cannot export to '{target}'{did_you_mean(target, EXPORTS)}; targets: {', '.join(EXPORTS)}"
         )
     own = "".join(c if c.isalnum() else "_" for c in found.name)
-    return to_optax(
+    return EXPORTS[target].write(
         found.program,
         name or (own if own.isidentifier() else f"optimizer_{own}"),
         f"{found.name}, exported by lion-search",

@@ -98,14 +98,14 @@ def show(
 
 def _show_simplified(reference: str, *, latex: bool, as_json: bool) -> None:
     from lion_search.commands.printing.simplification import print_record
-    from lion_search.commands.printing.terminal import make_console, print_json
+    from lion_search.commands.printing.terminal import make_console
     from lion_search.runs.simplify_record import load
 
     record = load(reference)
     if latex:
         typer.echo(record.latex, nl=False)
     elif as_json:
-        print_json(record.model_dump())
+        typer.echo(record.to_json())
     else:
         print_record(make_console(), record)
 

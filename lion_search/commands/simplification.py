@@ -32,7 +32,7 @@ def simplify(
     """Simplifies a program by proof and by experiment, and records why each step is right."""
     from lion_search.analysis.simplifying import Experimental, simplify_reference
     from lion_search.commands.printing.simplification import print_record
-    from lion_search.commands.printing.terminal import make_console, print_json
+    from lion_search.commands.printing.terminal import make_console
     from lion_search.simplify.experiments.trials import TrialSettings
 
     how = Experimental(
@@ -42,7 +42,7 @@ def simplify(
         reference, how, output, report=(lambda line: None) if as_json else typer.echo
     )
     if as_json:
-        print_json(record.model_dump())
+        typer.echo(record.to_json())
         return
     print_record(make_console(), record)
     for path in files:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lion_search.dsl.export.optax_code import to_optax
+from lion_search.dsl.export.exports import EXPORTS
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
 from lion_search.results.judge import JudgeSettings
@@ -45,7 +45,7 @@ class RunResult:
 
 
 def write_exports(folder: Path, winner: Finalist, programs: Mapping[str, Program]) -> tuple[Path, ...]:
-    """Writes programs as optax code and as they are; those of an earlier end of the run are replaced.
+    """Writes programs for each export and as they are; those of an earlier end of the run are replaced.
 
     Args:
         folder: the run's folder.
@@ -57,7 +57,8 @@ def write_exports(folder: Path, winner: Finalist, programs: Mapping[str, Program
     title = f"Individual {winner.individual.id} of run {folder.name}, found by lion-search"
     files = {}
     for name, program in programs.items():
-        files[exports / f"{name}_optax.py"] = to_optax(program, name, title)
+        for export in EXPORTS.values():
+            files[exports / f"{name}{export.suffix}"] = export.write(program, name, title)
         files[exports / f"{name}.py"] = f"# {title}: the program itself\n{format_program(program)}"
     for path, text in files.items():
         write_file(path, text)

@@ -52,8 +52,8 @@ def prepared(task: str) -> FlatProblem:
 # What is shipped.
 
 
-def test_the_task_that_needs_no_download_ships_baselines() -> None:
-    assert "digits_mlp" in SHIPPED
+def test_every_task_ships_baselines() -> None:
+    assert set(TASKS) <= set(SHIPPED)
 
 
 @pytest.mark.parametrize("file", CONTENTS)

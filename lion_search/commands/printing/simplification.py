@@ -8,10 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lion_search.commands.printing.terminal import say
-from lion_search.runs.simplify_record import SimplifyRecord, StepRecord
-from lion_search.simplify.proving.proofs import REWRITING
-from lion_search.simplify.proving.redundancy import REDUNDANCY
-from lion_search.simplify.simplifier import IDENTITIES, WRITING
+from lion_search.runs.simplify_record import SimplifyRecord
+from lion_search.simplify.steps import IDENTITIES, REDUNDANCY, REWRITING, WRITING, Step
 
 _WHAT = {
     REDUNDANCY: "what no update depends on is dropped",
@@ -58,7 +56,7 @@ def print_simplification(console: Console, record: SimplifyRecord) -> None:
         say(console, f"Note: {note}")
     if record.tried:
         made = sum(step.evidence is not None for step in record.steps)
-        margin, sure = record.settings["margin"], 1 - record.settings["error"]
+        margin, sure = record.settings.margin, 1 - record.settings.error
         say(
             console,
             f"Tried {len(record.tried)} changes on {', '.join(record.tasks)} (validation data), made {made}; "
@@ -74,10 +72,10 @@ def _change(before: int, after: int) -> str:
     return str(after) if before == after else f"{before} -> {after}"
 
 
-def _evidence(step: StepRecord) -> str:
+def _evidence(step: Step) -> str:
     found = step.evidence
     if found is not None:
-        return f"fitness {found.gain:+.4f}, at least {found.bound:+.4f}, {found.num_seeds} seeds"
+        return found.summary()
     if step.rules:
         return f"proof by rules ({', '.join(step.kinds)}); of {len(step.rules)} that matched: --json"
     return "proof"

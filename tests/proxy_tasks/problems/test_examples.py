@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,25 +35,14 @@ def changed(array: np.ndarray, index: int | tuple[int, ...], value: float) -> np
     return result
 
 
-def assert_refused(dataset: Dataset, *expected: str) -> None:
-    with pytest.raises(DataError) as caught:
-        validate(dataset)
-    for text in expected:
-        assert text in str(caught.value)
-
-
-def test_a_good_data_set_passes() -> None:
-    validate(good())
-
-
-def test_a_good_sequence_set_passes() -> None:
-    validate(tokens())
+@pytest.mark.parametrize("make", [good, tokens])
+def test_a_good_data_set_passes(make: Callable[[], Dataset]) -> None:
+    validate(make())
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float16, np.float64])
 def test_inputs_may_be_stored_in_any_number_type(dtype: type[np.generic]) -> None:
-    parts = (Examples(split.inputs.astype(dtype), split.labels) for split in (part(9), part(5), part(4)))
-    train, validation, test = parts
+    train, validation, test = (p._replace(inputs=p.inputs.astype(dtype)) for p in (part(9), part(5), part(4)))
     validate(Dataset("mine", 3, train, validation, test))
 
 
@@ -63,114 +53,112 @@ def test_images_may_keep_their_shape() -> None:
     assert dataset.num_features == 4
 
 
-@pytest.mark.parametrize("name", ["train", "validation", "test"])
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_number_that_is_not_finite_is_found_in_every_part(name: str, value: float) -> None:
-    split = getattr(good(), name)
-    bad = replace(split, inputs=changed(changed(split.inputs, (3, 0), value), (2, 3), value))
-    assert_refused(
-        replace(good(), **{name: bad}), f"'mine': {name} inputs[2, 3] is {value}", "finite numbers"
-    )
-
-
-@pytest.mark.parametrize("name", ["train", "validation", "test"])
-@pytest.mark.parametrize("value", [-1, 3])
-def test_a_label_out_of_range_is_found_in_every_part(name: str, value: int) -> None:
-    split = getattr(good(), name)
-    bad = replace(split, labels=changed(split.labels, 2, value))
-    assert_refused(replace(good(), **{name: bad}), f"{name} labels[2] is {value}", "classes from 0 to 2")
-
-
-def test_a_label_of_a_sequence_out_of_range_is_found() -> None:
-    bad = replace(tokens().test, labels=changed(tokens().test.labels, (1, 4), 7))
-    assert_refused(replace(tokens(), test=bad), "test labels[1, 4] is 7", "0 to 6")
-
-
-@pytest.mark.parametrize("token", [-1, 7])
-def test_a_token_out_of_range_is_found(token: int) -> None:
-    bad = replace(tokens().train, inputs=changed(tokens().train.inputs.astype(np.int8), (1, 4), token))
-    assert_refused(replace(tokens(), train=bad), f"train inputs[1, 4] is {token}", "tokens from 0 to 6")
-
-
 def test_integers_with_a_unit_are_no_tokens() -> None:
-    bytes_ = replace(tokens().train, inputs=changed(tokens().train.inputs, (1, 4), 255))
+    bytes_ = tokens().train._replace(inputs=changed(tokens().train.inputs, (1, 4), 255))
     validate(replace(tokens(), train=bytes_, unit=1 / 255))
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.bool_])
-def test_labels_must_be_integers(dtype: type[np.generic]) -> None:
-    bad = replace(part(), labels=part().labels.astype(dtype))
-    assert_refused(replace(good(), test=bad), f"test labels are {np.dtype(dtype)}", "integers are needed")
+def of(make: Callable[[], Dataset], name: str, **arrays: Any) -> Dataset:
+    """A data set with other arrays in one part."""
+    return replace(make(), **{name: getattr(make(), name)._replace(**arrays)})
 
 
-def test_inputs_must_be_numbers() -> None:
-    bad = replace(part(), inputs=part().inputs.astype(object))
-    assert_refused(replace(good(), train=bad), "train inputs are object", "integers or floats")
+INPUTS, LABELS, TOKENS = part().inputs, part().labels, tokens().train.inputs
+PARTS = ("train", "validation", "test")
+REFUSED: dict[str, tuple[Dataset, tuple[str, ...]]] = {
+    **{
+        f"{value} in {name}": (
+            of(
+                good,
+                name,
+                inputs=changed(changed(getattr(good(), name).inputs, (3, 0), value), (2, 3), value),
+            ),
+            (f"'mine': {name} inputs[2, 3] is {value}", "finite numbers"),
+        )
+        for name in PARTS
+        for value in (np.nan, np.inf, -np.inf)
+    },
+    **{
+        f"label {value} in {name}": (
+            of(good, name, labels=changed(getattr(good(), name).labels, 2, value)),
+            (f"{name} labels[2] is {value}", "classes from 0 to 2"),
+        )
+        for name in PARTS
+        for value in (-1, 3)
+    },
+    **{f"{name} is empty": (replace(good(), **{name: part(0)}), (f"{name} is empty",)) for name in PARTS},
+    "a label of a sequence": (
+        of(tokens, "test", labels=changed(tokens().test.labels, (1, 4), 7)),
+        ("test labels[1, 4] is 7", "0 to 6"),
+    ),
+    **{
+        f"token {token}": (
+            of(tokens, "train", inputs=changed(TOKENS.astype(np.int8), (1, 4), token)),
+            (f"train inputs[1, 4] is {token}", "tokens from 0 to 6"),
+        )
+        for token in (-1, 7)
+    },
+    **{
+        f"labels of {np.dtype(dtype)}": (
+            of(good, "test", labels=good().test.labels.astype(dtype)),
+            (f"test labels are {np.dtype(dtype)}", "integers are needed"),
+        )
+        for dtype in (np.float32, np.bool_)
+    },
+    "inputs of objects": (
+        replace(good(), train=part()._replace(inputs=INPUTS.astype(object))),
+        ("train inputs are object", "integers or floats"),
+    ),
+    "inputs in a list": (
+        replace(good(), train=part()._replace(inputs=INPUTS.tolist())),
+        ("train inputs are of type list", "NumPy array"),
+    ),
+    "examples are empty": (replace(good(), train=part(6, features=0)), ("train is empty: inputs [6, 0]",)),
+    "an example without a label": (
+        replace(good(), validation=Examples(INPUTS, LABELS[:5])),
+        ("validation has inputs [6, 4] but labels [5]", "examples"),
+    ),
+    "a token without a label": (
+        of(tokens, "train", labels=tokens().train.labels[:, 1:]),
+        ("inputs [3, 5] but labels [3, 4]", "examples and length"),
+    ),
+    "inputs without features": (
+        replace(good(), train=Examples(INPUTS[:, 0], LABELS)),
+        ("train inputs have shape [6]", "[examples, features]"),
+    ),
+    **{
+        f"labels of shape {shape}": (
+            replace(good(), train=Examples(INPUTS, np.zeros(shape, np.int32))),
+            (f"train labels have shape {list(shape)}",),
+        )
+        for shape in ((), (6, 1, 1))
+    },
+    "parts of other examples": (
+        replace(good(), test=part(4, features=5)),
+        ("test inputs have shape [5]", "in train it is [4]"),
+    ),
+    "parts of other types": (
+        replace(good(), validation=Examples(INPUTS.astype(np.uint8), LABELS)),
+        ("validation inputs are uint8; in train they are float32",),
+    ),
+    "one class": (replace(good(), num_classes=1), ("num_classes is 1", "at least 2")),
+    **{
+        f"unit {unit}": (replace(good(), unit=unit), (f"unit is {unit}",))
+        for unit in (0.0, -1.0, np.nan, np.inf)
+    },
+}
 
 
-def test_inputs_must_be_arrays() -> None:
-    bad = replace(part(), inputs=part().inputs.tolist())
-    assert_refused(replace(good(), train=bad), "train inputs are of type list", "NumPy array")
-
-
-@pytest.mark.parametrize("name", ["train", "validation", "test"])
-def test_a_part_may_not_be_empty(name: str) -> None:
-    assert_refused(replace(good(), **{name: part(0)}), f"{name} is empty")
-
-
-def test_examples_may_not_be_empty() -> None:
-    assert_refused(replace(good(), train=part(6, features=0)), "train is empty: inputs [6, 0]")
-
-
-def test_every_example_needs_a_label() -> None:
-    bad = replace(part(), labels=part(5).labels)
-    assert_refused(replace(good(), validation=bad), "validation has inputs [6, 4] but labels [5]", "examples")
-
-
-def test_every_token_needs_a_label() -> None:
-    bad = replace(tokens().train, labels=tokens().train.labels[:, 1:])
-    assert_refused(replace(tokens(), train=bad), "inputs [3, 5] but labels [3, 4]", "examples and length")
-
-
-def test_inputs_need_features() -> None:
-    bad = replace(part(), inputs=part().inputs[:, 0])
-    assert_refused(replace(good(), train=bad), "train inputs have shape [6]", "[examples, features]")
-
-
-@pytest.mark.parametrize("shape", [(), (6, 1, 1)])
-def test_labels_have_one_or_two_dimensions(shape: tuple[int, ...]) -> None:
-    bad = replace(part(), labels=np.zeros(shape, np.int32))
-    assert_refused(replace(good(), train=bad), f"train labels have shape {list(shape)}")
-
-
-def test_parts_with_other_examples_are_refused() -> None:
-    assert_refused(
-        replace(good(), test=part(4, features=5)), "test inputs have shape [5]", "in train it is [4]"
-    )
-
-
-def test_parts_with_other_types_are_refused() -> None:
-    bad = replace(part(), inputs=part().inputs.astype(np.uint8))
-    assert_refused(replace(good(), validation=bad), "validation inputs are uint8; in train they are float32")
-
-
-def test_one_class_is_refused() -> None:
-    assert_refused(replace(good(), num_classes=1), "num_classes is 1", "at least 2")
-
-
-@pytest.mark.parametrize("unit", [0.0, -1.0, np.nan, np.inf])
-def test_a_unit_is_positive(unit: float) -> None:
-    assert_refused(replace(good(), unit=unit), f"unit is {unit}")
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_used_is_told_in_one_line(case: str) -> None:
+    dataset, expected = REFUSED[case]
+    with pytest.raises(DataError) as caught:
+        validate(dataset)
+    message = str(caught.value)
+    assert message.startswith(f"data set '{dataset.name}': ")
+    assert "\n" not in message
+    assert all(text in message for text in expected), message
 
 
 def test_a_data_error_is_for_people() -> None:
     assert issubclass(DataError, LionSearchError)
-
-
-def test_the_message_is_one_line() -> None:
-    bad = replace(part(), labels=changed(part().labels, 2, 99))
-    with pytest.raises(
-        DataError, match=re.escape("data set 'mine': train labels[2] is 99; allowed are")
-    ) as caught:
-        validate(replace(good(), train=bad))
-    assert "\n" not in str(caught.value)

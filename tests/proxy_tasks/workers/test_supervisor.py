@@ -406,7 +406,8 @@ def test_jobs_go_as_a_batch_where_asked_for(make_supervisor: MakeSupervisor) -> 
 def test_a_bad_job_among_them_spoils_no_other(
     make_supervisor: MakeSupervisor, bad: tuple[str, Any], kind: FailureKind
 ) -> None:
-    batched = make_supervisor("make_batch", batched=True)
+    limits = LIMITS if kind is FailureKind.TIMED_OUT else PATIENT
+    batched = make_supervisor("make_batch", limits, batched=True)
     (*first, (value, failure), last) = evaluate(batched, *SQUARES[:2], bad, SQUARES[2])
     assert first == [((0, 1), None), ((1, 1), None)]
     assert value is None

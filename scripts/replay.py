@@ -36,8 +36,7 @@ SMALL_DENOMINATOR = 1e-4
 EDGE = 1e-6
 _NUM_SHAKEN = 3
 _SLACK = 30.0
-_SIZE = sum(int(np.prod(shape)) for shape in SHAPES)
-_DECIDES = ("sign", "maximum", "minimum")
+SIZE = sum(int(np.prod(shape)) for shape in SHAPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +126,14 @@ def _moved(program: Program, seed: int, updates: np.ndarray) -> np.ndarray:
 
 
 def _run(program: Program, seed: int, shake: float = 0.0, shaken: int = 0) -> _Run:
-    domain = _Watched(shake, shaken)
+    domain = WatchedDomain(shake, shaken)
     states: tuple[tuple[np.ndarray, ...], ...] = ((*(np.zeros(s) for s in SHAPES),),) * len(program.states)
     updates, edge, not_finite = [], [], []
     with np.errstate(all="ignore"):
         for w, g, lr in _sequence(seed):
             update, states = step(program, domain, w, g, states, lr)
             updates.append(flat(update))
-            edge.append(domain.edge.copy())
+            edge.append(domain.edge)
             not_finite.append(domain.not_finite.copy())
     return _Run(program, seed, np.array(updates), np.array(edge), np.array(not_finite))
 
@@ -144,41 +143,61 @@ def flat(tree: Sequence[Any]) -> np.ndarray:
     return np.concatenate([np.ravel(leaf) for leaf in tree])
 
 
-class _Watched(ArrayDomain):
-    """Notes the numbers at which something was at an edge or not finite, now or at an earlier step."""
+class WatchedDomain(ArrayDomain):
+    """Float64 arrays that note, number by number, what makes a comparison unfair, now or at an earlier step.
 
-    def __init__(self, shake: float, seed: int) -> None:
+    Args:
+        shake: by how much of itself each result and constant is changed at random; then nothing is noted.
+        seed: of that.
+
+    Attributes:
+        small: a denominator was below ``SMALL_DENOMINATOR``.
+        undecided: what ``sign``, ``maximum`` or ``minimum`` decides on was nearly equal.
+        not_finite: something was infinite or not a number.
+        underflow: something was so small that float64 loses digits of it, or all.
+    """
+
+    def __init__(self, shake: float = 0.0, seed: int = 0) -> None:
         super().__init__(np, SHAPES, np.float64)
-        self.edge = np.zeros(_SIZE, bool)
-        self.not_finite = np.zeros(_SIZE, bool)
+        self.small, self.undecided, self.not_finite, self.underflow = np.zeros((4, SIZE), bool)
         self._shake, self._rng = shake, np.random.default_rng(seed)
+
+    @property
+    def edge(self) -> np.ndarray:
+        """Where rules promise nothing, or rounding decides."""
+        return self.small | self.undecided
+
+    def flat(self, value: Any) -> np.ndarray:
+        """Any value as one vector."""
+        return flat(self.as_tree(value))
 
     def constant(self, value: float) -> Any:
         return self._shaken(super().constant(value))
 
     def apply(self, function: Function, args: Sequence[Any], index: int) -> Any:
         result = super().apply(function, args, index)
-        if self._shake:
-            return tuple(map(self._shaken, result)) if isinstance(result, tuple) else self._shaken(result)
-        self._watch(function, args, result)
+        if self._shake:  # arcsin of a little more than a sign would be no number
+            return result if function.name == "sign" else self._shaken(result)
+        self._watch(function, args, self.flat(result))
         return result
 
-    def _watch(self, function: Function, args: Sequence[Any], result: Any) -> None:
-        name = function.name
-        if name in ("divide", "reciprocal"):
-            self.edge |= np.abs(flat(self.as_tree(args[-1]))) < SMALL_DENOMINATOR
-        elif name in _DECIDES:
-            x, y = (flat(self.as_tree(a)) for a in (args[0], args[-1]))
-            gap = np.abs(x) if name == "sign" else np.abs(x - y)
-            self.edge |= (gap < EDGE * np.max(np.abs(x), initial=0.0)) & (gap > 0)
-        elif not function.elementwise and self.edge.any():
-            self.edge[:] = True  # what depends on all numbers depends on those
-        self.not_finite |= ~np.isfinite(flat(self.as_tree(result)))
+    def _watch(self, function: Function, args: Sequence[Any], result: np.ndarray) -> None:
+        if function.properties.divides:
+            self.small |= np.abs(self.flat(args[-1])) < SMALL_DENOMINATOR
+        elif function.properties.decides:
+            x, y = self.flat(args[0]), self.flat(args[-1])
+            gap = np.abs(x) if function.arity == 1 else np.abs(x - y)
+            self.undecided |= (gap < EDGE * np.max(np.abs(x), initial=0.0)) & (gap > 0)
+        elif not function.elementwise:  # what depends on all numbers depends on those
+            self.small |= self.small.any()
+            self.undecided |= self.undecided.any()
+        self.not_finite |= ~np.isfinite(result)
+        self.underflow |= (np.abs(result) < 1e-290) & ((result != 0) | function.name.startswith("exp"))
 
     def _shaken(self, value: Any) -> Any:
-        if not self._shake:
-            return value
-        return value * (1 + self._shake * self._rng.uniform(-1, 1, np.shape(value)))
+        if isinstance(value, tuple):
+            return tuple(map(self._shaken, value))
+        return value * (1 + self._shake * self._rng.uniform(-1, 1, np.shape(value))) if self._shake else value
 
 
 _Step = tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...], float]

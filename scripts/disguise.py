@@ -10,9 +10,11 @@ back.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+
+from replay import compare
 
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.errors import ProgramError
@@ -32,7 +34,7 @@ from lion_search.simplify.equality.patterns import (
 )
 from lion_search.simplify.equality.rewriting import PROVED, tidy
 from lion_search.simplify.equality.rules import RULES
-from lion_search.simplify.replay import compare
+from lion_search.simplify.proving.storage import stored
 
 FOREIGN = (
     ("tanh(x)", "expm1(x * 2) / (expm1(x * 2) + 2)"),
@@ -260,40 +262,17 @@ def _emit(expression: Expression, env: Mapping[str, Argument], new: list[Stateme
 
 def _rescaled(program: Program, prefix: str, rng: random.Random) -> Program:
     """A random state is stored multiplied by a constant."""
-    factor = rng.choice(_FACTORS)
-    return _stored(
-        program,
-        rng.choice(program.states),
-        lambda new: Statement(f"{prefix}w", "multiply", (new, factor)),
-        lambda stored: Statement(f"{prefix}r", "multiply", (stored, 1 / factor)),
-    )
+    factor, state = rng.choice(_FACTORS), rng.choice(program.states)
+    read = Statement(f"{prefix}r", "multiply", (state, 1 / factor))
+    return stored(program, state, read, Statement(f"{prefix}w", "multiply", (state, factor)))
 
 
 def _through_function(program: Program, prefix: str, rng: random.Random) -> Program:
     """A random state is stored as a function of itself."""
-    write, read = rng.choice(_PAIRS)
-    return _stored(
-        program,
-        rng.choice(program.states),
-        lambda new: Statement(f"{prefix}w", write, (new,)),
-        lambda stored: Statement(f"{prefix}r", read, (stored,)),
+    (write, read), state = rng.choice(_PAIRS), rng.choice(program.states)
+    return stored(
+        program, state, Statement(f"{prefix}r", read, (state,)), Statement(f"{prefix}w", write, (state,))
     )
-
-
-def _stored(
-    program: Program,
-    state: str,
-    write: Callable[[Argument], Statement],
-    read: Callable[[Argument], Statement],
-) -> Program:
-    """The state in another form: how its new value is stored, and how what is stored is read."""
-    at = 1 + program.states.index(state)
-    start = read(state)
-    body = with_values(program.statements, {state: start.target})
-    outputs = [start.target if o == state else o for o in program.outputs]
-    end = write(outputs[at])
-    outputs[at] = end.target
-    return Program(program.states, (start, *body, end), tuple(outputs))
 
 
 def _duplicated(program: Program, prefix: str, rng: random.Random) -> Program:
