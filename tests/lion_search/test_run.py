@@ -262,7 +262,7 @@ def test_the_exported_optimizer_trains_a_network_without_us(
 ) -> None:
     """In a fresh, isolated process (-I) that imports nothing of lion_search."""
     done = subprocess.run(
-        [sys.executable, "-I", "-c", TRAIN, finished.folder / "exports"],
+        [sys.executable, "-IB", "-c", TRAIN, finished.folder / "exports"],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
