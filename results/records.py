@@ -65,10 +65,12 @@ class Individual:
 
     Attributes:
         id: its number in the run's log, from 0; ``RUN:ID`` refers to it.
-        draw: the number of its random stream. In deterministic order the same as ``id``.
+        draw: the number of its proposal and random stream. In deterministic order the same as ``id``.
+        seen: how many individuals of the log its proposal saw; ``None`` in logs of schema 2.
         repeat: which of the run's independent populations it belongs to, from 0.
         era: how often that population had been restarted when it was proposed.
         parent_id: the individual it was mutated from; ``None`` for an initial or a random program.
+        retry_of: the individual in whose place it was proposed, which had been rejected; else ``None``.
         mutation: the kinds of mutation joined by ``+``, or ``initial``, ``random``, ``restart``, ``none``.
         program: the genome's text, redundant statements included.
         hash: functional hash of its canonical form.
@@ -86,9 +88,11 @@ class Individual:
 
     id: int
     draw: int
+    seen: int | None
     repeat: int
     era: int
     parent_id: int | None
+    retry_of: int | None
     mutation: str
     program: str
     hash: str

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
-SCHEMA_VERSION = 2
-"""Raise it when a table changes; a database of another version is refused."""
+SCHEMA_VERSION = 3
+"""Raise it when a table changes, and say in ``store.py`` what becomes of logs of the version before."""
 
 METADATA = MetaData()
 
@@ -21,9 +21,11 @@ INDIVIDUALS = Table(
     METADATA,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("draw", Integer, nullable=False),
+    Column("seen", Integer),
     Column("repeat", Integer, nullable=False),
     Column("era", Integer, nullable=False),
     Column("parent_id", Integer, ForeignKey("individuals.id")),
+    Column("retry_of", Integer, ForeignKey("individuals.id")),
     Column("mutation", Text, nullable=False),
     Column("program", Text, nullable=False),
     Column("hash", String(32), nullable=False),

@@ -26,6 +26,8 @@ from lion_search.results.schema import EVALUATIONS, INDIVIDUALS, METADATA, RUN, 
 _BUSY_SECONDS = 30.0
 """How long a writer waits for another process's lock on an SQLite file."""
 _INDIVIDUAL_COLUMNS = tuple(Individual.__dataclass_fields__)
+_COLUMNS_SINCE_2 = (INDIVIDUALS.c.seen, INDIVIDUALS.c.retry_of)
+"""What individuals of schema 2 lack; they are read as if these were empty."""
 
 
 class StoreError(LionSearchError):
@@ -39,6 +41,7 @@ class Store:
         """Use :meth:`create` or :meth:`open`."""
         self._engine = engine
         self._write_ahead = write_ahead
+        self._lacking: tuple[sa.Column[Any], ...] = ()
         self.where = where
 
     @classmethod
@@ -78,28 +81,32 @@ class Store:
             parsed = parsed.set(database=uri, query={"mode": "ro", "uri": "true"})
         store = cls._connect(parsed, given, write=False)
         version = store.run_facts().get("schema_version")
-        if version != SCHEMA_VERSION:
+        if version not in (2, SCHEMA_VERSION):
             raise StoreError(
-                f"database {store.where} has schema version {version}; this program reads {SCHEMA_VERSION}"
+                f"database {store.where} has schema version {version}; "
+                f"this program reads 2 and {SCHEMA_VERSION}"
             )
+        store._lacking = _COLUMNS_SINCE_2 if version == 2 else ()  # noqa: SLF001 -- its own
         return store
 
     @classmethod
     def reopen(cls, url: str | Path) -> Self:
-        """Opens an existing log for writing.
+        """Opens an existing log for writing; one of schema 2 is brought up to date.
 
         Raises:
             StoreError: as for :meth:`open`, or nothing can be written to it.
         """
-        cls.open(url).close()  # says what is wrong without making or changing anything
+        reader = cls.open(url)  # says what is wrong without making or changing anything
+        reader.close()
         parsed = _url(url)
         store = cls._connect(parsed, parsed, write=True)
         with (
             store.transaction() as connection
         ):  # an SQLite file that is read-only or locked is found out here
-            connection.execute(
-                sa.update(RUN).where(RUN.c.key == "schema_version").values(key="schema_version")
-            )
+            for column in reader._lacking:  # noqa: SLF001 -- its own
+                connection.execute(sa.DDL(f"ALTER TABLE {INDIVIDUALS.name} ADD COLUMN {column.name} INTEGER"))
+            version = sa.update(RUN).where(RUN.c.key == "schema_version")
+            connection.execute(version.values(value=json.dumps(SCHEMA_VERSION)))
         return store
 
     @classmethod
@@ -170,26 +177,31 @@ class Store:
         """One individual by its number."""
         if individual_id >= 2**63:  # more than a database can count
             return None
-        query = sa.select(INDIVIDUALS).where(INDIVIDUALS.c.id == individual_id)
+        query = self._select_individuals().where(INDIVIDUALS.c.id == individual_id)
         with self.transaction() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else _individual(row)
 
     def individuals(
-        self, *, start: int = 0, outcomes: Sequence[Outcome] | None = None
+        self, *, start: int = 0, outcomes: Sequence[Outcome] | None = None, by_draw: bool = False
     ) -> Iterator[Individual]:
         """Individuals in the order of the log, read as they are needed.
 
         Args:
             start: number of the first.
             outcomes: only these; by default all.
+            by_draw: in the order in which they were proposed instead.
         """
-        query = sa.select(INDIVIDUALS).where(INDIVIDUALS.c.id >= start).order_by(INDIVIDUALS.c.id)
+        order = INDIVIDUALS.c.draw if by_draw else INDIVIDUALS.c.id
+        query = self._select_individuals().where(INDIVIDUALS.c.id >= start).order_by(order)
         if outcomes is not None:
             query = query.where(INDIVIDUALS.c.outcome.in_(list(outcomes)))
         with self.transaction() as connection:
             for row in connection.execution_options(yield_per=1000).execute(query):
                 yield _individual(row)
+
+    def _select_individuals(self) -> sa.Select[Any]:
+        return sa.select(*(sa.null().label(c.name) if c in self._lacking else c for c in INDIVIDUALS.c))
 
     def program_texts(self, limit: int) -> list[str]:
         """The genomes of the first individuals, in the order of the log."""

@@ -24,7 +24,6 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from lion_search.dsl.library import library_program
@@ -34,9 +33,9 @@ from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.workers.pool import Finished
 from lion_search.results.judge import Judge
 from lion_search.results.store import Store
-from lion_search.search.driver import Budget, Search
+from lion_search.search.driver import Search
 from lion_search.search.progress import Progress
-from lion_search.search.settings import Order, SearchSettings
+from lion_search.search.settings import Budget, Order, PopulationSettings, SearchSettings
 
 TASK = "fake"
 SAMPLES = [(TASK, 0), (TASK, 1)]
@@ -128,9 +127,8 @@ class FakePool:
             self.began = now
 
 
-def make_search(pool: FakePool, settings: SearchSettings, budget: Budget, folder: Path) -> Search:
+def make_search(pool: FakePool, settings: SearchSettings, budget: Budget, store: Store) -> Search:
     """A search from AdamW with a real log."""
-    store = Store.create(folder / "log.db", {})
     baseline = [Score(TASK, Part.VALIDATION, seed, Status.OK, 1.0, 250, 0.01) for _, seed in SAMPLES]
     adamw = library_program("adamw")
     return Search(adamw, settings, 0, pool, store, samples=SAMPLES, judge=Judge(baseline), budget=budget)
@@ -177,40 +175,30 @@ def measure_speed(num_programs: int, settings: SearchSettings) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         pool = FakePool(8, lambda: 0.0)
-        search = make_search(pool, settings, Budget(num_programs), Path(folder))
+        budget, path = Budget(programs=num_programs), Path(folder) / "log.db"
+        search = make_search(pool, settings, budget, Store.create(path, {}))
         search.run(on_progress=show)
         size = sum(path.stat().st_size for path in Path(folder).iterdir())
         print(f"database: {size / num_programs:,.0f} bytes an individual")
         started = time.perf_counter()
-        store = Store.open(Path(folder) / "log.db")
-        baseline = [Score(TASK, Part.VALIDATION, seed, Status.OK, 1.0, 250, 0.01) for _, seed in SAMPLES]
-        again = Search(
-            library_program("adamw"),
-            settings,
-            0,
-            FakePool(8, lambda: 0.0),
-            store,
-            samples=SAMPLES,
-            judge=Judge(baseline),
-            budget=Budget(num_programs),
-        )
-        again.replay_log()
+        make_search(FakePool(8, lambda: 0.0), settings, budget, Store.open(path)).replay_log()
         seconds = time.perf_counter() - started
         print(
             f"replayed from its log in {seconds:.1f} s: {1e6 * seconds / num_programs:.0f} us an individual"
         )
 
 
-def measure_workers(num_workers: int, settings: SearchSettings, *, real: bool, minutes: float) -> None:
+def measure_workers(num_workers: int, population: int, *, real: bool, minutes: float) -> None:
     """Prints how busy simulated workers are in both orders."""
     for order, lag in ((Order.ASYNCHRONOUS, 1), (Order.DETERMINISTIC, 256), (Order.DETERMINISTIC, 10_000)):
         rng = random.Random(0)
         clock = time.monotonic if real else None
         pool = FakePool(num_workers, lambda rng=rng: rng.uniform(0.001, 1.0), clock)
-        chosen = replace(settings, order=order, lag=lag)
+        chosen = SearchSettings(PopulationSettings(population=population, order=order, lag=lag))
         with tempfile.TemporaryDirectory() as folder:
-            limit = Budget(10**9, minutes=minutes) if real else Budget(10**9, evaluations=12 * num_workers)
-            search = make_search(pool, chosen, limit, Path(folder))
+            evaluations = None if real else 12 * num_workers
+            limit = Budget(programs=10**9, evaluations=evaluations, minutes=minutes if real else None)
+            search = make_search(pool, chosen, limit, Store.create(Path(folder) / "log.db", {}))
             started = time.monotonic()
             last = search.run()
             seconds = time.monotonic() - started
@@ -238,12 +226,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=0.5)
     parser.add_argument("--population", type=int, default=1000)
     options = parser.parse_args()
-    settings = SearchSettings(population=options.population)
     if options.what == "speed":
-        measure_speed(options.programs, settings)
+        measure_speed(options.programs, SearchSettings(PopulationSettings(population=options.population)))
     else:
         real = options.what == "real"
-        measure_workers(options.workers, settings, real=real, minutes=options.minutes)
+        measure_workers(options.workers, options.population, real=real, minutes=options.minutes)
 
 
 if __name__ == "__main__":

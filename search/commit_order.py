@@ -6,9 +6,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
 
-from lion_search.search.lookup import Pending
+from lion_search.search.in_flight import Pending, Training
 from lion_search.search.settings import Order
-from lion_search.search.state import Training
 
 
 class CommitOrder(Protocol):
@@ -34,6 +33,10 @@ def commit_order(order: Order) -> CommitOrder:
     return _ByPosition() if order is Order.DETERMINISTIC else _AsTheyCome()
 
 
+def _waits(pending: Pending) -> bool:
+    return pending.training is not None and pending.training.result is None
+
+
 class _ByPosition:
     """Up to the first individual that still waits for its scores."""
 
@@ -47,7 +50,7 @@ class _ByPosition:
         del training
 
     def ready(self) -> Iterator[Pending]:
-        while self._pending and self._pending[0].training.result is not None:
+        while self._pending and not _waits(self._pending[0]):
             yield self._pending.popleft()
 
     def __len__(self) -> int:
@@ -58,13 +61,13 @@ class _AsTheyCome:
     """Whatever has its scores; the individuals that wait for one training keep their order."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Training, list[Pending]] = {}
+        self._waiting: dict[Training | None, list[Pending]] = {}
         self._ready: deque[Pending] = deque()
         self._count = 0
 
     def add(self, pending: Pending) -> None:
         self._count += 1
-        if pending.training.result is None:
+        if _waits(pending):
             self._waiting.setdefault(pending.training, []).append(pending)
         else:
             self._ready.append(pending)

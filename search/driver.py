@@ -8,13 +8,10 @@ in asynchronous order as they come. The log is the checkpoint: :meth:`Search.rep
 
 from __future__ import annotations
 
-import random
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
-from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.jobs import Job, JobResult, Sample
 from lion_search.proxy_tasks.scores import Part, Score
@@ -27,40 +24,19 @@ from lion_search.results.records import (
     TRAINED,
     Evaluation,
     Individual,
-    Stage,
 )
 from lion_search.results.store import Store, StoreError
 from lion_search.search.commit_order import commit_order
-from lion_search.search.evolution import Choice, Proposer
-from lion_search.search.lookup import Lookup, Pending
+from lion_search.search.in_flight import Pending, Training
+from lion_search.search.lookup import Lookup
 from lion_search.search.progress import Progress, Tally
 from lion_search.search.recording import record
-from lion_search.search.settings import Order, SearchSettings
-from lion_search.search.state import MAX_RETRIES, Applied, Entry, Member, SearchState, Training
+from lion_search.search.replay import Replay
+from lion_search.search.settings import Budget, SearchSettings
+from lion_search.search.timeline import Timeline
 
 _MOST_AT_ONCE = 256
 """Proposals between two looks at the pool and the clock."""
-_NUM_CHECKED = 64
-"""So many of the last individuals of a replayed log, and the first ones, are proposed again and compared."""
-
-
-class ReplayError(Exception):
-    """A log that does not follow from the search's settings."""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """When the search ends: whichever of the limits comes first.
-
-    Attributes:
-        programs: individuals in the log.
-        evaluations: jobs: programs that are trained, for the first time or on further seeds.
-        minutes: of searching, pauses between a stop and a resumption not counted.
-    """
-
-    programs: int
-    evaluations: int | None = None
-    minutes: float | None = None
 
 
 class Search:
@@ -96,20 +72,15 @@ class Search:
             earlier_scores: by functional hash, scores on these samples from the logs of earlier runs.
             flush_seconds: at most this long between a commit and its transaction.
         """
-        self._settings = settings
-        self._proposer = Proposer(initial, settings, seed)
+        self._settings = settings.loop
         self._pool = pool
         self._store = store
-        self._samples: tuple[Sample, ...] = tuple((task, s, Part.VALIDATION) for task, s in samples)
         self._budget = budget
         self._flush_seconds = flush_seconds
-        self._judge = judge
-        self._state = SearchState(_founders(initial, settings.repeats), settings, judge)
-        self._lookup = Lookup(settings, self._samples, earlier_scores or {}, max_cost)
-        self._committed: deque[Applied] = deque()
-        self._num_committed = 0
-        self._next_draw = 0
-        self._pending = commit_order(settings.order)
+        self._timeline = Timeline(initial, settings, seed, judge)
+        every: tuple[Sample, ...] = tuple((task, s, Part.VALIDATION) for task, s in samples)
+        self._lookup = Lookup(settings, every, earlier_scores or {}, max_cost)
+        self._pending = commit_order(settings.loop.order)
         self._jobs: dict[int, tuple[Training, Sample]] = {}
         self._num_submitted = 0
         self._tally = Tally()
@@ -117,6 +88,17 @@ class Search:
         self._evaluations: list[Evaluation] = []
         self._seconds_before = 0.0
         self._started = self._flushed = time.monotonic()
+
+    def replay_log(self) -> None:
+        """Rebuilds the search from what its log holds, as it was after the last individual.
+
+        Raises:
+            ReplayError: the log does not follow from these settings, this seed and these versions.
+        """
+        self._seconds_before = self._store.run_facts().get(SEARCH_SECONDS_FACT, 0.0)
+        for individual, own in Replay(self._store, self._settings, self._timeline, self._lookup):
+            self._tally.num_started += individual.outcome in TRAINED
+            self._tally.add(individual, own)
 
     # Running.
 
@@ -148,7 +130,7 @@ class Search:
         except BaseException:
             self._flush()
             raise
-        self._advance(self._num_committed)  # there are no more proposals: the state may know all
+        self._timeline.advance(self._timeline.num_committed)  # no more proposals: the state may know all
         self._flush()
         on_progress(self.progress())
         return self.progress()
@@ -170,12 +152,13 @@ class Search:
 
     def progress(self) -> Progress:
         """A snapshot of now."""
+        timeline = self._timeline
         return self._tally.progress(
             seconds=self._seconds(),
-            num_programs=self._num_committed,
+            num_programs=timeline.num_committed,
             num_in_flight=len(self._jobs),
-            best=self._state.best(),
-            living=[member for repeat in self._state.repeats for member in repeat.population],
+            best=timeline.state.best(),
+            living=timeline.state.living(),
             seconds_left=self._seconds_left(),
         )
 
@@ -185,7 +168,7 @@ class Search:
     def _is_spent(self) -> bool:
         budget = self._budget
         return (
-            self._num_committed + len(self._pending) >= budget.programs
+            self._timeline.num_committed + len(self._pending) >= budget.programs
             or (budget.evaluations is not None and self._tally.num_started >= budget.evaluations)
             or (budget.minutes is not None and self._seconds() >= 60 * budget.minutes)
         )
@@ -193,7 +176,7 @@ class Search:
     def _seconds_left(self) -> float:
         """Until the first limit, at the present speed."""
         budget = self._budget
-        done = [self._num_committed / budget.programs]
+        done = [self._timeline.num_committed / budget.programs]
         if budget.evaluations is not None:
             done.append(self._tally.num_jobs / budget.evaluations)
         if budget.minutes is not None:
@@ -205,37 +188,18 @@ class Search:
 
     def _propose(self) -> None:
         """Proposes until the pool is busy, the lag is used up or the budget is spent."""
+        timeline = self._timeline
         for _ in range(_MOST_AT_ONCE):
-            if self._pool.room <= 0 or not self._may_propose() or self._is_spent():
+            if self._pool.room <= 0 or not timeline.may_propose or self._is_spent():
                 return
-            choice = self._choose(self._next_draw)
-            pending, job = self._lookup.find(self._proposer.make(choice), self._state)
+            draw = timeline.next_draw
+            proposal = timeline.make(timeline.choose(draw, timeline.seen_by(draw)))
+            pending, job = self._lookup.find(proposal, timeline.state, timeline.in_flight)
             self._pending.add(pending)
             self._tally.num_started += pending.outcome in TRAINED
             if job is not None:
+                assert pending.training is not None
                 self._submit(pending.training, job)
-
-    def _may_propose(self) -> bool:
-        """Whether all that the next proposal may see has been committed."""
-        settings = self._settings
-        if self._next_draw < settings.repeats:
-            return True
-        needed = self._next_draw - settings.lag if settings.order is Order.DETERMINISTIC else 0
-        return self._num_committed >= max(settings.repeats, needed)
-
-    def _choose(self, draw: int) -> Choice:
-        """Advances the state to what the proposal may see, and makes its choice."""
-        in_order = self._settings.order is Order.DETERMINISTIC
-        self._advance(draw - self._settings.lag if in_order else self._num_committed)
-        self._next_draw = draw + 1
-        return self._proposer.choose(draw, self._state)
-
-    def _advance(self, count: int) -> None:
-        """Applies the first so many individuals of the log to the state."""
-        while self._committed and self._state.num_applied < count:
-            event = self._committed.popleft()
-            self._state.apply(event)
-            self._lookup.note(event)
 
     def _submit(self, training: Training, job: Job) -> None:
         number = self._num_submitted
@@ -246,50 +210,22 @@ class Search:
     # Committing.
 
     def _receive(self) -> None:
-        for outcome in self._pool.wait(timeout_seconds=0.1):
-            training, (task, seed, part) = self._jobs.pop(outcome.job_id)
-            failure = outcome.failure
+        for finished in self._pool.wait(timeout_seconds=0.1):
+            training, (task, seed, part) = self._jobs.pop(finished.job_id)
+            failure = finished.failure
             training.result = (
-                outcome.value if failure is None else JobResult((failed(task, part, seed, failure),))
+                finished.value if failure is None else JobResult((failed(task, part, seed, failure),))
             )
             self._pending.notice(training)
 
     def _commit(self, pending: Pending) -> None:
-        recorded = record(pending, self._num_committed, self._settings.update_scales)
-        self._individuals.append(recorded.individual)
-        self._evaluations += recorded.evaluations
-        self._enter(
-            recorded.individual,
-            recorded.program,
-            pending.entry,
-            pending.proposal.choice,
-            recorded.evaluations,
-        )
-
-    def _enter(
-        self,
-        individual: Individual,
-        program: Program | str,
-        entry: Entry,
-        choice: Choice,
-        evaluations: Sequence[Evaluation],
-    ) -> None:
-        """Hands an individual over to the state, which sees it once its turn has come."""
-        price = self._judge.price(individual.num_states, individual.num_canonical_statements)
-        member = Member(individual.id, program, individual.hash, entry, price)
-        own = tuple([e.score for e in evaluations if e.subject == individual.hash])
-        event = Applied(
-            member,
-            individual.repeat,
-            individual.era,
-            choice.retries,
-            choice.parent,
-            individual.outcome,
-            own,
-            individual.proposed_hash,
-        )
-        self._committed.append(event)
-        self._num_committed += 1
+        timeline = self._timeline
+        recorded = record(pending, timeline.num_committed, timeline.in_flight)
+        individual, evaluations = recorded.individual, recorded.evaluations
+        self._individuals.append(individual)
+        self._evaluations += evaluations
+        parent = pending.proposal.choice.parent
+        timeline.commit(individual, recorded.program, pending.entry, parent, evaluations)
         self._tally.add(individual, evaluations)
 
     def _flush(self) -> None:
@@ -300,53 +236,3 @@ class Search:
         self._individuals, self._evaluations = [], []
         self._flushed = time.monotonic()
         self._tally.seconds_in_store += self._flushed - started
-
-    # Replaying.
-
-    def replay_log(self) -> None:
-        """Rebuilds the search from what its log holds, as it was after the last individual.
-
-        Raises:
-            ReplayError: the log does not follow from these settings, this seed and these versions.
-        """
-        rows: dict[int, list[Evaluation]] = {}
-        for row in self._store.evaluations(stage=Stage.SEARCH):
-            if row.individual_id is not None:
-                rows.setdefault(row.individual_id, []).append(row)
-        num_individuals = self._store.num_individuals()
-        self._seconds_before = self._store.run_facts().get(SEARCH_SECONDS_FACT, 0.0)
-        entries: dict[int, Entry] = {}
-        for individual in self._store.individuals():
-            is_checked = (
-                individual.id < self._settings.repeats or num_individuals - individual.id <= _NUM_CHECKED
-            )
-            choice = self._rechosen(individual, is_checked=is_checked)
-            own = rows.pop(individual.id, [])
-            entry = self._lookup.find_again(individual, own, entries)
-            self._tally.num_started += individual.outcome in TRAINED
-            self._enter(individual, individual.program, entry, choice, own)
-
-    def _rechosen(self, individual: Individual, *, is_checked: bool) -> Choice:
-        """What a logged individual was made from; in asynchronous order that is not known, nor needed."""
-        if self._settings.order is Order.ASYNCHRONOUS:
-            self._advance(individual.id)
-            self._next_draw = max(self._next_draw, individual.draw + 1)
-            rng = random.Random()  # not drawn from
-            return Choice(individual.draw, individual.repeat, individual.era, "", None, MAX_RETRIES, rng)
-        choice = self._choose(individual.draw)
-        parent_id = None if choice.parent is None else choice.parent.id
-        is_same = (parent_id, choice.era) == (individual.parent_id, individual.era)
-        if is_same and is_checked:
-            is_same = self._proposer.make(choice).canonical.hash == individual.proposed_hash
-        if not is_same:
-            raise ReplayError(
-                f"individual {individual.id} is not what this configuration and these versions propose there"
-            )
-        return choice
-
-
-def _founders(initial: Program, repeats: int) -> list[Member]:
-    """The initial program as the first individual of each repeat."""
-    hash_ = functional_hash(initial)
-    entry = Entry(0, Training())
-    return [Member(number, initial, hash_, entry) for number in range(repeats)]

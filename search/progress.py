@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lion_search.proxy_tasks.scores import Status
 from lion_search.results.records import HITS, NOVEL, TRAINED, Evaluation, Individual, Outcome
-from lion_search.search.state import Member
+from lion_search.search.members import Member
 
 _WINDOW = 1000
 """Over so many of the last individuals shares are taken."""
@@ -96,7 +96,7 @@ class Tally:
         num_programs: int,
         num_in_flight: int,
         best: Member | None,
-        living: Sequence[Member],
+        living: Iterable[Member],
         seconds_left: float,
     ) -> Progress:
         """A snapshot."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lion_search.dsl.equivalence.canonical import Canonical, canonicalise, functional_hash
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
-from lion_search.dsl.variation.scaling import scale_update
 from lion_search.proxy_tasks.jobs import JobResult
 from lion_search.proxy_tasks.scores import overall_status
 from lion_search.results.records import TRAINED, Evaluation, Individual, Outcome, Stage
-from lion_search.search.lookup import Pending
+from lion_search.search.in_flight import InFlight, Pending, Scaled
+from lion_search.search.lookup import scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,63 +28,72 @@ class Recorded:
     evaluations: list[Evaluation]
 
 
-def record(pending: Pending, number: int, update_scales: tuple[float, ...]) -> Recorded:
+def record(pending: Pending, number: int, in_flight: InFlight) -> Recorded:
     """The records of an individual whose scores are there.
 
     Args:
         pending: the individual.
-        number: its place in the log; the entry that was made for it is called by it from now on.
-        update_scales: those of the search.
+        number: its place in the log.
+        in_flight: what has been proposed and is not applied yet, this one included.
     """
-    result, entry, choice = pending.training.result, pending.entry, pending.proposal.choice
-    assert result is not None
-    if pending.is_first:
-        entry.id = number
-        entry.scale = update_scales[result.chosen]
-    program, canonical, scale = _kept_form(pending)
-    alive = canonical.liveness
+    result = None if pending.training is None else pending.training.result
+    status = pending.entry.status if result is None else overall_status(result.scores)
+    assert status is not None
+    scored_id = number if pending.is_new else in_flight.origin(pending.entry)[0]
+    kept = _kept_form(pending, result, in_flight)
+    proposal, alive = pending.proposal, kept.canonical.liveness
+    choice = proposal.choice
     individual = Individual(
         id=number,
-        draw=choice.draw,
-        repeat=choice.repeat,
+        draw=proposal.draw,
+        seen=proposal.seen,
+        repeat=proposal.repeat,
         era=choice.era,
         parent_id=None if choice.parent is None else choice.parent.id,
-        mutation=pending.proposal.mutation,
-        program=format_program(program),
-        hash=canonical.hash,
-        proposed_hash=pending.proposal.canonical.hash,
+        retry_of=choice.retry_of,
+        mutation=proposal.child.mutation,
+        program=format_program(kept.program),
+        hash=kept.canonical.hash,
+        proposed_hash=proposal.child.canonical.hash,
         fingerprint=pending.fingerprint,
         outcome=pending.outcome,
-        status=overall_status(result.scores),
-        scored_id=entry.id,
-        update_scale=scale,
+        status=status,
+        scored_id=scored_id,
+        update_scale=kept.scale,
         num_statements=len(alive.statements),
         num_live_statements=alive.num_live_statements,
-        num_states=canonical.num_states,
-        num_canonical_statements=len(canonical.applications),
+        num_states=kept.canonical.num_states,
+        num_canonical_statements=len(kept.canonical.applications),
     )
     evaluations: list[Evaluation] = []
-    if pending.outcome in (*TRAINED, Outcome.REUSED):
-        others = _others(pending.proposal.program, result, update_scales, number)
+    if result is not None and pending.outcome in (*TRAINED, Outcome.REUSED):
+        others = _others(pending, result, number)
         evaluations = [other for other in others if other.subject != individual.hash]
         evaluations += (Evaluation(Stage.SEARCH, individual.hash, s, number) for s in result.scores)
-    return Recorded(individual, program, evaluations)
+    return Recorded(individual, kept.program, evaluations)
 
 
-def _kept_form(pending: Pending) -> tuple[Program, Canonical, float]:
-    """The genome that goes on, its canonical form, and by what it was scaled."""
-    proposal, scale = pending.proposal, pending.entry.scale
+def _kept_form(pending: Pending, result: JobResult | None, in_flight: InFlight) -> Scaled:
+    """The genome that goes on: at the scale that was best when its program was new."""
+    child = pending.proposal.child
+    if pending.is_new:
+        assert result is not None
+        return _scale_at(pending, result.chosen)
+    scale = in_flight.origin(pending.entry)[1]
     if pending.is_kept or scale == 1.0:
-        return proposal.program, proposal.canonical, 1.0
-    program = scale_update(proposal.program, scale)
-    return program, canonicalise(program), scale
+        return Scaled(child.program, child.canonical)
+    return scaled(child.program, scale)
 
 
-def _others(
-    program: Program, result: JobResult, update_scales: tuple[float, ...], number: int
-) -> list[Evaluation]:
+def _scale_at(pending: Pending, place: int) -> Scaled:
+    """The genome at one of the scales it was trained at."""
+    child = pending.proposal.child
+    return pending.alternatives[place - 1] if place else Scaled(child.program, child.canonical)
+
+
+def _others(pending: Pending, result: JobResult, number: int) -> list[Evaluation]:
     """First scores of the update scales that were not kept."""
     return [
-        Evaluation(Stage.SEARCH, functional_hash(scale_update(program, update_scales[place])), score, number)
+        Evaluation(Stage.SEARCH, _scale_at(pending, place).canonical.hash, score, number)
         for place, score in result.others
     ]

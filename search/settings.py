@@ -1,24 +1,16 @@
-"""The settings of a search, one value for each policy."""
+"""The settings of a search. Those of a method are stated beside it, in ``methods/``."""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Annotated, Self
 
+from pydantic import Field, field_validator, model_validator
+
+from lion_search.dsl.settings import PositiveFloat, PositiveInt, Probability, Settings, Weight
 from lion_search.dsl.variation.mutation import MutationSpace
-
-
-class Method(enum.StrEnum):
-    """How programs are proposed."""
-
-    EVOLUTION = "evolution"
-    """Regularized evolution with all kinds of mutation (Real et al., 2019; Chen et al., section 3)."""
-    CONSTANTS = "constants"
-    """Evolution that changes constants only: a hyper-parameter search."""
-    DELETION = "deletion"
-    """Evolution that deletes statements only: simplification by selection."""
-    RANDOM = "random"
-    """Random programs, each for itself."""
+from lion_search.results.records import MAX_SEEDS
 
 
 class Order(enum.StrEnum):
@@ -30,72 +22,101 @@ class Order(enum.StrEnum):
     """As results arrive, as in the paper: for many workers. Replayed from its log, not repeatable."""
 
 
-@dataclass(frozen=True, slots=True)
-class NoisePolicy:
-    """Which programs are trained on further seeds.
+class LoopSettings(Settings):
+    """What all methods have in common; the settings of a method are a class that inherits from this one."""
 
-    Attributes:
-        max_seeds: most seeds of a task; what all programs get is less, or the policy does nothing.
-        hits: how often a program must have been hit since it was last trained.
-        near: how many standard errors of its own mean it may be behind the best.
-    """
+    method: str = "evolution"
+    """How programs are proposed: a name of ``METHODS``, or one of your own, module:name."""
+    order: Annotated[Order, Field(strict=False)] = Order.DETERMINISTIC
+    """deterministic: the same seed gives the same programs for any number of workers; asynchronous: as
+    results arrive, for hundreds of workers; it can be replayed from its log, not repeated."""
+    lag: PositiveInt = 256
+    """In deterministic order a proposal sees the log up to so many positions before its own, so that the
+    order in which results arrive changes nothing. Workers wait if the programs under way are nearly as
+    many."""
+    repeats: PositiveInt = 1
+    """Independent populations, which take turns."""
+    fingerprint: bool = True
+    """Programs that do the same on fixed probes share their scores."""
+    update_scales: Annotated[tuple[PositiveFloat, ...], Field(strict=False, min_length=1)] = (1.0,)
+    """A new program is tried with its update multiplied by each, on the first seed of the first task; the
+    best is folded into its constants: an update such as a sign needs a smaller learning rate than AdamW's.
+    [1.0] does nothing."""
 
-    max_seeds: int = 1
-    hits: int = 3
-    near: float = 2.0
+    @field_validator("update_scales")
+    @classmethod
+    def _check_scales(cls, scales: tuple[float, ...]) -> tuple[float, ...]:
+        if scales[0] != 1.0 or len(set(scales)) < len(scales):
+            raise ValueError(f"must begin with 1.0 and differ from each other, found {list(scales)}")
+        return scales
 
 
-@dataclass(frozen=True, slots=True)
-class HurdlePolicy:
-    """Which programs are not trained on all samples.
+class PopulationSettings(LoopSettings):
+    """Of methods that keep a population."""
 
-    Attributes:
-        percentile: of the last first losses; a first loss above it ends the training. ``None``: no hurdle.
-        window: how many first losses are looked at.
-        rejects: whether a child that fails is kept out of the population and its parent mutated again.
-    """
+    population: PositiveInt = 1000
+    """How many individuals live; fewer converge sooner and explore less."""
+    tournament: PositiveInt = 2
+    """So many random members compete to be the parent."""
+    plateau: PositiveInt | None = None
+    """A population is restarted from the best of all after so many programs without progress; null: never."""
 
-    percentile: float | None = None
-    window: int = 1000
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.tournament > self.population:
+            raise ValueError(f"tournament {self.tournament} is larger than population {self.population}")
+        return self
+
+
+class NoiseSettings(Settings):
+    """Which programs are trained on further seeds: those that are hit again and again, near the best."""
+
+    max_seeds: Annotated[int, Field(gt=0, le=MAX_SEEDS)] | None = None
+    """Most seeds of a task; null: none beyond those in tasks."""
+    hits: PositiveInt = 3
+    """A program must have been hit so often since it was last trained."""
+    near: Weight = 2.0
+    """Standard errors of its mean that it may be behind the best."""
+    caution: Weight = 1.0
+    """Standard errors that are taken off every mean; the noise of one seed is that of tuned AdamW."""
+
+
+class HurdleSettings(Settings):
+    """Which programs are not trained on all samples: those whose loss on the first one is too high."""
+
+    percentile: Annotated[float, Field(gt=0, le=100)] | None = None
+    """The highest first loss that passes, as a percentile of the last ones; null: no hurdle."""
+    window: PositiveInt = 1000
+    """How many of the last first losses are looked at."""
     rejects: bool = False
+    """A child that fails is kept out of the population, and its parent mutated again."""
+
+
+class Budget(Settings):
+    """When a search ends: whichever of the limits comes first."""
+
+    programs: PositiveInt = 100_000
+    """Programs in the log."""
+    evaluations: PositiveInt | None = None
+    """Programs that are trained, for the first time or on further seeds; null: no limit."""
+    minutes: PositiveFloat | None = None
+    """Of searching; pauses between a stop and a resumption are not counted; null: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
-    """How programs are proposed and kept.
+    """Everything that decides which programs a search proposes and keeps.
 
     Attributes:
-        method: see :class:`Method`.
-        population: how many individuals live.
-        tournament: how many random members compete to be the parent.
-        order: see :class:`Order`.
-        lag: in deterministic order, how many positions back the newest individual lies that a proposal may
-            see; the number of evaluations in flight divided by the share of misses must stay well below it,
-            or workers wait.
-        repeats: independent populations, which take turns.
-        plateau: a population is restarted from the best of all after so many individuals without a better
-            one; ``None`` for never.
+        loop: what all methods share, and the method's own settings.
         mutation: what mutation may do.
         until_changed: probability that a child is mutated on until its hash differs from its parent's.
-        fingerprint: whether programs of equal fingerprint share scores.
-        max_random_statements: longest program of a random search.
-        noise: see :class:`NoisePolicy`.
-        hurdle: see :class:`HurdlePolicy`.
-        update_scales: a new program is tried with its update multiplied by each, on the first sample; the
-            first is 1.
+        noise: which programs are trained on further seeds.
+        hurdle: which programs are not trained on all samples.
     """
 
-    method: Method = Method.EVOLUTION
-    population: int = 1000
-    tournament: int = 2
-    order: Order = Order.DETERMINISTIC
-    lag: int = 256
-    repeats: int = 1
-    plateau: int | None = None
+    loop: LoopSettings = PopulationSettings()
     mutation: MutationSpace = MutationSpace()
-    until_changed: float = 0.0
-    fingerprint: bool = True
-    max_random_statements: int = 16
-    noise: NoisePolicy = NoisePolicy()
-    hurdle: HurdlePolicy = HurdlePolicy()
-    update_scales: tuple[float, ...] = (1.0,)
+    until_changed: Probability = 0.0
+    noise: NoiseSettings = NoiseSettings()
+    hurdle: HurdleSettings = HurdleSettings()

@@ -20,8 +20,9 @@ from lion_search.runs.folder import RESULT_NAME, Events
 from lion_search.runs.result import RunResult, write_exports, write_result
 from lion_search.runs.session import Session, samples, seeds
 from lion_search.runs.simplify_record import SimplifyRecord, make_record, path_in_run, save
-from lion_search.search.driver import ReplayError, Search
+from lion_search.search.driver import Search
 from lion_search.search.progress import Progress
+from lion_search.search.replay import ReplayError
 from lion_search.selection.comparison import Row
 from lion_search.selection.finalists import Finalist, choose_winner, measure_on_test
 from lion_search.simplify.experiments.trainer import Trainer
@@ -155,7 +156,7 @@ def _search(session: Session) -> Progress:
         store,
         samples=samples(plan.config, plan.problems),
         judge=judge,
-        budget=plan.config.search_budget(),
+        budget=plan.config.budget,
         max_cost=plan.config.limits.cost,
         earlier_scores=plan.earlier,
     )

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from lion_search.config import Config, ConfigError, check_config, load_config, shipped_configs, to_yaml
 from lion_search.dsl.functions import FUNCTIONS
 from lion_search.results.judge import JudgeSettings
-from lion_search.search.driver import Budget
-from lion_search.search.settings import HurdlePolicy, Method, NoisePolicy, Order, SearchSettings
+from lion_search.search.methods.table import settings_class
+from lion_search.search.settings import Budget, HurdleSettings, NoiseSettings, Order, SearchSettings
 
 
 def keys(value: Any) -> Any:
@@ -54,7 +54,8 @@ def test_without_further_seeds_nothing_is_taken_off_for_caution() -> None:
 def test_paper_is_shipped_and_has_no_policies() -> None:
     """What the paper does not describe is off, but for the fingerprint."""
     settings = load_config("paper").search_settings()
-    assert settings == SearchSettings(mutation=settings.mutation)
+    default = SearchSettings(settings_class("evolution")(), settings.mutation)
+    assert settings == default
 
 
 def test_settings_reach_the_search() -> None:
@@ -83,17 +84,18 @@ def test_settings_reach_the_search() -> None:
         ],
     )
     settings = config.search_settings()
-    assert (settings.population, settings.tournament, settings.lag) == (77, 3, 11)
-    assert (settings.method, settings.order) == (Method.CONSTANTS, Order.ASYNCHRONOUS)
-    assert (settings.repeats, settings.plateau, settings.fingerprint) == (3, 99, False)
-    assert (settings.max_random_statements, settings.update_scales) == (9, (1.0, 0.1))
+    loop = settings.loop.model_dump()
+    assert (loop["population"], loop["tournament"], loop["lag"]) == (77, 3, 11)
+    assert (loop["method"], loop["order"]) == ("constants", Order.ASYNCHRONOUS)
+    assert (loop["repeats"], loop["plateau"], loop["fingerprint"]) == (3, 99, False)
+    assert (loop["max_random_statements"], loop["update_scales"]) == (9, (1.0, 0.1))
     assert settings.until_changed == 0.25
-    assert settings.noise == NoisePolicy(6, 5, 1.5)
-    assert settings.hurdle == HurdlePolicy(40, 70, True)
+    assert settings.noise == NoiseSettings(max_seeds=6, hits=5, near=1.5, caution=0.5)
+    assert settings.hurdle == HurdleSettings(percentile=40, window=70, rejects=True)
     assert config.judge_settings() == JudgeSettings(0.5, 0.02, 0.001)
     assert settings.mutation.functions == ("sign", "interp")
     assert (settings.mutation.insert, settings.mutation.max_statements) == (0.5, 33)
-    assert config.search_budget() == Budget(5, 4, 0.5)
+    assert config.budget == Budget(programs=5, evaluations=4, minutes=0.5)
 
 
 @pytest.mark.parametrize(

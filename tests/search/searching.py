@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
+from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program, parse
@@ -20,10 +20,11 @@ from lion_search.proxy_tasks.workers.pool import Failure, FailureKind, Finished,
 from lion_search.results.judge import Judge, JudgeSettings
 from lion_search.results.records import Evaluation, Individual
 from lion_search.results.store import Store
-from lion_search.search.driver import Budget, Search
-from lion_search.search.evolution import Choice, Proposal
-from lion_search.search.settings import HurdlePolicy, NoisePolicy, SearchSettings
-from lion_search.search.state import Member, SearchState
+from lion_search.search.driver import Search
+from lion_search.search.members import Member
+from lion_search.search.methods.method import MUTATED, Child, Choice, Method, make_child
+from lion_search.search.methods.table import settings_class
+from lion_search.search.settings import Budget, HurdleSettings, NoiseSettings, SearchSettings
 
 TASK = "fake"
 SAMPLES = [(TASK, 0), (TASK, 1)]
@@ -31,15 +32,50 @@ ADAMW = library_program("adamw")
 PATIENCE = 10_000
 """Most calls of ``wait`` without an answer; more means the search waits for nothing."""
 
-PLAIN = SearchSettings(
+
+_MUTATION = MutationSpace()
+
+
+def settings(
+    *,
+    mutation: MutationSpace = _MUTATION,
+    until_changed: float = 0.0,
+    noise: dict[str, Any] | None = None,
+    hurdle: dict[str, Any] | None = None,
+    method: str = "evolution",
+    **loop: Any,
+) -> SearchSettings:
+    """Settings, those of the loop and of the method by their names; a lag of 0 is not for configurations."""
+    lag = loop.pop("lag", 256)
+    own = settings_class(method)(method=method, **loop).model_copy(update={"lag": lag})
+    return SearchSettings(
+        own,
+        mutation,
+        until_changed,
+        NoiseSettings(**noise or {}),
+        HurdleSettings(**hurdle or {}),
+    )
+
+
+def changed(old: SearchSettings, **new: Any) -> SearchSettings:
+    """The same with others in their place; of ``noise`` and ``hurdle`` those that are given, or none."""
+    loop = old.loop.model_dump(exclude_defaults=True)
+    values = {"mutation": old.mutation, "until_changed": old.until_changed, **loop}
+    for name in ("noise", "hurdle"):
+        own = new.pop(name, {})
+        values[name] = None if own is None else getattr(old, name).model_dump(exclude_defaults=True) | own
+    return settings(**values | new)
+
+
+PLAIN = settings(
     population=100,
     tournament=3,
     lag=20,
     mutation=MutationSpace(functions=("maximum", "minimum", "sign", "abs", "add")),
 )
-SCRIPTED = SearchSettings(population=10)
+SCRIPTED = settings(population=10)
 
-EVERYTHING = SearchSettings(
+EVERYTHING = settings(
     population=12,
     tournament=3,
     lag=24,
@@ -47,8 +83,8 @@ EVERYTHING = SearchSettings(
     plateau=30,
     until_changed=0.3,
     mutation=MutationSpace(functions=("maximum", "minimum", "sign"), new_variable=0.3),
-    noise=NoisePolicy(max_seeds=8, hits=2, near=3.0),
-    hurdle=HurdlePolicy(percentile=60, window=200, rejects=True),
+    noise={"max_seeds": 8, "hits": 2, "near": 3.0},
+    hurdle={"percentile": 60, "window": 200, "rejects": True},
     update_scales=(1.0, 0.5, 0.25),
 )
 """All policies at once, so tuned that each has something to do in a few hundred individuals."""
@@ -203,17 +239,22 @@ def make_search(
 
 
 class Scripted:
-    """Proposes given programs, one after the other, as children of nobody."""
+    """A method that proposes given programs, one after the other; else it does as another does."""
 
-    def __init__(self, programs: Sequence[Program]) -> None:
+    def __init__(self, method: Method, programs: Sequence[Program]) -> None:
+        self._method = method
         self._programs = programs
+        self._index = 0
 
-    def choose(self, draw: int, state: SearchState) -> Choice:
-        return Choice(draw, 0, state.repeats[0].era, "", None, 0, random.Random(draw))
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._method, name)
 
-    def make(self, choice: Choice) -> Proposal:
-        program = self._programs[choice.draw]
-        return Proposal(choice, "modify" if choice.draw else "initial", program, canonicalise(program))
+    def choose(self, index: int, rng: random.Random, taken: Set[Hashable]) -> Choice:
+        self._index = index
+        return Choice(MUTATED, None)
+
+    def make(self, choice: Choice, rng: random.Random) -> Child:
+        return make_child("modify" if self._index else "initial", self._programs[self._index])
 
 
 def make_scripted(
@@ -224,14 +265,17 @@ def make_scripted(
     **options: Any,
 ) -> Search:
     """A search whose programs are given; all but the first may be in flight at once."""
-    found = make_search(store, pool, Budget(len(programs)), settings, initial=programs[0], **options)
-    found._proposer = Scripted(programs)  # type: ignore[assignment]
+    budget = Budget(programs=len(programs))
+    found = make_search(store, pool, budget, settings, initial=programs[0], **options)
+    repeats = found._timeline.state.repeats
+    repeats[0] = Scripted(repeats[0], programs)  # type: ignore[assignment]
     return found
 
 
 def members_of(search: Search) -> list[Member]:
     """The living of the first repeat, in the order of the log."""
-    return sorted({m.id: m for m in search._state.repeats[0].population}.values(), key=lambda m: m.id)
+    living = search._timeline.state.repeats[0].living()
+    return sorted({m.id: m for m in living}.values(), key=lambda m: m.id)
 
 
 Log = tuple[list[Individual], list[Evaluation]]

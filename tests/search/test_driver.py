@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from searching import (
     Log,
     PatientPool,
     baseline,
+    changed,
     constant,
     fake_result,
     judge,
@@ -28,6 +28,7 @@ from searching import (
     make_scripted,
     make_search,
     members_of,
+    settings,
 )
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
@@ -43,8 +44,9 @@ from lion_search.proxy_tasks.workers.worker import make_worker
 from lion_search.results.judge import Judge
 from lion_search.results.records import HITS, PROGRESS_FACT, SEARCH_SECONDS_FACT, Outcome, Stage
 from lion_search.results.store import Store
-from lion_search.search.driver import Budget, Progress, Search
-from lion_search.search.settings import SearchSettings
+from lion_search.search.driver import Search
+from lion_search.search.progress import Progress
+from lion_search.search.settings import Budget
 
 TWO = tuple((task, seed, Part.VALIDATION) for task, seed in SAMPLES)
 
@@ -60,7 +62,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture(scope="module")
 def in_order(tmp_path_factory: pytest.TempPathFactory) -> Log:
     store = Store.create(tmp_path_factory.mktemp("in order") / "log.db", {})
-    make_search(store, FakePool(1), Budget(400)).run()
+    make_search(store, FakePool(1), Budget(programs=400)).run()
     return log_of(store)
 
 
@@ -68,7 +70,7 @@ def in_order(tmp_path_factory: pytest.TempPathFactory) -> Log:
 def test_the_log_is_the_same_whatever_the_order_of_answers(
     store: Store, in_order: Log, capacity: int, seed: int
 ) -> None:
-    make_search(store, FakePool(capacity, seed), Budget(400)).run()
+    make_search(store, FakePool(capacity, seed), Budget(programs=400)).run()
     individuals, evaluations = log_of(store)
     assert individuals == in_order[0]
     assert evaluations == in_order[1]
@@ -76,7 +78,7 @@ def test_the_log_is_the_same_whatever_the_order_of_answers(
 
 def test_the_log_is_the_same_from_an_inline_pool(store: Store, in_order: Log) -> None:
     pool = InlinePool(lambda: lambda jobs: [fake_result(job) for job in jobs], batch_size=8)
-    make_search(store, pool, Budget(400)).run()
+    make_search(store, pool, Budget(programs=400)).run()
     assert log_of(store) == in_order
 
 
@@ -94,12 +96,12 @@ def test_this_log_is_worth_comparing(in_order: Log) -> None:
 
 
 def test_another_seed_gives_another_log(store: Store, in_order: Log) -> None:
-    make_search(store, FakePool(4), Budget(50), seed=1).run()
+    make_search(store, FakePool(4), Budget(programs=50), seed=1).run()
     assert log_of(store)[0] != in_order[0][:50]
 
 
 def test_a_smaller_budget_gives_a_prefix_of_the_log(store: Store, in_order: Log) -> None:
-    make_search(store, FakePool(8, 6), Budget(123)).run()
+    make_search(store, FakePool(8, 6), Budget(programs=123)).run()
     assert log_of(store)[0] == in_order[0][:123]
 
 
@@ -133,7 +135,7 @@ def test_every_evaluation_is_logged_once_for_the_individual_that_caused_it(
 
 def test_what_is_evaluated_is_the_canonical_form(store: Store) -> None:
     pool = FakePool(4)
-    make_search(store, pool, Budget(60)).run()
+    make_search(store, pool, Budget(programs=60)).run()
     for job in pool.jobs:
         assert isinstance(job.subject, Program)
         assert canonicalise(job.subject).program() == job.subject
@@ -147,7 +149,7 @@ def test_the_log_grows_while_the_search_runs(store: Store) -> None:
         assert sum(store.counts().values()) == progress.num_programs
         seen.append(progress.num_programs)
 
-    make_search(store, FakePool(4), Budget(300), flush_seconds=0.0).run(on_progress=look)
+    make_search(store, FakePool(4), Budget(programs=300), flush_seconds=0.0).run(on_progress=look)
     assert len(seen) > 10
     assert seen == sorted(seen)
     assert seen[-1] == 300
@@ -158,7 +160,7 @@ def test_the_log_grows_while_the_search_runs(store: Store) -> None:
 
 def test_a_hash_is_evaluated_once(store: Store) -> None:
     pool = FakePool(16, 0)
-    make_search(store, pool, Budget(400), replace(PLAIN, fingerprint=False)).run()
+    make_search(store, pool, Budget(programs=400), changed(PLAIN, fingerprint=False)).run()
     hashes = [functional_hash(job.subject) for job in pool.jobs]  # type: ignore[arg-type]
     assert len(set(hashes)) == len(hashes)
     individuals, _ = log_of(store)
@@ -204,26 +206,26 @@ def test_fitness_is_relative_to_the_baselines_losses(store: Store) -> None:
 
 
 def test_the_budget_of_programs_is_met_exactly(store: Store) -> None:
-    progress = make_search(store, FakePool(16, 0), Budget(137)).run()
+    progress = make_search(store, FakePool(16, 0), Budget(programs=137)).run()
     assert progress.num_programs == 137 == len(log_of(store)[0])
 
 
 def test_the_budget_of_evaluations_is_met_exactly(store: Store) -> None:
     pool = FakePool(16, 0)
-    progress = make_search(store, pool, Budget(10_000, evaluations=50)).run()
+    progress = make_search(store, pool, Budget(programs=10_000, evaluations=50)).run()
     assert progress.num_evaluated == 50 == len(pool.jobs)
     assert store.counts()["evaluated"] == 50
 
 
 def test_the_budget_of_minutes_ends_a_search_without_other_limits(store: Store) -> None:
     pool = FakePool(16, 0)
-    progress = make_search(store, pool, Budget(10**9, minutes=0.2 / 60)).run()
+    progress = make_search(store, pool, Budget(programs=10**9, minutes=0.2 / 60)).run()
     assert 0 < progress.num_programs < 10**9
     assert len({i.id for i in log_of(store)[0]}) == progress.num_programs
     assert len(pool.jobs) == progress.num_evaluated
 
 
-@pytest.mark.parametrize("budget", [Budget(1), Budget(10_000, evaluations=1)])
+@pytest.mark.parametrize("budget", [Budget(programs=1), Budget(programs=10_000, evaluations=1)])
 def test_the_smallest_budget_is_the_initial_program(store: Store, budget: Budget) -> None:
     make_search(store, FakePool(16, 0), budget).run()
     assert [(i.id, i.mutation) for i in log_of(store)[0]] == [(0, "initial")]
@@ -249,7 +251,7 @@ class StopWhenBusy:
 
 def test_should_stop_waits_for_what_is_in_flight_and_logs_it(store: Store) -> None:
     pool = FakePool(4, 3)
-    progress = make_search(store, pool, Budget(10_000)).run(should_stop=StopWhenBusy(pool))
+    progress = make_search(store, pool, Budget(programs=10_000)).run(should_stop=StopWhenBusy(pool))
     individuals, evaluations = log_of(store)
     assert not pool.running
     assert progress.num_in_flight == 0
@@ -260,13 +262,13 @@ def test_should_stop_waits_for_what_is_in_flight_and_logs_it(store: Store) -> No
 def test_nothing_is_submitted_after_should_stop(store: Store) -> None:
     pool = FakePool(4, 3)
     should_stop = StopWhenBusy(pool)
-    make_search(store, pool, Budget(10_000)).run(should_stop=should_stop)
+    make_search(store, pool, Budget(programs=10_000)).run(should_stop=should_stop)
     assert should_stop.calls_after > 1
     assert len(pool.jobs) == should_stop.submitted
 
 
 def test_a_search_stopped_at_once_has_an_empty_log(store: Store) -> None:
-    progress = make_search(store, FakePool(4), Budget(100)).run(should_stop=lambda: True)
+    progress = make_search(store, FakePool(4), Budget(programs=100)).run(should_stop=lambda: True)
     assert progress.num_programs == 0
     assert log_of(store) == ([], [])
 
@@ -281,7 +283,7 @@ class BrokenPool(FakePool):
 
 
 def test_what_was_committed_before_the_pool_broke_is_in_the_log(store: Store) -> None:
-    search = make_search(store, BrokenPool(4), Budget(10_000), flush_seconds=1e9)
+    search = make_search(store, BrokenPool(4), Budget(programs=10_000), flush_seconds=1e9)
     with pytest.raises(PoolError, match="Ray is gone"):
         search.run()
     assert len(log_of(store)[0]) == search.progress().num_programs > 40
@@ -309,7 +311,7 @@ def test_a_program_the_pool_cannot_evaluate_has_crashed_and_the_search_goes_on(s
 
 def test_failures_are_counted_by_kind(store: Store) -> None:
     pool = FakePool(4, 0, brings_down=brings_down(ADAMW))
-    progress = make_search(store, pool, Budget(200)).run()
+    progress = make_search(store, pool, Budget(programs=200)).run()
     evaluated = [i for i in log_of(store)[0] if i.outcome is Outcome.EVALUATED]
     counts = Counter(i.status for i in evaluated if i.status is not Status.OK)
     assert progress.failures == counts
@@ -317,7 +319,7 @@ def test_failures_are_counted_by_kind(store: Store) -> None:
     assert counts[Status.DIVERGED] > 1
 
 
-SHORT_LAG = SearchSettings(population=10, lag=2)
+SHORT_LAG = settings(population=10, lag=2)
 
 
 @pytest.mark.parametrize("kind", FailureKind)
@@ -390,9 +392,9 @@ def test_candidates_that_give_nan_are_recorded_and_the_search_goes_on(store: Sto
     """With the real evaluator: functions that soon leave their domain."""
     space = MutationSpace(functions=("arccosh", "arcsin", "reciprocal", "power", "exp10"), new_variable=0.1)
     progress = Search(
-        library_program("adamw"), SearchSettings(population=10, lag=16, mutation=space), 0,
+        library_program("adamw"), settings(population=10, lag=16, mutation=space), 0,
         InlinePool(make_worker), store,
-        samples=[("digits_mlp", 0)], judge=Judge(baseline([0.1], "digits_mlp")), budget=Budget(120),
+        samples=[("digits_mlp", 0)], judge=Judge(baseline([0.1], "digits_mlp")), budget=Budget(programs=120),
     ).run()  # fmt: skip
     individuals, evaluations = log_of(store)
     assert len(individuals) == progress.num_programs == 120
@@ -408,7 +410,7 @@ def test_candidates_that_give_nan_are_recorded_and_the_search_goes_on(store: Sto
 
 
 def test_progress_is_about_the_log(store: Store) -> None:
-    progress = make_search(store, FakePool(4), Budget(300)).run()
+    progress = make_search(store, FakePool(4), Budget(programs=300)).run()
     individuals, _ = log_of(store)
     shares = [1 - i.num_live_statements / i.num_statements for i in individuals]
     assert progress.redundant_share == pytest.approx(sum(shares) / 300)
@@ -421,7 +423,7 @@ def test_progress_is_about_the_log(store: Store) -> None:
 
 
 def test_best_and_median_fitness_are_of_what_was_committed(store: Store) -> None:
-    search = make_scripted(store, FakePool(4), [A, B, C, D, A], SearchSettings(population=5))
+    search = make_scripted(store, FakePool(4), [A, B, C, D, A], settings(population=5))
     progress = search.run()
     living = sorted(members_of(search), key=lambda member: member.judged)
     assert len(living) == 5
@@ -432,7 +434,7 @@ def test_best_and_median_fitness_are_of_what_was_committed(store: Store) -> None
 
 
 def test_the_last_progress_and_the_seconds_are_facts_of_the_log(store: Store) -> None:
-    make_search(store, FakePool(4), Budget(60)).run()
+    make_search(store, FakePool(4), Budget(programs=60)).run()
     facts = store.run_facts()
     assert facts[PROGRESS_FACT]["num_programs"] == 60
     assert facts[SEARCH_SECONDS_FACT] > 0

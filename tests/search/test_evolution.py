@@ -6,10 +6,11 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
-from searching import judge
+from searching import judge, settings
 
 from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.library import library_program
@@ -18,10 +19,13 @@ from lion_search.dsl.text import format_program, parse
 from lion_search.dsl.types import check
 from lion_search.dsl.variation.mutation import MutationSpace
 from lion_search.proxy_tasks.scores import Status
-from lion_search.results.records import Outcome
-from lion_search.search.evolution import MAX_MUTATIONS, Proposer, mutation_space
-from lion_search.search.settings import Method, SearchSettings
-from lion_search.search.state import Applied, Entry, Member, SearchState, Training
+from lion_search.results.records import Individual, Outcome
+from lion_search.search.in_flight import InFlight
+from lion_search.search.members import Entry, Event, Member
+from lion_search.search.methods.method import MAX_MUTATIONS
+from lion_search.search.proposing import Proposer
+from lion_search.search.settings import SearchSettings
+from lion_search.search.state import SearchState
 
 ADAMW = library_program("adamw")
 NOTHING = MutationSpace(insert=0, delete=0, modify=0)
@@ -45,41 +49,44 @@ class Row:
 
 @dataclass
 class Evolution:
-    """A proposer and the state it sees: each proposal the one just before it, less the lag."""
+    """A state and what is proposed from it: each proposal sees all just before it, less the lag."""
 
     initial: Program
     settings: SearchSettings
     seed: int
-    waiting: list[Applied] = field(default_factory=list)
+    waiting: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        founders = [
-            Member(n, self.initial, functional_hash(self.initial), Entry(0, Training()))
-            for n in range(self.settings.repeats)
-        ]
-        self.state = SearchState(founders, self.settings, judge())
-        self._proposer = Proposer(self.initial, self.settings, self.seed)
+        self.state = SearchState(self.initial, self.settings, judge())
+        self._in_flight = InFlight(self.settings.loop.repeats)
+        self._proposer = Proposer(self.seed, self.settings.loop.repeats)
 
     def step(self, position: int, fitness: Fitness = noise) -> Row:
         """Proposes and commits the next."""
-        while self.state.num_applied < position - self.settings.lag:
+        while self.state.num_applied < position - self.settings.loop.lag:
             self.state.apply(self.waiting.pop(0))
-        choice = self._proposer.choose(position, self.state)
-        proposal = self._proposer.make(choice)
-        entry = Entry(position, Training())
-        member = Member(position, proposal.program, proposal.canonical.hash, entry)
-        event = Applied(
-            member, choice.repeat, choice.era, choice.retries, choice.parent,
-            Outcome.EVALUATED, (), member.hash,
+        taken = self._in_flight.taken(position % self.settings.loop.repeats)
+        proposal = self._proposer.make(self._proposer.choose(position, self.state, taken), self.state)
+        choice, child = proposal.choice, proposal.child
+        parent_id = None if choice.parent is None else choice.parent.id
+        entry = Entry(position, judged=fitness(position), status=Status.OK)
+        hash_ = child.canonical.hash
+        individual = Individual(
+            position, position, proposal.seen, proposal.repeat, choice.era, parent_id, choice.retry_of,
+            child.mutation, "", hash_, hash_, None, Outcome.EVALUATED, Status.OK, position, 1.0, 1, 1, 0, 1,
         )  # fmt: skip
-        entry.judged, entry.status = fitness(position), Status.OK
-        self.waiting.append(event)
-        return Row(position, choice.parent and choice.parent.id, proposal.mutation, proposal.program)
+        self.waiting.append(
+            Event(individual, Member(position, child.program, hash_, entry), choice.parent, ())
+        )
+        return Row(position, parent_id, child.mutation, child.program)
 
 
-def evolution(seed: int = 0, initial: Program = ADAMW, **settings: object) -> Evolution:
-    values = {"population": 20, "tournament": 2, "lag": 8, **settings}
-    return Evolution(initial, SearchSettings(**values), seed)  # type: ignore[arg-type]
+def evolution(seed: int = 0, initial: Program = ADAMW, **values: Any) -> Evolution:
+    """With tournaments of any size, also those that a configuration may not have."""
+    tournament = values.pop("tournament", 2)
+    found = settings(**{"population": 20, "lag": 8, "tournament": 1, **values})
+    loop = found.loop.model_copy(update={"tournament": tournament})
+    return Evolution(initial, replace(found, loop=loop), seed)
 
 
 def run(subject: Evolution, count: int, fitness: Fitness = noise) -> list[Row]:
@@ -229,7 +236,7 @@ def test_repeats_have_streams_of_their_own() -> None:
 
 
 def test_constants_changes_nothing_but_constants() -> None:
-    log = run(evolution(method=Method.CONSTANTS), 200)
+    log = run(evolution(method="constants"), 200)
     assert {row.mutation for row in log[1:]} == {"constant"}
     assert len({_without_constants(row.program) for row in log}) == 1
     assert len({row.program for row in log}) > 100
@@ -243,7 +250,7 @@ def _without_constants(program: Program) -> tuple:
 
 
 def test_deletion_deletes_only() -> None:
-    log = run(evolution(method=Method.DELETION), 100)
+    log = run(evolution(method="deletion"), 100)
     assert {row.mutation for row in log[1:]} <= {"delete", "none"}
     for row in log[1:]:
         parent = log[row.parent].program.statements  # type: ignore[index]
@@ -252,17 +259,16 @@ def test_deletion_deletes_only() -> None:
         assert len(row.program.statements) == len(parent) - (row.mutation == "delete")
 
 
-@pytest.mark.parametrize("method", [Method.CONSTANTS, Method.DELETION])
-def test_a_restricted_form_keeps_the_other_settings_of_mutation(method: Method) -> None:
-    space = MutationSpace(functions=("sign",), rescale_constant=0.9)
-    found = mutation_space(SearchSettings(method=method, mutation=space))
-    assert (found.functions, found.rescale_constant) == (("sign",), 0.9)
-    assert mutation_space(SearchSettings(mutation=space)) == space
+def test_a_restricted_form_keeps_the_other_settings_of_mutation() -> None:
+    """Constants are multiplied, never replaced: no sign changes."""
+    log = run(evolution(method="constants", mutation=MutationSpace(rescale_constant=1.0)), 100)
+    constants = [a for row in log for s in row.program.statements for a in s.args if isinstance(a, float)]
+    assert min(constants) > 0
 
 
 def test_random_programs_have_no_parents_and_are_no_longer_than_allowed() -> None:
     space = MutationSpace(functions=("sign", "add"))
-    log = run(evolution(method=Method.RANDOM, max_random_statements=5, mutation=space), 200)
+    log = run(evolution(method="random", max_random_statements=5, mutation=space), 200)
     assert {(row.parent, row.mutation) for row in log} == {(None, "random")}
     assert {len(row.program.statements) for row in log} == set(range(1, 6))
     assert {s.function for row in log for s in row.program.statements} == {"sign", "add"}
@@ -271,8 +277,8 @@ def test_random_programs_have_no_parents_and_are_no_longer_than_allowed() -> Non
 
 
 def test_random_programs_depend_on_nothing_that_was_committed() -> None:
-    one = run(evolution(method=Method.RANDOM), 60)
-    other = run(evolution(method=Method.RANDOM, population=3, lag=0), 60, fitness=lambda at: -at)
+    one = run(evolution(method="random"), 60)
+    other = run(evolution(method="random", population=3, lag=0), 60, fitness=lambda at: -at)
     assert one == other
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from searching import (
     D,
     FakePool,
     PatientPool,
+    changed,
     log_of,
     make_scripted,
     members_of,
@@ -42,7 +42,7 @@ ONE, OTHER, THIRD = (
     program("update = minimum(g, maximum(g, w))"),
 )
 """Programs that compute the same and have different hashes."""
-HALVES = replace(SCRIPTED, update_scales=(1.0, 0.5), lag=2)
+HALVES = changed(SCRIPTED, update_scales=(1.0, 0.5), lag=2)
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_fingerprint_is_found_while_its_program_is_in_flight(store: Store) -> 
 
 def test_without_fingerprints_both_are_evaluated(store: Store) -> None:
     pool = FakePool(1)
-    make_scripted(store, pool, [A, ONE, OTHER], replace(SCRIPTED, fingerprint=False)).run()
+    make_scripted(store, pool, [A, ONE, OTHER], changed(SCRIPTED, fingerprint=False)).run()
     assert outcomes(store) == [E, E, E]
     assert len(pool.jobs) == 3
     assert {i.fingerprint for i in individuals(store)} == {None}
@@ -106,7 +106,7 @@ def test_a_failure_is_shared_by_fingerprint_and_gets_no_second_chance_through_it
     """What only shares the fingerprint is another program: it is not trained in its place."""
     hash_ = functional_hash(ONE)
     pool = FakePool(1, brings_down=lambda job: functional_hash(job.subject) == hash_)  # type: ignore[arg-type]
-    make_scripted(store, pool, [A, ONE, OTHER, A, A, OTHER, ONE], replace(SCRIPTED, lag=2)).run()
+    make_scripted(store, pool, [A, ONE, OTHER, A, A, OTHER, ONE], changed(SCRIPTED, lag=2)).run()
     rows = individuals(store)
     assert [i.outcome for i in rows[1:]] == [E, F, S, S, S, E]
     assert [i.status for i in rows[1:]] == [Status.CRASHED] * 2 + [Status.OK] * 2 + [Status.CRASHED] * 2
@@ -210,7 +210,7 @@ def test_an_individual_with_the_kept_hash_is_a_hit_as_it_is(store: Store) -> Non
 def test_a_program_that_scaling_does_not_change_is_trained_once(store: Store) -> None:
     still = program("update = g * 0.0")
     pool = FakePool(1)
-    make_scripted(store, pool, [A, still], replace(HALVES, update_scales=(1.0, 0.5, 0.25))).run()
+    make_scripted(store, pool, [A, still], changed(HALVES, update_scales=(1.0, 0.5, 0.25))).run()
     assert pool.jobs[1].alternatives == ()
     assert [e.score.seed for e in store.evaluations(subject=functional_hash(still))] == [0, 1]
 

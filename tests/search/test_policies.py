@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,14 @@ from searching import (
     C,
     D,
     FakePool,
+    changed,
     constant,
     judge,
     log_of,
     make_scripted,
     make_search,
     members_of,
+    settings,
 )
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
@@ -31,13 +32,12 @@ from lion_search.dsl.variation.mutation import MutationSpace
 from lion_search.proxy_tasks.scores import Part, Status
 from lion_search.results.records import HITS, Outcome
 from lion_search.results.store import Store
-from lion_search.search.driver import Budget
-from lion_search.search.evolution import Choice
-from lion_search.search.settings import HurdlePolicy, NoisePolicy, SearchSettings
-from lion_search.search.state import MAX_RETRIES, MIN_FIRST_LOSSES, SearchState
+from lion_search.search.methods.evolution import MAX_RETRIES
+from lion_search.search.settings import Budget
+from lion_search.search.state import MIN_FIRST_LOSSES
 
-SETTINGS = SearchSettings(population=10, lag=1)
-NOISE = replace(SETTINGS, noise=NoisePolicy(max_seeds=7, hits=2, near=2.0))
+SETTINGS = settings(population=10, lag=1)
+NOISE = changed(SETTINGS, noise={"max_seeds": 7, "hits": 2, "near": 2.0})
 Losses = Callable[[Program, str, int], float | None]
 
 
@@ -81,9 +81,9 @@ def test_a_program_far_behind_the_best_gets_none(store: Store) -> None:
 
 
 def test_the_policy_does_nothing_if_all_have_the_most_seeds_already(store: Store) -> None:
-    settings = replace(NOISE, noise=NoisePolicy(max_seeds=2, hits=1))
+    own = changed(NOISE, noise={"max_seeds": 2, "hits": 1})
     pool = FakePool(1)
-    make_scripted(store, pool, [A, *[B, C] * 10], settings).run()
+    make_scripted(store, pool, [A, *[B, C] * 10], own).run()
     assert len(pool.jobs) == 3
 
 
@@ -131,7 +131,7 @@ def test_a_program_that_fails_on_a_further_seed_is_a_failure(store: Store) -> No
 
 # Hurdles.
 
-HURDLE = replace(SETTINGS, hurdle=HurdlePolicy(percentile=60, window=1000))
+HURDLE = changed(SETTINGS, hurdle={"percentile": 60, "window": 1000})
 
 
 def numbered(count: int) -> list[Program]:
@@ -142,7 +142,9 @@ def test_nothing_is_stopped_before_there_are_first_losses_enough(store: Store) -
     """The individual that a proposal sees last is a lag and one before it."""
     pool = FakePool(1)
     make_scripted(store, pool, numbered(MIN_FIRST_LOSSES + 3), HURDLE).run()
-    assert [job.max_first_loss is None for job in pool.jobs].index(False) == MIN_FIRST_LOSSES + HURDLE.lag
+    assert [job.max_first_loss is None for job in pool.jobs].index(
+        False
+    ) == MIN_FIRST_LOSSES + HURDLE.loop.lag
 
 
 def test_the_hurdle_is_the_percentile_of_the_first_losses(store: Store) -> None:
@@ -153,7 +155,7 @@ def test_the_hurdle_is_the_percentile_of_the_first_losses(store: Store) -> None:
     make_scripted(store, pool, programs, HURDLE).run()
     first = [e.score.loss for e in store.evaluations() if e.score.seed == 0]
     for place, job in enumerate(pool.jobs[MIN_FIRST_LOSSES + 1 :], MIN_FIRST_LOSSES + 1):
-        seen = sorted(first[: place - HURDLE.lag])  # type: ignore[type-var]
+        seen = sorted(first[: place - HURDLE.loop.lag])  # type: ignore[type-var]
         assert job.max_first_loss == seen[int(0.6 * len(seen))]
 
 
@@ -178,9 +180,9 @@ def test_the_time_that_hurdles_saved_is_estimated(store: Store) -> None:
 
 
 def test_further_seeds_and_second_chances_have_no_hurdle(store: Store) -> None:
-    settings = replace(HURDLE, noise=NoisePolicy(max_seeds=8, hits=1, near=1e9))
+    own = changed(HURDLE, noise={"max_seeds": 8, "hits": 1, "near": 1e9})
     pool = FakePool(1)
-    make_scripted(store, pool, [*numbered(60), A, A, A, A, A], settings).run()
+    make_scripted(store, pool, [*numbered(60), A, A, A, A, A], own).run()
     again = [job for job in pool.jobs if job.samples[0][1] != 0]
     assert again
     assert all(job.max_first_loss is None and not job.alternatives for job in again)
@@ -189,24 +191,20 @@ def test_further_seeds_and_second_chances_have_no_hurdle(store: Store) -> None:
 def test_a_parent_whose_children_are_rejected_is_mutated_again_and_again(store: Store) -> None:
     """All but the initial program fail: parents stay, and every chain of retries is as long as allowed."""
     initial = functional_hash(A)
-    settings = replace(
-        SETTINGS, lag=0, until_changed=1.0, hurdle=HurdlePolicy(percentile=60, rejects=True),
+    own = changed(
+        SETTINGS, lag=0, until_changed=1.0, hurdle={"percentile": 60, "rejects": True},
         mutation=MutationSpace(functions=("sign", "add")),
     )  # fmt: skip
     pool = FakePool(1, losses=lambda p, task, seed: 0.5 if functional_hash(p) == initial else None)
-    search = make_search(store, pool, Budget(60), settings, initial=A)
-    chosen = []
-    choose = search._proposer.choose
-
-    def choose_and_note(draw: int, state: SearchState) -> Choice:
-        chosen.append(choose(draw, state))
-        return chosen[-1]
-
-    search._proposer.choose = choose_and_note  # type: ignore[method-assign]
+    search = make_search(store, pool, Budget(programs=60), own, initial=A)
     search.run()
-    assert {i.parent_id for i in log_of(store)[0][1:]} == {0}
+    individuals, _ = log_of(store)
+    assert {i.parent_id for i in individuals[1:]} == {0}
+    retries: dict[int | None, int] = {None: -1}
+    for row in individuals:
+        retries[row.id] = retries[row.retry_of] + 1
     cycle = list(range(MAX_RETRIES + 1))
-    assert [c.retries for c in chosen[1:]] == (cycle * 10)[:59]
+    assert list(retries.values())[2:] == (cycle * 10)[:59]
 
 
 # Prices.
@@ -232,9 +230,9 @@ def test_of_two_programs_that_train_alike_the_cheaper_is_the_better(store: Store
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_restart_is_from_the_best_of_all_that_was_known_then(store: Store, seed: int) -> None:
     """With one seed for all and no lag, so that the log says what was known."""
-    settings = replace(EVERYTHING, lag=0, noise=NoisePolicy(), hurdle=HurdlePolicy())
+    own = changed(EVERYTHING, lag=0, noise=None, hurdle=None)
     plain = judge(losses=(1.0, 1.0))
-    make_search(store, FakePool(1), Budget(250), settings, seed=seed, judge=plain).run()
+    make_search(store, FakePool(1), Budget(programs=250), own, seed=seed, judge=plain).run()
     individuals, evaluations = log_of(store)
     fitness = {}
     for row in individuals:

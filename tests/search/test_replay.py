@@ -11,7 +11,19 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from searching import ADAMW, EVERYTHING, A, FakePool, Log, judge, log_of, make_search, prefix_of
+from searching import (
+    ADAMW,
+    EVERYTHING,
+    A,
+    FakePool,
+    Log,
+    changed,
+    judge,
+    log_of,
+    make_search,
+    prefix_of,
+    settings,
+)
 
 from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.program import Program
@@ -20,13 +32,15 @@ from lion_search.proxy_tasks.scores import Status
 from lion_search.results.judge import Judge
 from lion_search.results.records import HITS, TRAINED, Outcome
 from lion_search.results.store import Store
-from lion_search.search.driver import Budget, ReplayError, Search
-from lion_search.search.settings import Method, Order, SearchSettings
+from lion_search.search.driver import Search
+from lion_search.search.methods.evolution import MAX_RETRIES
+from lion_search.search.replay import ReplayError
+from lion_search.search.settings import Budget, Order, SearchSettings
 
-UNLUCKY = replace(EVERYTHING, tournament=1, hurdle=replace(EVERYTHING.hurdle, rejects=False))
+UNLUCKY = changed(EVERYTHING, tournament=1, hurdle={"rejects": False})
 """What brought down its worker lives on and is hit again."""
 COUNT = 300
-LAG = EVERYTHING.lag
+LAG = EVERYTHING.loop.lag
 CAUTIOUS = judge(1.0, state_price=0.003, statement_price=0.001)
 
 
@@ -51,7 +65,7 @@ def everything(
     initial: Program = ADAMW,
     judge: Judge = CAUTIOUS,
 ) -> Search:
-    return make_search(store, pool, Budget(count), settings, seed=seed, initial=initial, judge=judge)
+    return make_search(store, pool, Budget(programs=count), settings, seed=seed, initial=initial, judge=judge)
 
 
 def fresh(folder: Path, name: str = "log") -> Store:
@@ -166,7 +180,7 @@ def test_a_smaller_budget_gives_a_prefix_of_the_log(tmp_path: Path, whole: Log, 
 
 def test_a_budget_of_evaluations_gives_a_prefix_of_the_log(tmp_path: Path, whole: Log) -> None:
     store = fresh(tmp_path)
-    budget = Budget(10_000, evaluations=100)
+    budget = Budget(programs=10_000, evaluations=100)
     make_search(store, FakePool(8, 8), budget, EVERYTHING, judge=CAUTIOUS).run()
     individuals, evaluations = log_of(store)
     assert (individuals, evaluations) == prefix_of(whole, len(individuals))
@@ -266,14 +280,15 @@ def test_what_was_killed_between_two_transactions_goes_on(tmp_path: Path, whole:
     assert log_of(store) == whole
 
 
-def test_the_state_of_a_finished_log_is_that_of_the_search(tmp_path: Path, whole: Log) -> None:
+@pytest.mark.parametrize("order", Order)
+def test_the_state_of_a_finished_log_is_that_of_the_search(tmp_path: Path, order: Order) -> None:
     """Progress: the best, its seeds, the median, all counts."""
-    store = fresh(tmp_path)
-    search = everything(store, FakePool(4, 0))
+    store, own = fresh(tmp_path), changed(EVERYTHING, order=order)
+    search = everything(store, FakePool(4, 0), settings=own)
     end = search.run()
-    again = everything(Store.open(tmp_path / "log.db"), FakePool(4, 0))
+    again = everything(Store.open(tmp_path / "log.db"), FakePool(4, 0), settings=own)
     again.replay_log()
-    again._advance(COUNT)
+    again._timeline.advance(COUNT)
     progress = again.progress()
     assert replace(progress, seconds=0, seconds_left=0, seconds_in_store=0) == replace(
         end, seconds=0, seconds_left=0, seconds_in_store=0
@@ -284,20 +299,20 @@ def test_the_seconds_before_a_pause_are_counted(tmp_path: Path, whole: Log) -> N
     store = cut(tmp_path, whole, 100)
     store.append([], [], {"search_seconds": 3600.0})
     search = make_search(
-        store, FakePool(4), Budget(10_000, minutes=60), EVERYTHING, judge=CAUTIOUS
+        store, FakePool(4), Budget(programs=10_000, minutes=60), EVERYTHING, judge=CAUTIOUS
     )  # fmt: skip
     search.replay_log()
     assert search.run().num_programs == 100
     assert 3600 <= store.run_facts()["search_seconds"] < 3700
 
 
-@pytest.mark.parametrize("method", [Method.CONSTANTS, Method.DELETION, Method.RANDOM])
-def test_the_other_methods_are_replayed_too(tmp_path: Path, method: Method) -> None:
-    settings = replace(EVERYTHING, method=method)
+@pytest.mark.parametrize("method", ["constants", "deletion", "random"])
+def test_the_other_methods_are_replayed_too(tmp_path: Path, method: str) -> None:
+    own = changed(EVERYTHING, method=method)
     whole = fresh(tmp_path, "whole")
-    everything(whole, FakePool(5, 0), 150, settings).run()
+    everything(whole, FakePool(5, 0), 150, own).run()
     store = cut(tmp_path, log_of(whole), 70)
-    search = everything(store, FakePool(3, 1), 150, settings)
+    search = everything(store, FakePool(3, 1), 150, own)
     search.replay_log()
     search.run()
     assert log_of(store) == log_of(whole)
@@ -312,10 +327,10 @@ def test_the_other_methods_are_replayed_too(tmp_path: Path, method: Method) -> N
     [
         {"seed": 1},
         {"initial": A},
-        {"settings": replace(EVERYTHING, tournament=2)},
-        {"settings": replace(EVERYTHING, lag=LAG + 3)},
-        {"settings": replace(EVERYTHING, population=13)},
-        {"settings": replace(EVERYTHING, until_changed=0.0)},
+        {"settings": changed(EVERYTHING, tournament=2)},
+        {"settings": changed(EVERYTHING, lag=LAG + 3)},
+        {"settings": changed(EVERYTHING, population=13)},
+        {"settings": changed(EVERYTHING, until_changed=0.0)},
     ],
     ids=["seed", "initial", "tournament", "lag", "population", "until_changed"],
 )
@@ -337,8 +352,56 @@ def test_a_log_with_a_changed_loss_is_refused(tmp_path: Path, whole: Log) -> Non
 
 # In asynchronous order.
 
-AS_THEY_COME = replace(EVERYTHING, order=Order.ASYNCHRONOUS)
+AS_THEY_COME = changed(EVERYTHING, order=Order.ASYNCHRONOUS)
 MANY = 150
+
+
+@pytest.fixture(scope="module")
+def as_they_come(tmp_path_factory: pytest.TempPathFactory) -> Log:
+    store = fresh(tmp_path_factory.mktemp("as_they_come"))
+    everything(store, FakePool(12, 1), MANY, AS_THEY_COME).run()
+    return log_of(store)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"seed": 1}, {"initial": A}, {"settings": changed(AS_THEY_COME, tournament=2)}],
+    ids=["seed", "initial", "tournament"],
+)
+@pytest.mark.parametrize("count", [100, MANY])
+def test_in_asynchronous_order_a_log_of_another_search_is_refused(
+    tmp_path: Path, as_they_come: Log, count: int, changes: dict
+) -> None:
+    values = {"settings": AS_THEY_COME, **changes}
+    search = everything(cut(tmp_path, as_they_come, count), FakePool(4), **values)
+    with pytest.raises(ReplayError):
+        search.replay_log()
+
+
+def test_turns_that_a_kill_has_lost_come_up_again(tmp_path: Path) -> None:
+    """Each rejected child is followed by another of its parent, whatever was in flight at a kill."""
+    own = changed(AS_THEY_COME, plateau=None, repeats=1, noise=None)
+    store, lost = fresh(tmp_path), 0
+    for stop in (50, 100, MANY):
+        search = everything(store, FakePool(12, stop), stop, own)
+        search.replay_log()
+        search.run()
+        if stop < MANY:
+            kept = prefix_of(log_of(store), stop - 10)
+            taken = [{i.retry_of for i in log} for log in (kept[0], log_of(store)[0])]
+            lost += len(taken[1] - taken[0])
+            store = cut(tmp_path, kept, stop - 10, f"cut{stop}")
+    individuals, _ = log_of(store)
+    retries: dict[int | None, int] = {None: -1}
+    for row in individuals:
+        retries[row.id] = retries[row.retry_of] + 1
+    due = {
+        i.id for i in individuals[: MANY - 30]
+        if i.status is not Status.OK and i.parent_id is not None and retries[i.id] < MAX_RETRIES
+    }  # fmt: skip
+    assert lost
+    assert due
+    assert due <= {i.retry_of for i in individuals}
 
 
 def check_log(log: Log, count: int) -> None:
@@ -367,8 +430,8 @@ def test_in_asynchronous_order_individuals_are_committed_as_they_come(tmp_path: 
 def test_in_asynchronous_order_proposals_know_all_that_was_committed(tmp_path: Path) -> None:
     """With one worker each parent may be the individual just before; there is no lag."""
     store = fresh(tmp_path)
-    settings = SearchSettings(population=5, order=Order.ASYNCHRONOUS, lag=1000)
-    make_search(store, FakePool(1), Budget(100), settings).run()
+    own = settings(population=5, order=Order.ASYNCHRONOUS, lag=1000)
+    make_search(store, FakePool(1), Budget(programs=100), own).run()
     individuals, _ = log_of(store)
     assert min(i.id - i.parent_id for i in individuals[1:]) == 1  # type: ignore[operator]
 

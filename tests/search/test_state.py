@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from searching import TASK, A, baseline, judge
+from searching import TASK, A, baseline, judge, settings
 
-from lion_search.proxy_tasks.scores import Part, Score, Status
-from lion_search.results.records import Outcome
-from lion_search.search.settings import HurdlePolicy, Method, NoisePolicy, SearchSettings
-from lion_search.search.state import (
-    FAULTS,
-    HALL_SIZE,
-    MAX_RETRIES,
-    MIN_FIRST_LOSSES,
-    Applied,
-    Entry,
-    FirstLosses,
-    HallOfFame,
-    Member,
-    Population,
-    SearchState,
-    Training,
-    fewest_seeds,
-)
+from lion_search.proxy_tasks.scores import FAULTS, Part, Score, Status
+from lion_search.results.records import Individual, Outcome
+from lion_search.search.members import Entry, Event, Member, fewest_seeds
+from lion_search.search.methods.evolution import MAX_RETRIES
+from lion_search.search.methods.method import INITIAL, MUTATED, RESTART, Choice
+from lion_search.search.population import HALL_SIZE, HallOfFame, Population
+from lion_search.search.state import MIN_FIRST_LOSSES, FirstLosses, Known, SearchState
 
 NOISELESS = judge(losses=(1.0,) * 8)
 
 
 def member(number: int, judged: float = 0.0, price: float = 0.0) -> Member:
-    return Member(number, A, str(number), Entry(number, Training(), judged=judged), price)
+    return Member(number, A, str(number), Entry(number, judged=judged), price)
 
 
 def scores(*losses: float, start: int = 0, status: Status = Status.OK) -> tuple[Score, ...]:
@@ -44,10 +35,8 @@ def scores(*losses: float, start: int = 0, status: Status = Status.OK) -> tuple[
 class Log:
     """A state, and short ways to apply to it."""
 
-    def __init__(self, judge=NOISELESS, **settings: object) -> None:
-        self.settings = SearchSettings(**{"population": 4, **settings})  # type: ignore[arg-type]
-        founders = [Member(n, A, "founder", Entry(0, Training())) for n in range(self.settings.repeats)]
-        self.state = SearchState(founders, self.settings, judge)
+    def __init__(self, judge=NOISELESS, **values: Any) -> None:
+        self.state = SearchState(A, settings(**{"population": 4, **values}), judge)
         self.number = 0
 
     def add(
@@ -59,21 +48,40 @@ class Log:
         repeat: int = 0,
         era: int | None = None,
         parent: Member | None = None,
-        retries: int = 0,
+        choice: Choice | None = None,
         price: float = 0.0,
     ) -> Member:
         """Applies the next individual: of a new entry, or of that of an earlier one."""
-        entry = Entry(self.number, Training()) if of is None else of.entry
-        found = Member(self.number, A, str(entry.id), entry, price)
+        number, entry = self.number, Entry() if of is None else of.entry
+        scored_id = number if of is None else entry.id
+        era = self.era(repeat) if era is None else era
+        choice = choice or Choice(MUTATED, parent, era)
+        mutation = INITIAL if number < len(self.state.repeats) else choice.kind
+        parent_id = None if choice.parent is None else choice.parent.id
+        individual = Individual(
+            number, number, 0, repeat, choice.era, parent_id, choice.retry_of, mutation, "", str(scored_id),
+            str(scored_id), None, outcome if own else Outcome.SEEN, Status.OK, scored_id, 1.0, 1, 1, 0, 1,
+        )  # fmt: skip
+        found = Member(number, A, individual.hash, entry, price)
         self.number += 1
-        era = self.state.repeats[repeat].era if era is None else era
-        if not own:
-            outcome = Outcome.SEEN
-        self.state.apply(Applied(found, repeat, era, retries, parent, outcome, own, found.hash))
+        self.state.apply(Event(individual, found, choice.parent, own))
         return found
 
+    def choose(self, repeat: int = 0, taken: frozenset = frozenset()) -> Choice:
+        return self.state.repeats[repeat].choose(1, random.Random(0), taken)
+
+    def era(self, repeat: int = 0) -> int:
+        return self.choose(repeat).era
+
     def living(self, repeat: int = 0) -> list[int]:
-        return [m.id for m in self.state.repeats[repeat].population]
+        return [m.id for m in self.state.repeats[repeat].living()]
+
+    def retries(self) -> list[tuple[Member | None, int | None]]:
+        """Whose turn it is, one after the other: the parent, and the rejected child."""
+        found: list[Choice] = []
+        while (choice := self.choose(taken=frozenset(c.takes for c in found))).retry_of is not None:
+            found.append(choice)
+        return [(choice.parent, choice.retry_of) for choice in found]
 
 
 # Populations.
@@ -89,9 +97,10 @@ def test_the_newest_takes_the_place_of_the_oldest() -> None:
 
 def test_the_first_population_is_the_initial_program_with_its_own_fitness() -> None:
     log = Log()
+    assert {m.judged for m in log.state.living()} == {0.0}, "nothing is known of it"
     log.add(scores(2.0))
     assert log.living() == [0] * 4
-    assert {m.judged for m in log.state.repeats[0].population} == {-math.log(2.0)}
+    assert {m.judged for m in log.state.living()} == {-math.log(2.0)}
 
 
 def test_each_repeat_begins_with_its_own_individual() -> None:
@@ -102,9 +111,20 @@ def test_each_repeat_begins_with_its_own_individual() -> None:
 
 
 def test_a_random_search_has_no_founders() -> None:
-    log = Log(method=Method.RANDOM)
-    log.add(scores(2.0))
-    assert [m.entry.status for m in log.state.repeats[0].population].count(None) == 3
+    assert Log(method="random").living() == []
+
+
+# By which keys a program is found.
+
+
+def test_the_kept_form_of_a_program_gives_way_to_one_that_was_proposed_before_it_was_known() -> None:
+    known, kept, proposed = Known(), Entry(), Entry()
+    known.add_kept("key", kept)
+    assert known.find("key") == (kept, True)
+    known.add_proposed("key", proposed)
+    known.add_kept("key", kept)
+    assert known.find("key") == (proposed, False)
+    assert known.find("other") == (None, False)
 
 
 # Entries.
@@ -141,8 +161,6 @@ def test_only_what_brought_down_its_worker_gets_one_second_chance(status: Status
     one = log.add(scores(0.5, status=status))
     assert log.state.wants_second_chance(one.entry) is (status in FAULTS)
     log.add(of=one)
-    one.entry.is_busy = True
-    assert not log.state.wants_second_chance(one.entry), "it is being tried"
     log.add(scores(0.5, status=status), of=one)
     assert not log.state.wants_second_chance(one.entry)
 
@@ -158,7 +176,7 @@ def test_a_second_chance_that_went_well_is_not_wanted_again() -> None:
 
 NOISY = judge(losses=(math.e, 1 / math.e, math.e, 1 / math.e, 1, 1, 1, 1))
 """The logarithms have variance 4 / 7."""
-POLICY = NoisePolicy(max_seeds=8, hits=3, near=2.0)
+POLICY = {"max_seeds": 8, "hits": 3, "near": 2.0}
 
 
 def test_a_program_is_resampled_when_it_has_been_hit_often() -> None:
@@ -203,16 +221,11 @@ def test_only_what_is_near_the_best_is_resampled(errors_behind: float, wanted: b
     assert log.state.wants_more_samples(one.entry) is wanted
 
 
-def test_neither_failures_nor_what_is_being_trained_is_resampled() -> None:
-    log = Log(NOISY, noise=replace(POLICY, near=1e9))
+def test_failures_are_not_resampled() -> None:
+    log = Log(NOISY, noise=POLICY | {"near": 1e9})
     failed = log.add(scores(0.5, status=Status.DIVERGED))
-    busy = log.add(scores(0.5))
     for _ in range(5):
         log.add(of=failed)
-        log.add(of=busy)
-    assert log.state.wants_more_samples(busy.entry)
-    busy.entry.is_busy = True
-    assert not log.state.wants_more_samples(busy.entry)
     assert not log.state.wants_more_samples(failed.entry)
 
 
@@ -288,7 +301,7 @@ def test_a_percentile_is_of_the_losses_in_the_window() -> None:
 
 
 def test_there_is_no_hurdle_before_there_are_so_many_first_losses() -> None:
-    log = Log(hurdle=HurdlePolicy(percentile=60))
+    log = Log(hurdle={"percentile": 60})
     for number in range(MIN_FIRST_LOSSES):
         assert log.state.hurdle() is None
         log.add(scores(1.0 + number, 9.0))
@@ -296,7 +309,7 @@ def test_there_is_no_hurdle_before_there_are_so_many_first_losses() -> None:
 
 
 def test_first_losses_of_programs_that_are_new_count_and_others_do_not() -> None:
-    log = Log(hurdle=HurdlePolicy(percentile=0))
+    log = Log(hurdle={"percentile": 1})
     one = log.add(scores(2.0, 1.0))
     log.add(scores(3.0, status=Status.STOPPED))
     log.add(scores(4.0), outcome=Outcome.REUSED)
@@ -313,37 +326,51 @@ def test_without_a_percentile_there_is_no_hurdle() -> None:
 
 
 def test_a_rejected_child_does_not_enter_and_its_parent_is_mutated_again() -> None:
-    log = Log(hurdle=HurdlePolicy(percentile=60, rejects=True))
+    log = Log(hurdle={"percentile": 60, "rejects": True})
     parent = log.add(scores(1.0))
     child = log.add(scores(9.0, status=Status.STOPPED), parent=parent)
     assert child.id not in log.living()
-    assert list(log.state.repeats[0].retries) == [(parent, 1)]
+    assert log.retries() == [(parent, child.id)]
 
 
 def test_a_child_that_shares_a_rejected_entry_is_rejected_too() -> None:
-    log = Log(hurdle=HurdlePolicy(percentile=60, rejects=True))
+    log = Log(hurdle={"percentile": 60, "rejects": True})
     parent = log.add(scores(1.0))
     child = log.add(scores(9.0, status=Status.DIVERGED), parent=parent)
-    again = log.add(of=child, parent=parent, retries=3)
+    again = log.add(of=child, parent=parent)
     assert again.id not in log.living()
-    assert list(log.state.repeats[0].retries) == [(parent, 1), (parent, 4)]
+    assert log.retries() == [(parent, child.id), (parent, again.id)]
+
+
+def test_a_turn_is_used_up_when_its_individual_is_applied() -> None:
+    log = Log(hurdle={"rejects": True})
+    parent = log.add(scores(1.0))
+    log.add(scores(9.0, status=Status.DIVERGED), parent=parent)
+    turn = log.choose()
+    assert turn == log.choose(), "to choose changes nothing"
+    assert log.choose(taken=frozenset([turn.takes])).retry_of is None
+    log.add(scores(0.5), choice=turn)
+    assert log.retries() == []
 
 
 def test_a_parent_is_mutated_again_only_so_often() -> None:
-    log = Log(hurdle=HurdlePolicy(percentile=60, rejects=True))
-    parent = log.add(scores(1.0))
-    log.add(scores(9.0, status=Status.STOPPED), parent=parent, retries=MAX_RETRIES - 1)
-    log.add(scores(9.0, status=Status.STOPPED), parent=parent, retries=MAX_RETRIES)
-    assert list(log.state.repeats[0].retries) == [(parent, MAX_RETRIES)]
+    log = Log(hurdle={"rejects": True})
+    choice = Choice(MUTATED, log.add(scores(1.0)))
+    for _ in range(MAX_RETRIES):
+        log.add(scores(9.0, status=Status.STOPPED), choice=choice)
+        choice = log.choose()
+        assert choice.retry_of == log.number - 1
+    log.add(scores(9.0, status=Status.STOPPED), choice=choice)
+    assert log.retries() == []
 
 
 def test_without_rejection_what_was_stopped_lives_on() -> None:
-    log = Log(hurdle=HurdlePolicy(percentile=60))
+    log = Log(hurdle={"percentile": 60})
     parent = log.add(scores(1.0))
     child = log.add(scores(9.0, status=Status.STOPPED), parent=parent)
     assert child.id in log.living()
     assert child.judged == -1
-    assert not log.state.repeats[0].retries
+    assert log.retries() == []
 
 
 # Restarts.
@@ -356,12 +383,16 @@ def test_a_population_without_progress_is_restarted_from_the_best_of_all() -> No
     best = log.add(scores(0.5), repeat=1)
     for _ in range(2):
         log.add(of=first)
-    assert [r.era for r in log.state.repeats] == [0, 0]
+    assert (log.era(0), log.era(1)) == (0, 0)
     log.add(of=first)
-    assert [r.era for r in log.state.repeats] == [1, 0]
+    assert (log.era(0), log.era(1)) == (1, 0)
     assert log.living(0) == [best.id] * 4
-    assert log.state.repeats[0].is_restarting
-    assert not log.state.repeats[1].is_restarting
+    restart = log.choose(0)
+    assert (restart.kind, restart.parent) == (RESTART, best)
+    assert log.choose(0, taken=frozenset([restart.takes])).kind == MUTATED, "one is in flight"
+    assert log.choose(1).kind == MUTATED
+    log.add(of=best, choice=restart)
+    assert log.choose(0).kind == MUTATED
 
 
 def test_a_new_best_of_the_repeat_is_progress_even_if_another_is_better() -> None:
@@ -372,7 +403,7 @@ def test_a_new_best_of_the_repeat_is_progress_even_if_another_is_better() -> Non
         log.add(of=first)
         log.add(of=first)
         log.add(scores(loss))
-    assert log.state.repeats[0].era == 0
+    assert log.era() == 0
 
 
 def test_after_a_restart_only_something_better_than_its_start_is_progress() -> None:
@@ -380,31 +411,31 @@ def test_after_a_restart_only_something_better_than_its_start_is_progress() -> N
     best = log.add(scores(0.5))
     for _ in range(2):
         log.add(of=best)
-    assert log.state.repeats[0].era == 1
+    assert log.era() == 1
     log.add(scores(0.6))
     log.add(scores(0.6))
-    assert log.state.repeats[0].era == 2
+    assert log.era() == 2
 
 
 def test_children_proposed_before_the_restart_do_not_enter() -> None:
-    log = Log(plateau=2, hurdle=HurdlePolicy(rejects=True))
+    log = Log(plateau=2, hurdle={"rejects": True})
     best = log.add(scores(0.5))
     for _ in range(2):
         log.add(of=best)
     late = log.add(scores(0.9), era=0)
     log.add(scores(0.9, status=Status.DIVERGED), era=0, parent=best)
     assert late.id not in log.living()
-    assert not log.state.repeats[0].retries
+    assert log.retries() == []
     assert late.entry.status is Status.OK, "but what came of it is known"
 
 
 def test_a_restart_forgets_whose_children_were_rejected() -> None:
-    log = Log(plateau=2, hurdle=HurdlePolicy(rejects=True))
+    log = Log(plateau=2, hurdle={"rejects": True})
     best = log.add(scores(0.5))
     for _ in range(2):
         log.add(scores(0.9, status=Status.DIVERGED), parent=best)
-    assert log.state.repeats[0].era == 1
-    assert not log.state.repeats[0].retries
+    assert log.era() == 1
+    assert log.retries() == []
 
 
 def test_without_a_plateau_nothing_is_restarted() -> None:
@@ -412,11 +443,11 @@ def test_without_a_plateau_nothing_is_restarted() -> None:
     best = log.add(scores(0.5))
     for _ in range(500):
         log.add(of=best)
-    assert log.state.repeats[0].era == 0
+    assert log.era() == 0
 
 
 def test_a_population_in_which_nothing_trains_is_not_restarted() -> None:
     log = Log(plateau=2)
     for _ in range(5):
         log.add(scores(0.5, status=Status.DIVERGED))
-    assert log.state.repeats[0].era == 0
+    assert log.era() == 0

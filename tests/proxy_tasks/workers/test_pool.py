@@ -182,9 +182,7 @@ def test_a_factory_of_another_form_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("module", ["pool", "ray_pool", "ray_cluster", "supervisor"])
 def test_importing_a_pool_imports_neither_ray_nor_jax(module: str) -> None:
-    code = (
-        f"import sys, lion_search.proxy_tasks.workers.{module}; sys.exit(bool({{'ray', 'jax'}} & set(sys.modules)))"
-    )
+    code = f"import sys, lion_search.proxy_tasks.workers.{module}; sys.exit(bool({{'ray', 'jax'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -1,0 +1,170 @@
+"""Configurations in YAML files, what the command line sets in them, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from lion_search.config.schema import Config, schema
+from lion_search.dsl.errors import LionSearchError, did_you_mean
+
+
+class ConfigError(LionSearchError):
+    """A configuration that cannot be used; the message names the file and the key."""
+
+
+def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
+    """Reads a configuration.
+
+    Args:
+        name_or_path: a YAML file, or the name of a shipped configuration.
+        overrides: ``key.path=value`` each, the value in YAML.
+
+    Raises:
+        ConfigError: missing file, not YAML, unknown key, wrong type or value.
+    """
+    text, source = _read(name_or_path)
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source}: not YAML: {error}") from error
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{source}: expected keys and values, found {type(values).__name__}")
+    for override in overrides:
+        _set(values, override)
+    return check_config(values, source)
+
+
+def check_config(values: Mapping[str, Any], source: str) -> Config:
+    """Checks values against the schema.
+
+    Raises:
+        ConfigError: the message names every wrong key by its path.
+    """
+    model = _schema_for(values, source)
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        problems = dict.fromkeys(_problem(e, model) for e in error.errors())  # one line for each, in order
+        raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems)) from None
+
+
+def _schema_for(values: Mapping[str, Any], source: str) -> type[Config]:
+    search = values.get("search")
+    method = search.get("method", "evolution") if isinstance(search, dict) else "evolution"
+    try:
+        return schema(method) if isinstance(method, str) else Config
+    except LionSearchError as error:
+        raise ConfigError(f"{source}: search.method: {error}") from error
+
+
+def shipped_configs() -> dict[str, Path]:
+    """The configurations that come with the package, by name."""
+    folder = Path(str(resources.files("lion_search") / "configs"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def to_yaml(config: Config) -> str:
+    """The configuration with all defaults filled in."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _read(name_or_path: str) -> tuple[str, str]:
+    path = Path(name_or_path)
+    shipped = shipped_configs()
+    if not path.is_file() and name_or_path in shipped:
+        path = shipped[name_or_path]
+    try:
+        return path.read_text(encoding="utf-8"), name_or_path
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        hint = did_you_mean(name_or_path, shipped)
+        raise ConfigError(
+            f"cannot read configuration '{name_or_path}': {reason}{hint}; shipped ones: {', '.join(shipped)}"
+        ) from error
+
+
+def _set(values: dict[str, Any], override: str) -> None:
+    path, separator, text = override.partition("=")
+    if not separator or not path:
+        raise ConfigError(f"--set {override}: expected key.path=value")
+    keys = path.split(".")
+    default = Config().model_dump().get(keys[0])
+    if len(keys) > 1 and values.get(keys[0]) is None and default is not None:
+        values[keys[0]] = default  # so that tasks.0.seeds can be set where the file leaves tasks out
+    place: Any = values
+    for key in keys[:-1]:
+        place = _descend(place, key, override)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: not YAML: {error}") from error
+    if isinstance(place, list):
+        place[_index(place, keys[-1], override)] = value
+    else:
+        place[keys[-1]] = value
+
+
+def _descend(place: Any, key: str, override: str) -> Any:
+    if isinstance(place, list):
+        inner = place[_index(place, key, override)]
+    else:
+        if place.get(key) is None:
+            place[key] = {}
+        inner = place[key]
+    if not isinstance(inner, (dict, list)):
+        raise ConfigError(f"--set {override}: '{key}' holds a value, not keys")
+    return inner
+
+
+def _index(place: list[Any], key: str, override: str) -> int:
+    if not key.isdecimal() or int(key) >= len(place):
+        raise ConfigError(f"--set {override}: '{key}' is no position in a list of {len(place)}")
+    return int(key)
+
+
+def _problem(error: Any, model: type[Config]) -> str:
+    path = ".".join(str(part) for part in _key_path(error["loc"], model))
+    if error["type"] == "extra_forbidden":
+        allowed = _fields_at(error["loc"][:-1], model)
+        hint = did_you_mean(str(error["loc"][-1]), allowed) or f"; allowed: {', '.join(allowed)}"
+        return f"unknown key '{path}'{hint}"
+    message = error["msg"].removeprefix("Value error, ")
+    if not path:
+        return message
+    if error["type"] == "value_error":
+        return f"{path}: {message}"
+    return f"{path}: {message[0].lower()}{message[1:]}, found {error['input']!r}"
+
+
+def _key_path(location: tuple[Any, ...], model: Any) -> list[Any]:
+    """A location without pydantic's names for the alternatives of a union."""
+    path: list[Any] = []
+    for part in location:
+        fields = getattr(model, "model_fields", None)
+        if fields is not None and part in fields:
+            path.append(part)
+            model = _section_of(fields[part].annotation)
+        elif isinstance(part, int) or (fields is not None and part == location[-1]):
+            path.append(part)
+    return path
+
+
+def _section_of(annotation: Any) -> Any:
+    """The section a field's type leads to, through lists."""
+    arguments = getattr(annotation, "__args__", ())
+    return next((a for a in arguments if hasattr(a, "model_fields")), annotation)
+
+
+def _fields_at(location: tuple[Any, ...], model: Any) -> list[str]:
+    for part in location:
+        if isinstance(part, str):
+            model = _section_of(model.model_fields[part].annotation)
+    return list(model.model_fields)

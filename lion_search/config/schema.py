@@ -1,0 +1,211 @@
+"""The schema of a configuration: one statement of each setting, its default, its bounds and its meaning.
+
+The settings of the search room stand there; those of the application here.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, create_model, model_validator
+
+from lion_search.dsl.errors import did_you_mean
+from lion_search.dsl.functions import BUILT_IN, FUNCTIONS, load_function
+from lion_search.dsl.settings import PositiveFloat, PositiveInt, Probability, Settings, Weight
+from lion_search.dsl.variation.mutation import MutationSpace
+from lion_search.proxy_tasks.workers.pool import JobLimits
+from lion_search.results.judge import JudgeSettings
+from lion_search.results.records import MAX_SEEDS
+from lion_search.search.methods.table import settings_class
+from lion_search.search.settings import Budget, HurdleSettings, LoopSettings, NoiseSettings, SearchSettings
+
+if TYPE_CHECKING:
+    _ShippedSettings = LoopSettings
+else:
+    _ShippedSettings = settings_class("evolution")  # it comes from the table of methods
+
+
+class MutationSection(Settings):
+    """A child is its parent with one mutation."""
+
+    insert: Weight = 1.0
+    """Weight of inserting a random statement."""
+    delete: Weight = 1.0
+    """Weight of deleting one."""
+    modify: Weight = 1.0
+    """Weight of changing one argument, variable or constant."""
+    constant: Weight = 0.0
+    """Weight of changing one constant; alone, it makes a search over constants only."""
+    new_constant: Probability = 0.25
+    """An argument becomes a new constant from N(0, 1), else an existing variable."""
+    new_variable: Probability = 0.5
+    """An inserted statement assigns a fresh variable, else overwrites one."""
+    rescale_constant: Probability = 0.5
+    """A mutated constant is multiplied by 2^N(0, 1), else replaced."""
+    max_statements: PositiveInt = 80
+    """Longer programs are not inserted into."""
+    until_changed: Probability = 0.0
+    """Probability that a child is mutated on until it computes something else than its parent."""
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> MutationSection:
+        if self.insert + self.delete + self.modify + self.constant == 0:
+            raise ValueError("at least one of insert, delete, modify, constant must be above 0")
+        return self
+
+
+class PricesSection(Settings):
+    """What is taken off fitness, such as 0.005 for a state and 0.001 for a statement."""
+
+    state: Weight = 0.0
+    """For each state array of the canonical form."""
+    statement: Weight = 0.0
+    """For each statement of the canonical form."""
+
+
+class TaskSection(Settings):
+    """A proxy task and how many seeds each program is trained on."""
+
+    name: str
+    """Its reference: a name with options, or module:function."""
+    seeds: Annotated[int, Field(gt=0, le=MAX_SEEDS)] = 1
+    """Trainings of each program; more seeds, less luck, fewer programs."""
+
+
+class LimitsSection(Settings):
+    """What one candidate may take, all its trainings together; null is no limit.
+
+    Time and memory are enforced from outside a Ray worker's process; what goes beyond is recorded as a
+    failure and the worker is replaced.
+    """
+
+    seconds: PositiveFloat | None = 120.0
+    """Of one candidate."""
+    memory_gb: PositiveFloat | None = None
+    """Of a worker's process."""
+    cost: PositiveFloat | None = 1000.0
+    """Static cost of a step for each weight, in additions; see `lion-search functions`."""
+
+
+class SelectionSection(Settings):
+    """At the end the best are trained again on fresh seeds; the winner of that is scored on test data."""
+
+    finalists: PositiveInt = 12
+    """How many of the best are trained again."""
+    validation_seeds: Annotated[int, Field(ge=8, le=MAX_SEEDS)] = 16
+    """Fresh seeds of each."""
+    test_seeds: Annotated[int, Field(ge=8, le=MAX_SEEDS)] = 32
+    """Seeds of the winner and its rivals on test data."""
+
+
+class SimplificationSection(Settings):
+    """Then the winner is made readable, on the tasks above."""
+
+    how_far: Literal["redundancy", "proofs", "experiments"] = "experiments"
+    """redundancy: what no update depends on is dropped; proofs: and the simplest equal form is found by
+    proof; experiments: and what is shown to cost nothing is left out."""
+    minutes: PositiveFloat = 1.0
+    """For proofs and experiments together."""
+    margin: PositiveFloat = 0.03
+    """The loss of fitness that experiments must exclude; 0.03 is 3 % of the loss."""
+
+
+class Config(Settings):
+    """Everything a run needs."""
+
+    initial: str = "adamw"
+    """The program every member of the first population is: a file, a library name, or RUN:ID of an earlier
+    run. adamw is Program 3 of the paper, with its untuned learning rate of 0.001."""
+    warm_start: str | None = None
+    """Begin with this program instead, such as RUN:ID; it gets the states of the initial one."""
+    functions: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
+    """Which functions inserted statements may apply: all 44 of them, or a list such as [interp, sign, add]. A
+    function of your own stands in the list as module:name, where name is a lion_search Function."""
+    mutation: MutationSection = MutationSection()
+    search: _ShippedSettings = settings_class("evolution")()
+    """How programs are proposed, looked up and kept."""
+    noise: NoiseSettings = NoiseSettings()
+    hurdle: HurdleSettings = HurdleSettings()
+    prices: PricesSection = PricesSection()
+    reuse: list[str] = Field(default_factory=list)
+    """Earlier runs on the same tasks whose scores are used where a program is the same."""
+    budget: Budget = Budget()
+    """The search ends when the first of these is spent. A program whose functional hash is known (the same
+    optimizer, however it is written) costs nothing and does not count as an evaluation."""
+    tasks: Annotated[list[TaskSection], Field(min_length=1)] = Field(
+        default_factory=lambda: [TaskSection(name="digits_mlp")]
+    )
+    """What programs are trained on: `lion-search tasks` lists them; options follow the name, as in
+    "digits_mlp?batch_size=256,label_noise=0.1"; a task of your own is module:function. Fitness is the mean
+    over tasks of log(loss of tuned AdamW / loss) on validation data: 0 is parity with tuned AdamW, higher is
+    better, -1 is failure."""
+    selection: SelectionSection = SelectionSection()
+    simplification: SimplificationSection = SimplificationSection()
+    mode: Literal["auto", "interpreted", "compiled", "batched"] = "auto"
+    """How programs are run: interpreted (as data, compiled once for all), compiled (each for itself, for
+    tasks that train for minutes), batched (many in step, for accelerators); auto decides for each task by its
+    size."""
+    limits: LimitsSection = LimitsSection()
+    workers: PositiveInt | Literal["inline", "auto"] = "auto"
+    """Ray processes: a number, auto (one a core), or inline (none, in this process)."""
+    gpus_per_worker: Weight = 0.0
+    """Share of a GPU for each Ray worker."""
+    database: str | None = None
+    """Where the log goes: null is log.db in the run folder, else a database URL."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of all random choices of the search."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Config:
+        for name in () if self.functions == "all" else self.functions:
+            if ":" not in name and name not in FUNCTIONS:
+                raise ValueError(f"functions: unknown function '{name}'{did_you_mean(name, FUNCTIONS)}")
+        for task in self.tasks:
+            if self.noise.max_seeds is not None and self.noise.max_seeds < task.seeds:
+                raise ValueError(
+                    f"noise.max_seeds {self.noise.max_seeds} is below the {task.seeds} seeds of {task.name}"
+                )
+        names = [task.name for task in self.tasks]
+        if len(set(names)) < len(names):
+            raise ValueError("tasks: a task is listed twice; give it more seeds instead")
+        return self
+
+    def search_settings(self) -> SearchSettings:
+        """The search room's settings. The user's own functions are loaded."""
+        listed = () if self.functions == "all" else self.functions
+        functions = tuple(load_function(f).name if ":" in f else f for f in listed) or BUILT_IN
+        mutation = MutationSpace(functions=functions, **self.mutation.model_dump(exclude={"until_changed"}))
+        return SearchSettings(self.search, mutation, self.mutation.until_changed, self.noise, self.hurdle)
+
+    def judge_settings(self) -> JudgeSettings:
+        """How programs are compared. Without further seeds caution would take the same off all."""
+        caution = self.noise.caution if self.noise.max_seeds else 0.0
+        return JudgeSettings(caution, self.prices.state, self.prices.statement)
+
+    def most_seeds(self, task: TaskSection) -> int:
+        """On how many seeds a program of the search may be trained."""
+        return max(task.seeds, self.noise.max_seeds or 1)
+
+    def own_functions(self) -> tuple[str, ...]:
+        """The user's own functions, ``module:name`` each."""
+        return () if self.functions == "all" else tuple(f for f in self.functions if ":" in f)
+
+    def pool_limits(self) -> JobLimits:
+        """What the pool enforces from outside a worker's process."""
+        memory = self.limits.memory_gb
+        return JobLimits(self.limits.seconds, None if memory is None else int(memory * 2**30))
+
+
+@cache
+def schema(method: str) -> type[Config]:
+    """The schema of a configuration whose search is by this method, with the method's settings in ``search``.
+
+    Raises:
+        LionSearchError: there is no such method.
+    """
+    section = settings_class(method)
+    if section is settings_class("evolution"):
+        return Config
+    about = Config.model_fields["search"].description
+    return create_model("Config", __base__=Config, search=(section, Field(section(), description=about)))

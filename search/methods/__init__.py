@@ -1,0 +1,1 @@
+"""Search methods: a file each, and a row each in ``table.py``."""
