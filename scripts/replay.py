@@ -37,7 +37,6 @@ EDGE = 1e-6
 _NUM_SHAKEN = 3
 _SLACK = 30.0
 SIZE = sum(int(np.prod(shape)) for shape in SHAPES)
-_DECIDES = ("sign", "maximum", "minimum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,18 +182,17 @@ class WatchedDomain(ArrayDomain):
         return result
 
     def _watch(self, function: Function, args: Sequence[Any], result: np.ndarray) -> None:
-        name = function.name
-        if name in ("divide", "reciprocal"):
+        if function.properties.divides:
             self.small |= np.abs(self.flat(args[-1])) < SMALL_DENOMINATOR
-        elif name in _DECIDES:
+        elif function.properties.decides:
             x, y = self.flat(args[0]), self.flat(args[-1])
-            gap = np.abs(x) if name == "sign" else np.abs(x - y)
+            gap = np.abs(x) if function.arity == 1 else np.abs(x - y)
             self.undecided |= (gap < EDGE * np.max(np.abs(x), initial=0.0)) & (gap > 0)
         elif not function.elementwise:  # what depends on all numbers depends on those
             self.small |= self.small.any()
             self.undecided |= self.undecided.any()
         self.not_finite |= ~np.isfinite(result)
-        self.underflow |= (np.abs(result) < 1e-290) & ((result != 0) | name.startswith("exp"))
+        self.underflow |= (np.abs(result) < 1e-290) & ((result != 0) | function.name.startswith("exp"))
 
     def _shaken(self, value: Any) -> Any:
         if isinstance(value, tuple):

@@ -15,10 +15,11 @@ from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.export.latex import to_equations
 from lion_search.dsl.library import LIBRARY
 from lion_search.dsl.text import format_program
+from lion_search.results.strict_json import json_value
 from lion_search.runs.facts import versions
-from lion_search.runs.folder import finite, make_folder, write_file
-from lion_search.runs.references import find_run, load_own_functions, split_individual
-from lion_search.selection.comparison import Row
+from lion_search.runs.folder import make_folder, write_file
+from lion_search.runs.references import find_run, open_run, split_individual
+from lion_search.selection.comparison import Measurement
 from lion_search.simplify.experiments.rounds import Tried
 from lion_search.simplify.experiments.trials import TrialSettings
 from lion_search.simplify.recognition.identify import identify
@@ -106,7 +107,7 @@ def make_record(
     found: Simplified,
     tasks: Sequence[str],
     settings: TrialSettings,
-    test: Sequence[Row] = (),
+    test: Sequence[Measurement] = (),
     *,
     is_recognized: bool = True,
 ) -> SimplifyRecord:
@@ -146,12 +147,12 @@ def make_record(
     )
 
 
-def _test(row: Row, original: Row) -> TestRecord:
+def _test(row: Measurement, original: Measurement) -> TestRecord:
     difference, error = row.difference(original)
     values = {"mean": row.mean, "standard_error": row.standard_error}
     values |= {"difference": difference, "difference_error": error}
     return TestRecord(
-        optimizer=row.name, task=row.task, status=row.status, num_seeds=row.num_seeds, **finite(values)
+        optimizer=row.name, task=row.task, status=row.status, num_seeds=row.num_seeds, **json_value(values)
     )
 
 
@@ -201,7 +202,7 @@ def load(reference: str) -> SimplifyRecord:
         )
     in_run = split_individual(reference)
     if in_run is not None:
-        load_own_functions(find_run(in_run[0]))
+        open_run(in_run[0]).close()  # its own functions are known after that
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

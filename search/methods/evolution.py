@@ -10,7 +10,6 @@ import random
 from collections.abc import Callable, Hashable, Iterable, Set
 from dataclasses import dataclass, replace
 
-from lion_search.dsl.variation.mutation import MutationSpace
 from lion_search.results.records import TRAINED, Outcome
 from lion_search.search.members import Event, Member
 from lion_search.search.methods.method import (
@@ -54,7 +53,7 @@ class Evolution:
         assert isinstance(own, PopulationSettings)
         self._own = own
         space = start.settings.mutation
-        self._search = replace(start.settings, mutation=_only(space, kinds) if kinds else space)
+        self._search = replace(start.settings, mutation=space.only(*kinds) if kinds else space)
         self._initial = start.founder.program
         self._population = Population(start.founder, own.population)
         self._hall = HallOfFame()
@@ -142,7 +141,3 @@ class Evolution:
         self._is_restarting = True
         self._since_best = 0
         self._retries.clear()
-
-
-def _only(space: MutationSpace, kinds: tuple[str, ...]) -> MutationSpace:
-    return replace(space, **{k: float(k in kinds) for k in ("insert", "delete", "modify", "constant")})

@@ -24,7 +24,7 @@ from typing import Any
 
 from lion_search.dsl.functions import FUNCTIONS
 from lion_search.simplify.equality.compile_rules import PREFIX, declarations
-from lion_search.simplify.equality.rules import FACTS, RULES, Fact, Kind, Rule, Use
+from lion_search.simplify.equality.rules import Fact, Kind, Rule, Use, known_facts, known_rules
 
 ClassId = str
 """The name of a class of equal values."""
@@ -82,11 +82,13 @@ class Classes:
 
 
 class Engine:
-    """An egglog graph with a set of rules declared."""
+    """An egglog graph with a set of rules declared: by default all that hold for the functions there are."""
 
-    def __init__(self, rules: Sequence[Rule] = RULES, facts: Sequence[Fact] = FACTS) -> None:
+    def __init__(self, rules: Sequence[Rule] | None = None, facts: Sequence[Fact] | None = None) -> None:
         from egglog.bindings import EGraph  # it takes half a second to import
 
+        rules = known_rules() if rules is None else rules
+        facts = known_facts() if facts is None else facts
         self._egraph = EGraph()
         self._rules = frozenset(rule.name for rule in rules)
         self._run(declarations(rules, facts))

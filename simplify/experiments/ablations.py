@@ -18,7 +18,7 @@ from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.functions import FUNCTIONS
 from lion_search.dsl.program import GRADIENT, Argument, Program, Statement, args_with, with_values
 from lion_search.dsl.types import check
-from lion_search.dsl.variation.mutation import with_argument
+from lion_search.dsl.variation.statements import with_argument
 from lion_search.simplify.equality.rewriting import cost
 from lion_search.simplify.program_text import ProgramText
 

@@ -40,10 +40,6 @@ _NUM_STEPS = 6
 _MOST_FACTORS = 8
 _READ, _WRITTEN = "state.read", "state.written"
 """What is computed from a stored state, and what is stored."""
-_FUNCTIONS_OF_STATES = (
-    "abs", "square", "sqrt", "sign", "negative", "cube", "cbrt", "tanh", "sin", "sinh", "arcsinh", "arctan",
-)  # fmt: skip
-"""What one state may be of another, times a constant."""
 
 
 def proposals(program: Program) -> Iterator[StateChange]:
@@ -141,19 +137,19 @@ def _factors(program: Program, state: str) -> list[float]:
     return [f for f in found if 1e-6 < abs(f) < 1e6 and f != 1][:_MOST_FACTORS]
 
 
-_OF_FACTOR = {"sqrt": 2.0, "cbrt": 3.0, "square": 0.5, "cube": 1 / 3, "abs": 1.0}
-"""The power of c that, as a factor of x, becomes the factor c of f(x)."""
-
-
 def _factors_of_reader(program: Program, reader: Statement) -> list[float]:
-    """The constants that a state is multiplied with, at once or behind a power."""
+    """The constants that a state is multiplied with, at once or behind a power.
+
+    Of a function of degree d, what becomes the factor c of f(x) is the factor c^(1/d) of x.
+    """
     if reader.function in ("multiply", "divide"):
         return [_factor_of(reader)]
-    power = _OF_FACTOR.get(reader.function)
-    if power is None:
+    row = FUNCTIONS[reader.function]
+    degree = row.properties.degrees[0] if row.arity == 1 and row.elementwise and row.properties.degrees else 0
+    if degree <= 0:
         return []
     behind = [s for s in program.statements if reader.target in s.args and _is_unary(s)]
-    return [abs(_factor_of(s)) ** power for s in behind if s.function in ("multiply", "divide")]
+    return [abs(_factor_of(s)) ** (1 / degree) for s in behind if s.function in ("multiply", "divide")]
 
 
 def _factor_of(statement: Statement) -> float:
@@ -209,10 +205,9 @@ def _as_function(
     """The state ``y`` as a function of the other, ``x``, if some function fits."""
     source = source_name(other)
     forms: list[tuple[tuple[Statement, ...], np.ndarray]] = [((), x)]
+    functions = [f for f in FUNCTIONS.values() if f.arity == 1 and f.elementwise and f.properties.zero_if]
     with np.errstate(all="ignore"):
-        forms += [
-            ((Statement(state, f, (source,)),), FUNCTIONS[f].meaning(np, x)) for f in _FUNCTIONS_OF_STATES
-        ]
+        forms += [((Statement(state, f.name, (source,)),), f.meaning(np, x)) for f in functions]
         factors = [np.sum(value * y) / np.sum(value * value) for _, value in forms]
     for (first, value), factor in zip(forms, factors, strict=True):
         fits = np.isfinite(factor) and factor != 0

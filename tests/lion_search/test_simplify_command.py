@@ -83,7 +83,7 @@ def test_experiments_train_on_the_task_and_say_what_seeds_showed(tiny: Any) -> N
 
 def test_a_program_of_a_run_is_simplified_on_its_tasks(finished: Any, main: Main) -> None:
     """The run has done so with its winner; the record is in its folder."""
-    result = json.loads((finished.folder / "result.json").read_text())
+    result = finished.result
     number = int(result["winner"].partition(":")[2])
     reference = f"{finished.folder}:{number}"
     record = json.loads(main("show", reference, "--simplified", "--json").out)

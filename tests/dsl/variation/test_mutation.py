@@ -4,7 +4,6 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -14,7 +13,8 @@ from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program, Statement
 from lion_search.dsl.text import parse
 from lion_search.dsl.types import check
-from lion_search.dsl.variation.mutation import MAX_SIZE, Mutation, MutationSpace, mutate
+from lion_search.dsl.variation.mutation import Mutation, MutationSpace, mutate
+from lion_search.dsl.variation.statements import MAX_SIZE
 
 ADAMW = library_program("adamw")
 ALL_KINDS = MutationSpace(constant=1.0)
@@ -77,14 +77,14 @@ def test_every_child_is_accepted(
 def test_every_descendant_is_accepted():
     """Also where inputs and states have become scalars, or the learning rate a tree."""
     for seed in range(10):
-        for mutation in _line(ADAMW, replace(ALL_KINDS, max_statements=30), 500, seed):
+        for mutation in _line(ADAMW, ALL_KINDS.changed(max_statements=30), 500, seed):
             check(mutation.program)
 
 
 @pytest.mark.large
 def test_every_one_of_two_hundred_thousand_descendants_is_accepted():
     for seed in range(20):
-        for mutation in _line(ADAMW, replace(ALL_KINDS, max_statements=40), 10_000, seed):
+        for mutation in _line(ADAMW, ALL_KINDS.changed(max_statements=40), 10_000, seed):
             check(mutation.program)
 
 
@@ -112,7 +112,7 @@ def test_a_variable_that_must_stay_scalar_gets_scalars_only():
         "def train(w, g, m, lr):\n    t = lr * 2.0\n    s = sin(t)\n    m = interp(g, m, s)\n"
         "    update = sign(m)\n    return update, m\n"
     )
-    for mutation in _children(parent, replace(ALL_KINDS, new_variable=0.0), 5000):
+    for mutation in _children(parent, ALL_KINDS.changed(new_variable=0.0), 5000):
         check(mutation.program)
 
 
@@ -170,7 +170,7 @@ def test_the_three_kinds_of_the_paper_are_equally_likely_by_default():
 
 @pytest.mark.parametrize("kind", ["insert", "delete", "modify", "constant"])
 def test_a_weight_of_zero_forbids_a_kind(kind: str):
-    space = replace(ALL_KINDS, **{kind: 0.0})
+    space = ALL_KINDS.changed(**{kind: 0.0})
     found = {m.kind for m in _children(ADAMW, space, 300)}
     assert found == {"insert", "delete", "modify", "constant"} - {kind}
 
@@ -209,20 +209,20 @@ def test_every_argument_is_modified():
 def test_a_fresh_variable_has_a_name_that_is_free():
     text = "def train(w, g, v1, lr):\n    v2 = sin(g)\n    update = v2 + v1\n    return update, v1\n"
     parent = parse(text)
-    space = replace(_only(insert=1.0), new_variable=1.0)
+    space = _only(insert=1.0).changed(new_variable=1.0)
     assert {_inserted(parent, m.program).target for m in _children(parent, space, 50)} == {"v3"}
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_new_variable_is_the_share_of_fresh_targets(share: float):
-    space = replace(_only(insert=1.0), new_variable=share, functions=("sin",))
+    space = _only(insert=1.0).changed(new_variable=share, functions=("sin",))
     fresh = [_inserted(ADAMW, m.program).target == "v1" for m in _children(ADAMW, space, 1000)]
     assert sum(fresh) == pytest.approx(1000 * share, abs=75)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_new_constant_is_the_share_of_constants_among_new_arguments(share: float):
-    space = replace(_only(insert=1.0), new_constant=share, functions=("sin", "interp"))
+    space = _only(insert=1.0).changed(new_constant=share, functions=("sin", "interp"))
     args = [a for m in _children(ADAMW, space, 1000) for a in _inserted(ADAMW, m.program).args]
     assert sum(isinstance(a, float) for a in args) == pytest.approx(len(args) * share, abs=0.05 * len(args))
 
@@ -231,14 +231,14 @@ def test_only_allowed_functions_are_inserted():
     allowed = ("interp", "sign", "get_pi")
     found = Counter(
         _inserted(ADAMW, m.program).function
-        for m in _children(ADAMW, replace(_only(insert=1.0), functions=allowed), 300)
+        for m in _children(ADAMW, _only(insert=1.0).changed(functions=allowed), 300)
     )
     assert set(found) == set(allowed)
 
 
 def test_a_modification_keeps_every_function():
     """So a program that holds forbidden functions keeps them, and gets no others."""
-    for mutation in _children(ADAMW, replace(_only(modify=1.0), functions=("sin",)), 100):
+    for mutation in _children(ADAMW, _only(modify=1.0).changed(functions=("sin",)), 100):
         assert [s.function for s in mutation.program.statements] == [s.function for s in ADAMW.statements]
 
 
@@ -249,7 +249,7 @@ def test_a_program_never_grows_beyond_max_statements():
 
 
 def test_a_full_program_that_may_only_grow_has_no_child():
-    assert mutate(ADAMW, replace(_only(insert=1.0), max_statements=9), random.Random(0)) is None
+    assert mutate(ADAMW, _only(insert=1.0).changed(max_statements=9), random.Random(0)) is None
 
 
 def test_deleting_all_that_can_go_leaves_a_program_that_works(
@@ -293,7 +293,7 @@ def test_nothing_to_modify_is_no_error():
 def test_constants_stay_finite_and_float32():
     """However often they are rescaled; a line of descendants would overflow without a bound."""
     parent = parse("def train(w, g, lr):\n    update = g * 1e30\n    v = g * -1e-44\n    return update\n")
-    space = replace(_only(constant=1.0), rescale_constant=1.0)
+    space = _only(constant=1.0).changed(rescale_constant=1.0)
     for mutation in _line(parent, space, 2000):
         for statement in mutation.program.statements:
             constant = statement.args[1]
@@ -304,7 +304,7 @@ def test_constants_stay_finite_and_float32():
 
 def test_new_constants_are_normal():
     """N(0, 1), from the paper; half of them are within 0.6745 of 0."""
-    space = replace(_only(constant=1.0), rescale_constant=0.0)
+    space = _only(constant=1.0).changed(rescale_constant=0.0)
     new = [_changed_arguments(ADAMW, m.program)[0][1] for m in _children(ADAMW, space, 1000)]
     assert sum(abs(x) < 0.6745 for x in new) == pytest.approx(500, abs=80)
     assert sum(x < 0 for x in new) == pytest.approx(500, abs=80)
@@ -313,7 +313,7 @@ def test_new_constants_are_normal():
 
 def test_rescaled_constants_are_multiplied_by_a_power_of_two():
     """2^a with a normal, from the paper: the sign is kept, half of them change by less than 2^0.6745."""
-    space = replace(_only(constant=1.0), rescale_constant=1.0)
+    space = _only(constant=1.0).changed(rescale_constant=1.0)
     pairs = [_changed_arguments(ADAMW, m.program)[0] for m in _children(ADAMW, space, 1000)]
     exponents = [math.log2(new / old) for old, new in pairs]
     assert sum(abs(a) < 0.6745 for a in exponents) == pytest.approx(500, abs=80)
@@ -324,7 +324,7 @@ def test_rescaled_constants_are_multiplied_by_a_power_of_two():
 def test_rescale_constant_is_the_share_of_rescaled_constants(share: float):
     """0.001 rescaled stays small, and one from N(0, 1) is not."""
     parent = parse("def train(w, g, lr):\n    update = g * 0.0000001\n    return update\n")
-    space = replace(_only(constant=1.0), rescale_constant=share)
+    space = _only(constant=1.0).changed(rescale_constant=share)
     new = [m.program.statements[0].args[1] for m in _children(parent, space, 1000)]
     assert sum(0 < x < 1e-5 for x in new) == pytest.approx(1000 * share, abs=75)
 

@@ -16,8 +16,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from lion_search.proxy_tasks.problems import datasets as data
-from lion_search.proxy_tasks.problems.dataset import DataError, Dataset, Split, validate
 from lion_search.proxy_tasks.problems.datasets import DATASETS, heavy_tail, load_dataset, text_windows
+from lion_search.proxy_tasks.problems.examples import DataError, Dataset, Examples, validate
 from lion_search.proxy_tasks.problems.idx import _find, read_idx
 
 GET_DATA = Path(__file__).parents[3] / "scripts" / "get_data.sh"
@@ -54,11 +54,11 @@ needs_fashion = pytest.mark.skipif(
 NAMES = [pytest.param(name, marks=needs_fashion) if "fashion" in name else name for name in DATASETS]
 
 
-def parts(dataset: Dataset) -> tuple[Split, Split, Split]:
+def parts(dataset: Dataset) -> tuple[Examples, Examples, Examples]:
     return dataset.train, dataset.validation, dataset.test
 
 
-def rows(*splits: Split) -> list[tuple[int, ...]]:
+def rows(*splits: Examples) -> list[tuple[int, ...]]:
     """Every example as a tuple: its label, then its pixels."""
     return [
         (int(label), *(int(pixel) for pixel in image))
@@ -67,7 +67,7 @@ def rows(*splits: Split) -> list[tuple[int, ...]]:
     ]
 
 
-def examples(split: Split) -> Counter[bytes]:
+def examples(split: Examples) -> Counter[bytes]:
     """How often each example is in a part."""
     return Counter(image.tobytes() for image in split.inputs)
 
@@ -124,7 +124,7 @@ def test_an_unknown_name_is_told_with_the_nearest() -> None:
 
 
 def test_what_load_dataset_gives_was_validated(monkeypatch: pytest.MonkeyPatch) -> None:
-    split = Split(np.zeros((2, 1), np.float32), np.array([0, 2], np.int32))
+    split = Examples(np.zeros((2, 1), np.float32), np.array([0, 2], np.int32))
     monkeypatch.setattr(data, "DATASETS", {"broken": lambda: Dataset("broken", 2, split, split, split)})
     with pytest.raises(DataError, match=r"labels\[1\] is 2"):
         load_dataset("broken")
@@ -184,7 +184,7 @@ def test_no_image_of_fashion_was_lost_or_doubled_by_the_split() -> None:
     assert folder is not None
     fashion = load_dataset("fashion")
     original = read_idx(_find(folder, "train-images-idx3-ubyte"), 3).reshape(60_000, 784)
-    everything = Split(original, fashion.train.labels)
+    everything = Examples(original, fashion.train.labels)
     assert examples(fashion.train) + examples(fashion.validation) == examples(everything)
 
 

@@ -57,7 +57,7 @@ def values(pool: Pool) -> dict[int, object]:
 def jobs_on_path() -> Iterator[None]:
     """The jobs' folder on this process's path, and so on its workers'."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parents[1])
+        patch.syspath_prepend(Path(__file__).parent)
         yield
 
 
@@ -180,9 +180,10 @@ def test_a_factory_of_another_form_is_refused(text: str) -> None:
         build(text)
 
 
-@pytest.mark.parametrize("module", ["pool", "ray_pool", "ray_cluster", "supervisor"])
+@pytest.mark.parametrize("module", ["pool", "ray_pool", "ray_cluster", "supervisor", "work"])
 def test_importing_a_pool_imports_neither_ray_nor_jax(module: str) -> None:
-    code = f"import sys, lion_search.proxy_tasks.workers.{module}; sys.exit(bool({{'ray', 'jax'}} & set(sys.modules)))"
+    name = f"lion_search.proxy_tasks.workers.{module}"
+    code = f"import sys, {name}; sys.exit(bool({{'ray', 'jax'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -322,18 +323,18 @@ def drained(pool: InlinePool) -> list[Finished]:
     return sorted(outcomes, key=lambda outcome: outcome.job_id)
 
 
-@pytest.mark.parametrize(("together", "size"), [(False, 1), (True, 3)])
-def test_jobs_in_this_process_go_together_where_asked_for(
-    jobs_on_path: None, together: bool, size: int
+@pytest.mark.parametrize(("batched", "size"), [(False, 1), (True, 3)])
+def test_jobs_in_this_process_go_as_a_batch_where_asked_for(
+    jobs_on_path: None, batched: bool, size: int
 ) -> None:
-    pool = InlinePool("pool_jobs:make_together", batch_size=3, together=together)
+    pool = InlinePool("pool_jobs:make_batch", batch_size=3, batched=batched)
     for number in range(3):
         pool.submit(number, ("square", number))
     assert [outcome.value for outcome in drained(pool)] == [(0, size), (1, size), (4, size)]
 
 
 def test_a_bad_job_in_this_process_spoils_no_other(jobs_on_path: None) -> None:
-    pool = InlinePool("pool_jobs:make_together", together=True)
+    pool = InlinePool("pool_jobs:make_batch", batched=True)
     for number, job in enumerate([("square", 2), ("raise", "x"), ("square", 3)]):
         pool.submit(number, job)
     first, bad, last = drained(pool)

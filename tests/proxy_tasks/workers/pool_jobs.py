@@ -19,11 +19,11 @@ Payload = tuple[str, Any]
 
 
 def make() -> Callable[[Sequence[Payload]], list[Any]]:
-    """An evaluator of payloads (what to do, with what)."""
-    return lambda payloads: [_JOBS[kind](value) for kind, value in payloads]
+    """An evaluator of payloads: what to do, a function of this module without its underscore, with what."""
+    return lambda payloads: [globals()[f"_{kind}"](value) for kind, value in payloads]
 
 
-def make_together() -> Callable[[Sequence[Payload]], list[Any]]:
+def make_batch() -> Callable[[Sequence[Payload]], list[Any]]:
     """Each result with the number of payloads that were evaluated in its call."""
     evaluate = make()
     return lambda payloads: [(value, len(payloads)) for value in evaluate(payloads)]
@@ -270,41 +270,3 @@ def _wait_for(path: str) -> bool:
             return True
         time.sleep(0.02)
     return False
-
-
-_JOBS: dict[str, Callable[[Any], Any]] = {
-    "abort": _abort,
-    "abort_xla": _abort_xla,
-    "allocate": _allocate,
-    "allocate_below": _allocate_below,
-    "close_all": _close_all,
-    "close_all_and_sleep": _close_all_and_sleep,
-    "environment": _environment,
-    "environments": _environments,
-    "exit": _exit,
-    "exit_later": _exit_later,
-    "exit_once": _exit_once,
-    "exit_then_sleep": _exit_then_sleep,
-    "file": _file,
-    "fork": _fork,
-    "fork_and_exit": _fork_and_exit,
-    "is_imported": _is_imported,
-    "jax_zeros": _jax_zeros,
-    "lock": _lock,
-    "parent": _parent,
-    "pid": _pid,
-    "poison": _poison,
-    "print": _print,
-    "print_forever": _print_forever,
-    "raise": _raise,
-    "raise_type": _raise_type,
-    "sigkill": _sigkill,
-    "sigkill_supervisor": _sigkill_supervisor,
-    "sigkill_supervisor_once": _sigkill_supervisor_once,
-    "sigstop": _sigstop,
-    "sleep": _sleep,
-    "square": _square,
-    "start_process": _start_process,
-    "twice": _twice,
-    "wait_for": _wait_for,
-}

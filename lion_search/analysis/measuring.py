@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lion_search.dsl.errors import LionSearchError, did_you_mean
+from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.baseline import (
     BASELINES_FOLDER,
     FAMILIES,
@@ -19,28 +19,13 @@ from lion_search.proxy_tasks.scores import Part
 from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.proxy_tasks.tuning import EFFORT, tune
 from lion_search.results.records import Stage
+from lion_search.runs.audience import Report
 from lion_search.runs.facts import versions
+from lion_search.runs.folder import check_new
 from lion_search.runs.preflight import check_tasks, set_environment
 from lion_search.runs.references import find_subject
 from lion_search.runs.workers import make_pool
-from lion_search.selection.comparison import Row, compare
-
-Report = Callable[[str], None]
-
-MODES = ("auto", "interpreted", "compiled", "batched")
-
-
-def read_workers(text: str) -> int | str:
-    """The value of ``--workers``.
-
-    Raises:
-        LionSearchError: it is no number of workers, ``auto`` or ``inline``.
-    """
-    if text in ("auto", "inline"):
-        return text
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    raise LionSearchError(f"--workers {text}: expected a number from 1, auto or inline")
+from lion_search.selection.comparison import Measurement, compare
 
 
 def evaluate(
@@ -48,21 +33,28 @@ def evaluate(
     tasks: Sequence[str],
     *,
     num_seeds: int,
-    part: str = "test",
+    part: Part = Part.TEST,
     mode: str = "auto",
     workers: int | str = "auto",
     report: Report = lambda line: None,
-) -> list[Row]:
+) -> list[Measurement]:
     """Trains optimizers and the tasks' tuned baselines on the same seeds.
+
+    Args:
+        references: of the optimizers.
+        tasks: references of tasks.
+        num_seeds: trainings of each optimizer on each task.
+        part: of the tasks' data.
+        mode: how programs are trained; ``auto`` for the mode that suits each task.
+        workers: a number of Ray workers, ``auto`` or ``inline``.
+        report: is told, in a line, what happens.
 
     Returns:
         For each task a row for each reference, then for each baseline.
 
     Raises:
-        LionSearchError: a reference, task or option cannot be used.
+        LionSearchError: a reference or a task cannot be used.
     """
-    check_choice("part", part, [str(p) for p in Part])
-    check_choice("mode", mode, MODES)
     set_environment(workers)
     subjects: dict[str, Subject] = dict(map(find_subject, references))
     problems = check_tasks(tasks, None)
@@ -72,7 +64,7 @@ def evaluate(
         return [
             row
             for name, own in by_task.items()
-            for row in compare(pool, own, name, Part(part), Stage.TEST.seeds(num_seeds))
+            for row in compare(pool, own, name, part, Stage.TEST.seeds(num_seeds))
         ]
     finally:
         pool.close()
@@ -89,8 +81,7 @@ def tune_baselines(
     set_environment(workers)
     ((name, problem),) = check_tasks([task], None).items()
     path = output or Path(BASELINES_FOLDER) / file_name(name)
-    if path.exists():
-        raise LionSearchError(f"'{path}' exists; nothing was overwritten")
+    check_new(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -113,14 +104,3 @@ def _tuned(task: str, report: Report) -> dict[str, Subject]:
     except TaskError as error:
         report(f"Note: {error}")
         return {}
-
-
-def check_choice(name: str, found: str, allowed: Sequence[str]) -> None:
-    """Checks the value of an option.
-
-    Raises:
-        LionSearchError: it is none of those allowed; the nearest is suggested.
-    """
-    if found not in allowed:
-        hint = did_you_mean(found, allowed)
-        raise LionSearchError(f"--{name} {found}{hint}; there are: {', '.join(allowed)}")

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from rich.console import Console
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 
+from lion_search.runs.audience import Display
 from lion_search.search.progress import Progress
 
 SECONDS_BETWEEN_LINES = 15.0
-
-
-class Display(Protocol):
-    """A context in which progress is shown."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def show(self, progress: Progress) -> None:
-        """Shows a snapshot."""
-        ...
 
 
 def make_display(console: Console, title: str, *, quiet: bool) -> Display:

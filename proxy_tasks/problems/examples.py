@@ -1,13 +1,14 @@
-"""A data set as a value: examples with labels in three parts, and what must hold for it.
+"""Labelled examples, a data set of them in three parts, and what must hold for it.
 
 What is wrong with data is found here, before training: a compiled loop clips an index out of range, and a NaN
-ends every run at its first step, both without a word. ``data.py`` holds the sets themselves.
+ends every run at its first step, both without a word. ``datasets.py`` holds the sets themselves.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,17 +21,16 @@ class DataError(LionSearchError):
     """Data that is missing, damaged or not usable."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Split:
-    """Examples of one part.
+class Examples(NamedTuple):
+    """Labelled examples.
 
     Attributes:
-        inputs: integers or floats ``[examples, ...]``, as stored; see ``Dataset.unit``.
-        labels: int32 ``[examples]``, or ``[examples, T]`` for sequences; classes from 0.
+        inputs: integers or floats ``[examples, ...]``; of a data set as stored, see ``Dataset.unit``.
+        labels: integers ``[examples]``, or ``[examples, T]`` for sequences; classes from 0.
     """
 
-    inputs: np.ndarray
-    labels: np.ndarray
+    inputs: Any
+    labels: Any
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,9 +50,9 @@ class Dataset:
 
     name: str
     num_classes: int
-    train: Split
-    validation: Split
-    test: Split
+    train: Examples
+    validation: Examples
+    test: Examples
     unit: float = 1.0
 
     @property
@@ -73,17 +73,17 @@ def validate(dataset: Dataset) -> None:
     if not 0 < dataset.unit < math.inf:
         raise DataError(f"{name}: unit is {dataset.unit}; a positive number is needed")
     for part in ("train", "validation", "test"):
-        split: Split = getattr(dataset, part)
-        _check_arrays(f"{name}: {part}", split)
-        _check_alike(f"{name}: {part}", split, dataset.train)
-        _check_values(f"{name}: {part}", split, dataset)
+        examples: Examples = getattr(dataset, part)
+        _check_arrays(f"{name}: {part}", examples)
+        _check_alike(f"{name}: {part}", examples, dataset.train)
+        _check_values(f"{name}: {part}", examples, dataset)
 
 
-def _check_arrays(where: str, split: Split) -> None:
+def _check_arrays(where: str, examples: Examples) -> None:
     """Checks one part's types and shapes."""
-    _check_kind(f"{where} inputs", split.inputs, "iuf", "integers or floats")
-    _check_kind(f"{where} labels", split.labels, "iu", "integers")
-    inputs, labels = split.inputs.shape, split.labels.shape
+    _check_kind(f"{where} inputs", examples.inputs, "iuf", "integers or floats")
+    _check_kind(f"{where} labels", examples.labels, "iu", "integers")
+    inputs, labels = examples.inputs.shape, examples.labels.shape
     if len(inputs) < 2:
         raise DataError(f"{where} inputs have shape {list(inputs)}; [examples, features] is needed")
     if len(labels) not in {1, 2}:
@@ -105,21 +105,21 @@ def _check_kind(what: str, array: object, kinds: str, needed: str) -> None:
         raise DataError(f"{what} are {array.dtype}; {needed} are needed")
 
 
-def _check_alike(where: str, split: Split, train: Split) -> None:
+def _check_alike(where: str, examples: Examples, train: Examples) -> None:
     """Checks that examples look like those of train: all parts go through one compiled program."""
     for what in ("inputs", "labels"):
-        found, expected = getattr(split, what).shape[1:], getattr(train, what).shape[1:]
+        found, expected = getattr(examples, what).shape[1:], getattr(train, what).shape[1:]
         if found != expected:
             raise DataError(
                 f"{where} {what} have shape {list(found)} an example; in train it is {list(expected)}"
             )
-    if split.inputs.dtype != train.inputs.dtype:
-        raise DataError(f"{where} inputs are {split.inputs.dtype}; in train they are {train.inputs.dtype}")
+    if examples.inputs.dtype != train.inputs.dtype:
+        raise DataError(f"{where} inputs are {examples.inputs.dtype}; in train they are {train.inputs.dtype}")
 
 
-def _check_values(where: str, split: Split, dataset: Dataset) -> None:
+def _check_values(where: str, examples: Examples, dataset: Dataset) -> None:
     """Checks every number of one part."""
-    inputs, labels, num_classes = split.inputs, split.labels, dataset.num_classes
+    inputs, labels, num_classes = examples.inputs, examples.labels, dataset.num_classes
     if inputs.dtype.kind == "f":
         _refuse_first(f"{where} inputs", inputs, ~np.isfinite(inputs), "finite numbers")
     elif labels.ndim == 2 and dataset.unit == 1:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from lion_search.runs import display
+from lion_search.commands.printing import display
 from lion_search.search.progress import Progress
 
 PROGRESS = Progress(
