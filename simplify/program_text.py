@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, PlainSerializer
+from pydantic_core import PydanticCustomError
 
 from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.program import Program
@@ -20,7 +21,7 @@ def _read(value: object) -> object:
     try:
         return parse(value) if isinstance(value, str) else value
     except ProgramError as error:
-        raise ValueError(str(error)) from None
+        raise PydanticCustomError("program", "{why}", {"why": str(error)}) from None
 
 
 ProgramText: TypeAlias = Annotated[

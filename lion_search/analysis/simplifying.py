@@ -71,13 +71,13 @@ def simplify_reference(
     program = find_program(reference).program
     own_functions, tasks = _of_run(reference)
     tasks = () if how.only_proofs else how.tasks or tasks
-    no_rows: tuple[Measurement, ...] = ()
-    if not tasks:
+    rows: tuple[Measurement, ...] = ()
+    if tasks:
+        found, rows = _with_experiments(program, tasks, own_functions, how, report)
+    else:
         if not how.only_proofs:
             report("Only what is proved: experiments need a task to train on (--task)")
-        found, rows = simplify(program, limits=limits_within(how.minutes), report=report), no_rows
-    else:
-        found, rows = _with_experiments(program, tasks, own_functions, how, report)
+        found = simplify(program, limits=limits_within(how.minutes), report=report)
     record = make_record(reference, found, tasks, how.settings, rows)
     return record, _write(record, reference, found.after, output)
 

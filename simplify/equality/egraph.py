@@ -1,9 +1,11 @@
 """Equality saturation with egglog: rules in, a graph of classes of equal values out.
 
-Each rule becomes one egglog rule, each function of the language one constructor. Tables stand beside:
-``value``, the constant that a class equals; ``width``, its narrowest type (0 scalar, 1 per array, 2 tree);
-``state``, whether it is a state as it was read; ``low``, ``high`` and ``positive``, the facts. To declare all
-this takes a second, so it is done once in a process; ``push`` and ``pop`` give each program a fresh graph.
+An e-graph holds values in classes of equals: told that ``x + x`` is ``x * 2``, it puts both into one class,
+and whatever is made of the one is then made of the other. Each rule becomes one egglog rule, each function
+of the language one constructor. Beside the classes stand tables: ``value``, the constant that a class
+equals; ``width``, its narrowest type (0 scalar, 1 per array, 2 tree); ``state``, whether it is a state as
+it was read; ``low``, ``high`` and ``positive``, the facts. To declare all this takes a second, so it is
+done once in a process; ``push`` and ``pop`` give each program a fresh graph.
 
 Constants are float64 here, and those that agree in 42 bits are one class, so that two ways to compute a
 constant give one constant; a program's are rounded to float32 when it is canonicalised.

@@ -1,11 +1,15 @@
 """The cheapest program in a graph of classes of equal values.
 
-egglog extracts trees; a program is a graph in which a value is computed once however often it is used, among
-others by the update and by a state. So extraction is done here, in two steps. First, bottom-up, each class
-takes the way to compute it whose *set* of statements is cheapest (greedy DAG extraction); of ways that
-cost the same it takes the first in a fixed order, so that equal graphs give equal programs. Then, one class
-after the other, another way is taken where that makes the program as a whole cheaper. Costs count states
-first, then statements, then the functions' costs.
+egglog extracts trees and pays for a value each time it is used. A program computes it once: in
+``update = sin(x) * x`` the statements of ``x`` count once, and so do those that the update and a state share.
+So extraction is done here, in two steps:
+
+1. Bottom-up, each class takes the term that needs the cheapest *set* of statements (greedy DAG extraction).
+   Among equals the first in a fixed order is taken, so that equal graphs give equal programs.
+2. One class after the other takes another term where the program as a whole gets cheaper by it. Alone,
+   ``a`` and ``b`` may be cheapest by ways of their own, and together by what they could share.
+
+Costs count states first, then statements, then the functions' costs.
 """
 
 from __future__ import annotations

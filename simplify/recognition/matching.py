@@ -1,8 +1,10 @@
 """E-matching: a template is looked for in a program's graph of equal values.
 
-Each statement of the template must be found in the graph; inputs match themselves, states those of the
-program in some order, and each hole any constant. What is computed once in the template is one class wherever
-it is used. Each match is a proof: with the constants found, the template computes what the program does.
+The template ``sign(interp(g, m, ?)) * ?`` is found in a program if the class of the update holds a
+product of a constant and a class that holds a sign, and so on down to the inputs. Inputs match
+themselves, states those of the program in some order, and each hole (``?``) any constant. A value that
+the template uses twice has to be one class. Each match is a proof: with the constants found, the template
+computes what the program does.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """A program with its states stored at another scale: the same updates for ever.
 
-A momentum may be kept as an average or as a sum. One step of a program does not show that these are the same,
-so for comparison each state is tried both ways: as an average of itself and something, and as a multiple of
-itself to which something is added.
+A momentum may be kept as an average, ``m = interp(g, m, 0.9)``, or as a sum, ``m = m * 0.9 + g``, which
+is ten times as large. No rule about values shows that these are the same optimizer. So a program that
+sums is compared as if it averaged, too, and one that averages as if it summed; what is stored is read
+divided by its scale.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def test_a_library_program_keeps_its_updates_and_is_simplified_once(name: str) -
 
 
 @hypothesis.given(seed=st.integers(0, 2**32), epsilon=st.booleans(), is_evolved=st.booleans())
-@hypothesis.settings(max_examples=20)
+@hypothesis.settings(max_examples=16)
 def test_any_program_keeps_its_updates_and_is_simplified_once(
     seed: int, epsilon: bool, is_evolved: bool
 ) -> None:
