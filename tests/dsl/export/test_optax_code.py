@@ -91,7 +91,7 @@ def test_known_programs(
 
 
 def test_evolved_programs(
-    request: pytest.FixtureRequest,
+    pytestconfig: pytest.Config,
     evolve: Callable[..., Program],
     replay: Replay,
     walk: Callable,
@@ -99,7 +99,7 @@ def test_evolved_programs(
 ):
     """Against the NumPy walk in float32, where that can be compared; prints how often it can."""
     shares, finite = [], []
-    for seed in range(1000 if request.config.getoption("--large") else 16):
+    for seed in range(1000 if pytestconfig.getoption("--large") else 16):
         program = evolve(seed)
         found = replay(program, 4)
         expected = walk(program, num_steps=4, dtype=np.float32)[:, 0]
