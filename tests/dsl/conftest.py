@@ -12,6 +12,7 @@ output little. How much of a sample that leaves is printed.
 import random
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -133,6 +134,7 @@ def reference(trace: Trace) -> Callable[..., SimpleNamespace]:
     finite history ``[steps, N]``; what is finite and not comparable is ill-conditioned.
     """
 
+    @cache
     def run(program: Program, num_steps: int = NUM_STEPS, shake: float = 1e-7) -> SimpleNamespace:
         program = prune(program)
         outputs, tainted = _walk(program, trace, ShakenDomain(trace.shapes, 0.0, 0), num_steps)
