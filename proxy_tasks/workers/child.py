@@ -3,7 +3,7 @@
 A `supervisor.Supervisor` starts it, watches it and kills it. Both ends speak in messages, a length and as
 many bytes. The first message is the pickled factory; its answer is empty, or the text of what went wrong.
 Every other message is a pickled payload; its answer is a pickled pair of a value and a `Failure` or None, or
-a list of such answers where the payload is `Batch`.
+a list of such answers where the payload is `JobBatch`.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def end_with(parent: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class JobBatch:
     """A payload of pickled payloads, to be evaluated in one call; its answer is a pickled list of answers."""
 
     payloads: tuple[bytes, ...]
@@ -82,7 +82,7 @@ def answer(evaluate: Evaluate, payload: bytes) -> bytes:
     """The pickled value and failure of a pickled payload; whatever is raised is the job's failure."""
     try:
         job = pickle.loads(payload)  # noqa: S301 -- from our driver
-        if isinstance(job, Batch):
+        if isinstance(job, JobBatch):
             return _answer_batch(evaluate, job.payloads)
         value = evaluate_one(evaluate, job)
     except BaseException as error:  # noqa: BLE001 -- SystemExit and KeyboardInterrupt are the job's too

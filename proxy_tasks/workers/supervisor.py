@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lion_search.proxy_tasks.workers.child import LENGTH, Batch
+from lion_search.proxy_tasks.workers.child import LENGTH, JobBatch
 from lion_search.proxy_tasks.workers.pool import Failure, FailureKind, JobLimits, PoolError, printable
 
 _CHECK_SECONDS = 0.05
@@ -102,7 +102,7 @@ class Supervisor:
         if self._batched and len(payloads) > 1:
             self.start()
             assert self._child is not None
-            message = pickle.dumps(Batch(tuple(payloads)))
+            message = pickle.dumps(JobBatch(tuple(payloads)))
             answers = self._child.ask(message, self._seconds, self._memory_bytes)
             if not isinstance(answers, Failure):
                 return list(pickle.loads(answers))  # noqa: S301 -- from our own child

@@ -75,7 +75,8 @@ def test_each_is_a_failure_within_the_limit_and_the_others_go_on(
     pool.submit(0, updating(expression))
     pool.submit(1, GOOD)
     first = wait_for(pool, 1)
-    assert time.monotonic() - started < SECONDS + GRACE_SECONDS, first
+    if kind is not FailureKind.DIED:  # which is tried again, in a new process whose start does not count
+        assert time.monotonic() - started < SECONDS + GRACE_SECONDS, first
     bad, good = sorted(first + wait_for(pool, 2 - len(first)), key=lambda outcome: outcome.job_id)
     assert bad.failure is not None
     assert bad.failure.kind is kind, bad.failure

@@ -35,8 +35,7 @@ MakeSupervisor = Callable[..., Supervisor]
 
 
 @pytest.fixture
-def make_supervisor(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeSupervisor]:
-    monkeypatch.syspath_prepend(HERE)
+def make_supervisor() -> Iterator[MakeSupervisor]:
     made = []
 
     def make(
