@@ -1,20 +1,18 @@
-"""A search method of the user's own: found by name, for any number of workers, gone on with from its log."""
+"""The README's own search method: found by name, for any number of workers, gone on with from its log."""
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import Any
 
-HILLS = Path(__file__).parents[1] / "helpers" / "hills.py"
+from readme import code_with
 
 
 def test_a_strangers_method_is_run_and_resumed_alike_by_one_worker_and_by_two(
     tiny: Any, options: Any
 ) -> None:
-    shutil.copy(HILLS, tiny.folder)
+    (tiny.folder / "mine.py").write_text(code_with("class HillClimbing"))
     method = (
-        "--set=search={method: 'hills:HillClimbing', patience: 30, lag: 16}",
+        "--set=search={method: 'mine:HillClimbing', patience: 30, lag: 16}",
         "--set=budget.programs=120",
     )
     run = (*options.tiny, *method, "--set=selection.finalists=2")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from readme import code_with
 
-README = Path(__file__).parents[2] / "README.md"
 TUNED = {
     "facts": {"task": "mine:sine", "steps": 200},
     "baselines": {
@@ -28,9 +26,7 @@ TUNED = {
 @pytest.fixture
 def stranger(command: Any) -> Any:
     """A folder with the README's mine.py, and a module whose name is also one of ours."""
-    code = re.search(r"((?:    .*\n|\n)*    # mine\.py\n(?:    .*\n|\n)*)", README.read_text())
-    assert code is not None
-    (command.folder / "mine.py").write_text(textwrap.dedent(code[1]))
+    (command.folder / "mine.py").write_text(code_with("Problem, Task"))
     (command.folder / "search.py").write_text("raise RuntimeError('not yours')\n")
     return command
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
+from readme import code_with
 from searching import FakePool, log_of, make_search, settings
 
 from lion_search.dsl.errors import LionSearchError
@@ -13,14 +13,11 @@ from lion_search.results.store import Store
 from lion_search.search.methods.table import METHODS, find_method, settings_class
 from lion_search.search.settings import Budget, LoopSettings
 
-HILLS = Path(__file__).parents[1] / "helpers" / "hills.py"
-"""A method as a stranger would write it."""
-
 
 @pytest.fixture
 def hills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The reference of a method in a folder of its own."""
-    shutil.copy(HILLS, tmp_path)
+    """The reference of the README's method, in a folder of its own."""
+    (tmp_path / "hills.py").write_text(code_with("class HillClimbing"))
     monkeypatch.syspath_prepend(tmp_path)
     return "hills:HillClimbing"
 
