@@ -162,6 +162,9 @@ def _zero_states(
     return dict.fromkeys(candidates)
 
 
+_FIRST, _BOTH, _ANY = ZeroIf.FIRST, ZeroIf.BOTH, ZeroIf.ANY  # an enum's attribute is slow to look up
+
+
 def _may_be_zero(graph: ValueGraph, node: Node, depth: int = 6) -> bool:
     """A cheap filter: whether a value could be zero whenever some states are."""
     function = graph.function[node]
@@ -171,14 +174,12 @@ def _may_be_zero(graph: ValueGraph, node: Node, depth: int = 6) -> bool:
     if depth == 0:
         return False
     args = graph.args[node]
-    match FUNCTIONS[function].properties.zero_if:
-        case ZeroIf.FIRST:
-            return _may_be_zero(graph, args[0], depth - 1)
-        case ZeroIf.BOTH:
-            return all(_may_be_zero(graph, a, depth - 1) for a in args[:2])
-        case ZeroIf.ANY:
-            return any(_may_be_zero(graph, a, depth - 1) for a in args)
-    return False
+    zero_if = FUNCTIONS[function].properties.zero_if
+    if zero_if is _FIRST:
+        return _may_be_zero(graph, args[0], depth - 1)
+    if zero_if is _BOTH:
+        return all(_may_be_zero(graph, a, depth - 1) for a in args[:2])
+    return zero_if is _ANY and any(_may_be_zero(graph, a, depth - 1) for a in args)
 
 
 def _refine(
