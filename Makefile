@@ -14,13 +14,9 @@ BIN := $(VENV)/bin
 CREATED := $(VENV)/.created$(if $(filter-out file,$(origin PYTHON)),-by-$(subst /,-,$(PYTHON)))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# Rooms whose tests start no workers are tested on all cores; the others then have the machine to themselves.
-# Status 5 is that of a part in which PYTEST_FLAGS selects nothing.
-PARALLEL := $(addprefix tests/,dsl results search selection simplify)
-define tests
-$(BIN)/pytest -n auto $(1) $(PYTEST_FLAGS) $(PARALLEL) || [ $$? = 5 ]
-$(BIN)/pytest $(1) $(PYTEST_FLAGS) tests $(addprefix --ignore=,$(PARALLEL)) || [ $$? = 5 ]
-endef
+# All tests share the cores: many wait for processes of their own, and others compute meanwhile. Neighbours stay
+# together, since they share what JAX has traced; who has nothing left takes from the others.
+TEST := $(BIN)/pytest -n auto --dist worksteal
 
 .DELETE_ON_ERROR:
 .PHONY: run test test-all lint clean
@@ -29,10 +25,10 @@ run: $(VENV)/.installed
 	$(BIN)/lion-search run --config quickstart $(ARGS)
 
 test: lint
-	$(call tests,)
+	$(TEST) $(PYTEST_FLAGS)
 
 test-all: lint
-	$(call tests,--large)
+	$(TEST) --large $(PYTEST_FLAGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

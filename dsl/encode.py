@@ -162,9 +162,7 @@ class _Trace:
         return self._constants[key]
 
     def apply(self, function: Function, args: Sequence[int], index: int) -> int:
-        type_ = function.result
-        if type_ is None:
-            type_ = max(self.nodes[a].type for a in args)
+        type_ = function.result_type([self.nodes[a].type for a in args])
         self.nodes.append(_Node(type_, function.name, tuple(args)))
         return len(self.nodes) - 1
 

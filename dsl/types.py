@@ -36,7 +36,7 @@ class TypeDomain:
                         f"found {_TYPE_NAMES[found]}",
                         statement=index,
                     )
-        return max(args) if function.result is None else function.result
+        return function.result_type(args)
 
 
 _DOMAIN = TypeDomain()

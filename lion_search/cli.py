@@ -11,7 +11,9 @@ import typer
 from lion_search.commands import programs as program_commands
 from lion_search.commands import runs as run_commands
 from lion_search.commands import simplification as simplify_commands
+from lion_search.commands import tasks as task_commands
 from lion_search.dsl.errors import LionSearchError
+from lion_search.runs.stopping import RunInterruptedError
 
 app = typer.Typer(
     help="Discovers optimizers by evolving programs from AdamW. A REF is a file of program text, a "
@@ -24,6 +26,7 @@ app = typer.Typer(
 
 app.add_typer(run_commands.app)
 app.add_typer(program_commands.app)
+app.add_typer(task_commands.app)
 app.add_typer(simplify_commands.app)
 
 
@@ -42,8 +45,6 @@ def main() -> None:
 
 
 def _run_command() -> None:
-    from lion_search.runs.session import RunInterruptedError
-
     try:
         app()
     except RunInterruptedError as stop:

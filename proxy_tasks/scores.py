@@ -11,10 +11,12 @@ import enum
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from lion_search.proxy_tasks.tasks import TaskError
 
 FAILURE_FITNESS = -1.0
+_LEAST_LOSS = 1e-30
 
 
 class Status(enum.StrEnum):
@@ -32,7 +34,7 @@ class Status(enum.StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     """Its process took more memory than the limit and was ended from outside, or could not get it."""
     STOPPED = "stopped"
-    """It did not pass a hurdle part way."""
+    """Its first loss did not pass the hurdle."""
 
 
 FAULTS = (Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
@@ -56,7 +58,7 @@ class Score:
         part: where the loss was measured.
         seed: of the initial weights and the batches; the same seed is the same sample for every program.
         status: how it ended.
-        loss: the task's metric on the part; ``None`` unless the status is ok, or stopped: at the hurdle.
+        loss: the task's metric on the part; ``None`` unless the status is ok or stopped.
         num_steps: training steps taken.
         seconds: wall-clock time of the training.
         reason: for a failure, what happened.
@@ -77,12 +79,17 @@ def overall_status(scores: Sequence[Score]) -> Status:
     return next((s.status for s in scores if s.status is not Status.OK), Status.OK)
 
 
-def standard_error(values: Sequence[float]) -> float:
-    """Standard error of the mean; NaN for fewer than two values."""
+def variance(values: Sequence[float]) -> float:
+    """Variance of what the values were drawn from; NaN for fewer than two values."""
     if len(values) < 2:
         return math.nan
-    mean = math.fsum(values) / len(values)
-    return math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1) / len(values))
+    mean = fmean(values)
+    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+
+
+def standard_error(values: Sequence[float]) -> float:
+    """Standard error of the mean; NaN for fewer than two values."""
+    return math.sqrt(variance(values) / len(values)) if len(values) > 1 else math.nan
 
 
 def mean_losses(scores: Sequence[Score]) -> dict[str, float] | None:
@@ -92,7 +99,7 @@ def mean_losses(scores: Sequence[Score]) -> dict[str, float] | None:
         if score.status is not Status.OK or score.loss is None:
             return None
         losses.setdefault(score.task, []).append(score.loss)
-    return {task: math.fsum(values) / len(values) for task, values in losses.items()} or None
+    return {task: fmean(values) for task, values in losses.items()} or None
 
 
 def required_mean_losses(scores: Sequence[Score]) -> dict[str, float]:
@@ -109,6 +116,17 @@ def required_mean_losses(scores: Sequence[Score]) -> dict[str, float]:
     return losses
 
 
+def log_of_loss(loss: float) -> float:
+    """The natural logarithm of a loss, that of 1e-30 for smaller ones: a loss may be zero."""
+    return math.log(max(loss, _LEAST_LOSS))
+
+
+def gain(loss: float, baseline_loss: float) -> float:
+    """``log(baseline loss / loss)``, clipped to +-1: fitness on one task."""
+    ratio = max(baseline_loss, _LEAST_LOSS) / max(loss, _LEAST_LOSS)
+    return max(-1.0, min(1.0, math.log(ratio)))
+
+
 def fitness(scores: Sequence[Score], baseline_losses: Mapping[str, float]) -> float:
     """Fitness of a program from its scores.
 
@@ -122,5 +140,4 @@ def fitness(scores: Sequence[Score], baseline_losses: Mapping[str, float]) -> fl
     losses = mean_losses(scores)
     if losses is None:
         return FAILURE_FITNESS
-    gains = [math.log(baseline_losses[t] / max(loss, 1e-30)) for t, loss in losses.items()]
-    return math.fsum(max(-1.0, min(1.0, gain)) for gain in gains) / len(gains)
+    return fmean(gain(loss, baseline_losses[task]) for task, loss in losses.items())

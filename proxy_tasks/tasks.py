@@ -19,11 +19,10 @@ import numpy as np
 
 from lion_search.dsl.errors import LionSearchError, did_you_mean
 from lion_search.dsl.imports import import_name
-from lion_search.proxy_tasks.problems.datasets import load_dataset
 from lion_search.proxy_tasks.reference_options import join_options, read_number, split_options
 
 if TYPE_CHECKING:
-    from lion_search.proxy_tasks.problems.problem import Problem
+    from lion_search.proxy_tasks.problems import Problem
 
 
 class TaskError(LionSearchError):
@@ -113,8 +112,8 @@ class Task:
 
 def _classification(dataset: str, model: str, *arguments: Any) -> Problem:
     """A problem by the names of its parts, so that describing a task imports no JAX."""
-    from lion_search.proxy_tasks.problems import models
-    from lion_search.proxy_tasks.problems.problem import classification
+    from lion_search.proxy_tasks.problems import classification, models
+    from lion_search.proxy_tasks.problems.datasets import load_dataset
 
     return classification(load_dataset(dataset), getattr(models, model)(*arguments))
 

@@ -7,22 +7,13 @@ program that is trained on further seeds is judged anew over all of them, and ma
 
 from __future__ import annotations
 
-import heapq
 import math
 from dataclasses import dataclass, field
 
-from lion_search.proxy_tasks.scores import Score, Status, overall_status
-from lion_search.results.judge import Judge, add_score
+from lion_search.results.judge import Judge
 from lion_search.results.queries import count_trainings
-from lion_search.results.ranking import judge_settings
-from lion_search.results.records import (
-    BASELINE_SUBJECT,
-    TRAINED,
-    Evaluation,
-    Individual,
-    Outcome,
-    Stage,
-)
+from lion_search.results.ranking import HAS_OWN_SCORES, Ranking, judge_settings, read_scores
+from lion_search.results.records import Evaluation, Individual, Outcome, Stage
 from lion_search.results.store import Store
 
 
@@ -101,13 +92,12 @@ def learning_curve(store: Store, points: int, max_trainings: int | None = None) 
     """
     maximum = count_trainings(store) if max_trainings is None else max_trainings
     waiting = list(reversed(checkpoints(points, maximum)))
-    rows = _rows_by_individual(store)
+    baseline, rows = read_scores(store, Stage.SEARCH)
     if not rows:
         return []
-    judge = Judge([e.score for e in rows.pop(None, [])], judge_settings(store))
-    curve = _Curve(_Leaders(judge))
-    for individual in store.individuals(outcomes=(*TRAINED, Outcome.REUSED)):
-        own = rows.pop(individual.id, [])
+    curve = _Curve(Ranking(Judge(baseline, judge_settings(store))))
+    for individual in store.individuals(outcomes=HAS_OWN_SCORES):
+        own = rows.get(individual.id, [])
         cost = 0 if individual.outcome is Outcome.REUSED else len(own)
         while waiting and curve.trainings + cost > waiting[-1]:
             curve.add_point(waiting.pop(), individual.id)
@@ -116,95 +106,24 @@ def learning_curve(store: Store, points: int, max_trainings: int | None = None) 
     return curve.points
 
 
-def _rows_by_individual(store: Store) -> dict[int | None, list[Evaluation]]:
-    """The evaluations of the search by individual, those of the baseline under ``None``."""
-    rows: dict[int | None, list[Evaluation]] = {}
-    for evaluation in store.evaluations(stage=Stage.SEARCH):
-        if evaluation.individual_id is not None or evaluation.subject == BASELINE_SUBJECT:
-            rows.setdefault(evaluation.individual_id, []).append(evaluation)
-    return rows
-
-
-@dataclass(slots=True)
-class _Known:
-    """What is known of one program.
-
-    Attributes:
-        individual_id: the first individual it was scored for.
-        price: what it pays.
-        scores: on all samples so far, by task and seed.
-        judged: fitness less caution and price; ``None`` if it failed.
-    """
-
-    individual_id: int
-    price: float
-    scores: dict[tuple[str, int], Score] = field(default_factory=dict)
-    judged: float | None = None
-
-
-class _Leaders:
-    """The best of the programs known so far.
-
-    A heap by what programs were judged; where one was judged anew since, its older item is dropped when it
-    comes to the top.
-    """
-
-    def __init__(self, judge: Judge) -> None:
-        self._judge = judge
-        self._known: dict[str, _Known] = {}
-        self._heap: list[tuple[float, int, str]] = []
-
-    def learn(self, individual: Individual, evaluations: list[Evaluation]) -> None:
-        """Takes in what the next individual of the log was evaluated for."""
-        subject = individual.hash
-        scores = [e.score for e in evaluations if e.subject == subject]  # not of other update scales
-        if not scores:
-            return
-        known = self._known.get(subject)
-        if known is None:
-            price = self._judge.price(individual.num_states, individual.num_canonical_statements)
-            known = self._known[subject] = _Known(individual.id, price)
-        for score in scores:
-            add_score(known.scores, score)
-        known.judged = None
-        own = tuple(known.scores.values())
-        if overall_status(own) is Status.OK:
-            known.judged = self._judge.cautious(own) - known.price
-            heapq.heappush(self._heap, (-known.judged, known.individual_id, subject))
-
-    def best(self) -> _Known | None:
-        """The best, the first of equals; ``None`` if there is none that trains."""
-        while self._heap:
-            negative, _, subject = self._heap[0]
-            known = self._known[subject]
-            if known.judged == -negative:
-                return known
-            heapq.heappop(self._heap)
-        return None
-
-
 @dataclass(slots=True)
 class _Curve:
     """What a search knows and has used at a place of its log, and the points before that place."""
 
-    leaders: _Leaders
+    ranking: Ranking
     trainings: int = 0
     seconds: float = 0.0
     points: list[CurvePoint] = field(default_factory=list)
 
     def add_point(self, trainings: int, num_programs: int) -> None:
         """Notes the best of now, if there is any."""
-        if (best := self.leaders.best()) is None:
-            return
-        assert best.judged is not None
-        samples = len(best.scores)
-        self.points.append(
-            CurvePoint(trainings, self.seconds, num_programs, best.individual_id, best.judged, samples)
-        )
+        if (best := self.ranking.best()) is not None:
+            own = (best.individual.id, best.judged, best.num_seeds)
+            self.points.append(CurvePoint(trainings, self.seconds, num_programs, *own))
 
     def go_on(self, individual: Individual, evaluations: list[Evaluation], cost: int) -> None:
         """Goes past the next individual that was evaluated."""
-        self.leaders.learn(individual, evaluations)
+        self.ranking.add(individual, evaluations)
         if cost:
             self.trainings += cost
             self.seconds += math.fsum(e.score.seconds for e in evaluations)

@@ -17,8 +17,10 @@ from lion_search.proxy_tasks.scores import (
     Score,
     Status,
     fitness,
+    log_of_loss,
     mean_losses,
     required_mean_losses,
+    variance,
 )
 
 
@@ -60,8 +62,8 @@ class Judge:
         self._baseline = {(s.task, s.seed): s for s in baseline}
         losses: dict[str, list[float]] = {}
         for score in baseline:
-            losses.setdefault(score.task, []).append(math.log(max(score.loss or 0.0, 1e-30)))
-        self._variances = {task: _variance(values) for task, values in losses.items()}
+            losses.setdefault(score.task, []).append(log_of_loss(score.loss or 0.0))
+        self._variances = {task: variance(own) if len(own) > 1 else 0.0 for task, own in losses.items()}
 
     def fitness(self, scores: Sequence[Score]) -> float:
         """Fitness in [-1, 1]: 0 is parity with the baseline on the same seeds; -1 is failure."""
@@ -96,10 +98,3 @@ def add_score(own: dict[tuple[str, int], Score], score: Score) -> None:
     if any(other.status is not Status.OK for other in own.values()):
         own.clear()
     own.setdefault((score.task, score.seed), score)
-
-
-def _variance(values: Sequence[float]) -> float:
-    if len(values) < 2:
-        return 0.0
-    mean = math.fsum(values) / len(values)
-    return math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1)

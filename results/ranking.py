@@ -2,40 +2,111 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from lion_search.proxy_tasks.scores import Score, Status, overall_status
+from lion_search.proxy_tasks.scores import FAILURE_FITNESS, Score, Status, overall_status
 from lion_search.results.judge import Judge, JudgeSettings, add_score
-from lion_search.results.records import BASELINE_SUBJECT, JUDGE_FACT, NOVEL, Individual, Outcome, Stage
+from lion_search.results.leaders import Leaders
+from lion_search.results.records import (
+    BASELINE_SUBJECT,
+    JUDGE_FACT,
+    TRAINED,
+    Evaluation,
+    Individual,
+    Outcome,
+    Stage,
+)
 from lion_search.results.store import Store
 
+HAS_OWN_SCORES = (*TRAINED, Outcome.REUSED)
+"""Outcomes of individuals to which evaluations belong."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Ranked:
     """One functional hash and its fitness.
 
     Attributes:
-        hash: functional hash.
         individual: the first with that hash.
-        fitness: mean over all its seeds of the stage.
-        judged: what it is ranked by: fitness less caution and prices.
-        price: how much of that is prices.
-        num_seeds: trainings behind it.
+        price: what its states and statements cost.
+        scores: on all its samples, by task and seed.
+        fitness: mean over these.
+        judged: what it is ranked by: fitness less caution and price.
         status: ``ok``, or the failure.
     """
 
-    hash: str
     individual: Individual
-    fitness: float
-    judged: float
     price: float
-    num_seeds: int
-    status: Status
+    scores: dict[tuple[str, int], Score] = field(default_factory=dict)
+    fitness: float = FAILURE_FITNESS
+    judged: float = FAILURE_FITNESS
+    status: Status = Status.OK
+
+    @property
+    def hash(self) -> str:
+        """The functional hash."""
+        return self.individual.hash
+
+    @property
+    def num_seeds(self) -> int:
+        """Trainings behind its fitness."""
+        return len(self.scores)
+
+
+class Ranking:
+    """The programs of a log by what its individuals so far say of them; failures come last."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._programs: Leaders[str, Ranked] = Leaders(lambda row: (row.status is Status.OK, row.judged))
+
+    def add(self, individual: Individual, evaluations: Sequence[Evaluation]) -> None:
+        """Takes in the next individual of the log and its evaluations.
+
+        Those of update scales that were not kept say nothing of its program.
+        """
+        scores = [e.score for e in evaluations if e.subject == individual.hash]
+        if not scores:
+            return
+        row = self._programs.get(individual.hash)
+        if row is None:
+            row = Ranked(
+                individual, self._judge.price(individual.num_states, individual.num_canonical_statements)
+            )
+            self._programs.offer(row.hash, row)
+        for score in scores:
+            add_score(row.scores, score)
+        own = tuple(row.scores.values())
+        row.status = overall_status(own)
+        row.fitness = self._judge.fitness(own)
+        row.judged = self._judge.cautious(own) - row.price
+
+    def best(self) -> Ranked | None:
+        """The best, the first of equals; ``None`` if there is none that trains."""
+        found = self._programs.best()
+        return found if found is not None and found.status is Status.OK else None
+
+    def ranked(self) -> list[Ranked]:
+        """All, the best first; ties in the order of the log."""
+        return self._programs.ranked()
 
 
 def judge_settings(store: Store) -> JudgeSettings:
     """How the run's search judged programs."""
     return JudgeSettings(**store.run_facts().get(JUDGE_FACT, {}))
+
+
+def read_scores(store: Store, stage: Stage) -> tuple[list[Score], dict[int, list[Evaluation]]]:
+    """The scores of tuned AdamW in a stage, and the evaluations of the log's programs by individual."""
+    baseline: list[Score] = []
+    rows: dict[int, list[Evaluation]] = {}
+    for evaluation in store.evaluations(stage=stage):
+        if evaluation.individual_id is not None:
+            rows.setdefault(evaluation.individual_id, []).append(evaluation)
+        elif evaluation.subject == BASELINE_SUBJECT:
+            baseline.append(evaluation.score)
+    return baseline, rows
 
 
 def rank(store: Store, stage: Stage) -> list[Ranked]:
@@ -44,35 +115,10 @@ def rank(store: Store, stage: Stage) -> list[Ranked]:
     Fitness is relative to tuned AdamW on the same seeds, whose losses are in the log too. Caution and
     prices are those of the run.
     """
-    individuals = {i.id: i for i in store.individuals(outcomes=(*NOVEL, Outcome.RESAMPLED))}
-    first: dict[str, Individual] = {}
-    for individual in individuals.values():
-        first.setdefault(individual.hash, individual)
-    baseline: list[Score] = []
-    scores: dict[str, dict[tuple[str, int], Score]] = {}
-    for evaluation in store.evaluations(stage=stage):
-        if evaluation.subject == BASELINE_SUBJECT:
-            baseline.append(evaluation.score)
-        elif evaluation.individual_id is not None:
-            if individuals[evaluation.individual_id].hash != evaluation.subject:
-                continue  # another update scale, which was not kept
-            add_score(scores.setdefault(evaluation.subject, {}), evaluation.score)
-    if not scores:
+    baseline, rows = read_scores(store, stage)
+    if not rows:
         return []
-    judge = Judge(baseline, judge_settings(store))
-    rows = []
-    for subject, by_sample in scores.items():
-        individual, seen = first[subject], tuple(by_sample.values())
-        price = judge.price(individual.num_states, individual.num_canonical_statements)
-        rows.append(
-            Ranked(
-                subject,
-                individual,
-                judge.fitness(seen),
-                judge.cautious(seen) - price,
-                price,
-                len(seen),
-                overall_status(seen),
-            )
-        )
-    return sorted(rows, key=lambda row: -row.judged)
+    ranking = Ranking(Judge(baseline, judge_settings(store)))
+    for individual in store.individuals(outcomes=HAS_OWN_SCORES):
+        ranking.add(individual, rows.get(individual.id, ()))
+    return ranking.ranked()

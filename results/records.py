@@ -55,8 +55,18 @@ class Stage(enum.StrEnum):
     def seeds(self, count: int, start: int = 0) -> range:
         """Some of the stage's seeds, of which there are ``MAX_SEEDS``; no two stages share one."""
         assert start + count <= MAX_SEEDS
-        first = MAX_SEEDS * list(Stage).index(self) + start
+        first = _FIRST_SEEDS[self] + start
         return range(first, first + count)
+
+
+_FIRST_SEEDS = {
+    Stage.SEARCH: 0,
+    Stage.SELECTION: 10_000,
+    Stage.TEST: 20_000,
+    Stage.COMPARISON: 30_000,
+    Stage.SIMPLIFICATION: 40_000,
+}
+"""``MAX_SEEDS`` from here on are a stage's. Tuning of baselines uses 100,000 and more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,11 @@
-"""The database's tables. They are written in ``store.py`` and read there and in ``queries.py``."""
+"""The database's tables. They are written in ``store.py`` and read there and in ``queries.py``.
+
+No text has a greatest length: SQLite ignores it, and other databases would refuse or cut a long name.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
 
 SCHEMA_VERSION = 3
 """Raise it when a table changes, and say in ``store.py`` what becomes of logs of the version before."""
@@ -12,7 +15,7 @@ METADATA = MetaData()
 RUN = Table(
     "run",
     METADATA,
-    Column("key", String(64), primary_key=True),
+    Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),  # JSON
 )
 
@@ -28,11 +31,11 @@ INDIVIDUALS = Table(
     Column("retry_of", Integer, ForeignKey("individuals.id")),
     Column("mutation", Text, nullable=False),
     Column("program", Text, nullable=False),
-    Column("hash", String(32), nullable=False),
-    Column("proposed_hash", String(32), nullable=False),
-    Column("fingerprint", String(32)),
-    Column("outcome", String(16), nullable=False),
-    Column("status", String(16), nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("proposed_hash", Text, nullable=False),
+    Column("fingerprint", Text),
+    Column("outcome", Text, nullable=False),
+    Column("status", Text, nullable=False),
     Column("scored_id", Integer, ForeignKey("individuals.id"), nullable=False),
     Column("update_scale", Float, nullable=False),
     Column("num_statements", Integer, nullable=False),
@@ -47,12 +50,12 @@ EVALUATIONS = Table(
     METADATA,
     Column("id", Integer, primary_key=True),
     Column("individual_id", Integer, ForeignKey("individuals.id")),
-    Column("stage", String(16), nullable=False),
-    Column("subject", String(64), nullable=False),
-    Column("task", String(64), nullable=False),
-    Column("part", String(16), nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("task", Text, nullable=False),
+    Column("part", Text, nullable=False),
     Column("seed", Integer, nullable=False),
-    Column("status", String(16), nullable=False),
+    Column("status", Text, nullable=False),
     Column("loss", Float),
     Column("num_steps", Integer, nullable=False),
     Column("seconds", Float, nullable=False),

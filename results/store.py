@@ -1,7 +1,8 @@
 """The log of a run in a database: one writer, any number of readers.
 
 Everything of one :meth:`Store.append` is committed in one transaction, so that the log is always a prefix
-of the run. SQLite is opened with write-ahead logging: readers never block the writer.
+of the run. Readers never block the writer: SQLite is opened with write-ahead logging, and PostgreSQL does
+so by itself. Whatever the database, the promises are the same; one database holds one run.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.results.records import Evaluation, Individual, Outcome, Stage
 from lion_search.results.schema import EVALUATIONS, INDIVIDUALS, METADATA, RUN, SCHEMA_VERSION
+from lion_search.results.strict_json import to_json
 
-_BUSY_SECONDS = 30.0
-"""How long a writer waits for another process's lock on an SQLite file."""
+_WRITER_SECONDS, _READER_SECONDS = 30.0, 5.0
+"""How long a process waits for another's lock on an SQLite file."""
 _INDIVIDUAL_COLUMNS = tuple(Individual.__dataclass_fields__)
+_SCORE_COLUMNS = tuple(Score.__dataclass_fields__)
 _COLUMNS_SINCE_2 = (INDIVIDUALS.c.seen, INDIVIDUALS.c.retry_of)
 """What individuals of schema 2 lack; they are read as if these were empty."""
 
@@ -37,10 +40,10 @@ class StoreError(LionSearchError):
 class Store:
     """The log of one run."""
 
-    def __init__(self, engine: Engine, where: str, *, write_ahead: bool) -> None:
-        """Use :meth:`create` or :meth:`open`."""
+    def __init__(self, engine: Engine, where: str, *, has_write_ahead: bool) -> None:
+        """Use :meth:`create`, :meth:`open` or :meth:`reopen`."""
         self._engine = engine
-        self._write_ahead = write_ahead
+        self._has_write_ahead = has_write_ahead
         self._lacking: tuple[sa.Column[Any], ...] = ()
         self.where = where
 
@@ -55,10 +58,8 @@ class Store:
         Raises:
             StoreError: the database cannot be opened or already holds a run.
         """
-        facts = {"schema_version": SCHEMA_VERSION, **run}
-        rows = [{"key": key, "value": json.dumps(value)} for key, value in facts.items()]
-        parsed = _url(url)
-        store = cls._connect(parsed, parsed, write=True)
+        rows = _fact_rows({"schema_version": SCHEMA_VERSION, **run})
+        store = cls._connect(_url(url))
         with store.transaction() as connection:
             if sa.inspect(connection).has_table(RUN.name):
                 raise StoreError(f"database {store.where} already holds a run; nothing was written")
@@ -68,18 +69,15 @@ class Store:
 
     @classmethod
     def open(cls, url: str | Path) -> Self:
-        """Opens an existing log for reading; SQLite files are opened read-only.
+        """Opens an existing log for reading only.
 
         Raises:
             StoreError: there is no such database, it holds no run, or its schema is of another version.
         """
-        parsed = given = _url(url)
-        if parsed.get_backend_name() == "sqlite":
-            if not parsed.database or not Path(parsed.database).is_file():
-                raise StoreError(f"no database at {parsed.database}")
-            uri = f"file:{Path(parsed.database).resolve().as_uri().removeprefix('file://')}"
-            parsed = parsed.set(database=uri, query={"mode": "ro", "uri": "true"})
-        store = cls._connect(parsed, given, write=False)
+        parsed = _url(url)
+        if _is_sqlite(parsed) and not (parsed.database and Path(parsed.database).is_file()):
+            raise StoreError(f"no database at {parsed.database}")
+        store = cls._connect(parsed, is_reader=True)
         version = store.run_facts().get("schema_version")
         if version not in (2, SCHEMA_VERSION):
             raise StoreError(
@@ -98,31 +96,25 @@ class Store:
         """
         reader = cls.open(url)  # says what is wrong without making or changing anything
         reader.close()
-        parsed = _url(url)
-        store = cls._connect(parsed, parsed, write=True)
-        with (
-            store.transaction() as connection
-        ):  # an SQLite file that is read-only or locked is found out here
+        store = cls._connect(_url(url))
+        version = sa.update(RUN).where(RUN.c.key == "schema_version").values(value=to_json(SCHEMA_VERSION))
+        with store.transaction() as connection:  # what is read-only or locked is found out here
             for column in reader._lacking:  # noqa: SLF001 -- its own
                 connection.execute(sa.DDL(f"ALTER TABLE {INDIVIDUALS.name} ADD COLUMN {column.name} INTEGER"))
-            version = sa.update(RUN).where(RUN.c.key == "schema_version")
-            connection.execute(version.values(value=json.dumps(SCHEMA_VERSION)))
+            connection.execute(version)
         return store
 
     @classmethod
-    def _connect(cls, url: URL, given: URL, *, write: bool) -> Self:
-        where = given.render_as_string(hide_password=True)
-        if write and given.get_backend_name() == "sqlite" and not given.database:
+    def _connect(cls, url: URL, *, is_reader: bool = False) -> Self:
+        where = url.render_as_string(hide_password=True)
+        if _is_sqlite(url) and not url.database:
             raise StoreError(f"database {where} would be in memory only; expected sqlite:///path/to/log.db")
         try:
-            waits = write and url.get_backend_name() == "sqlite"
-            engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS} if waits else {})
+            engine = _sqlite_engine(url, is_reader) if _is_sqlite(url) else _server_engine(url, is_reader)
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
-            raise StoreError(f"database {where}: {error}") from error
-        if write and url.get_backend_name() == "sqlite":
-            sa.event.listen(engine, "connect", _prepare_sqlite)
-            sa.event.listen(engine, "begin", _begin_sqlite)
-        return cls(engine, where, write_ahead=write and url.get_backend_name() == "sqlite")
+            hint = "; install lion-search[postgres]" if "psycopg" in str(error) else ""
+            raise StoreError(f"database {where}: {error}{hint}") from error
+        return cls(engine, where, has_write_ahead=_is_sqlite(url) and not is_reader)
 
     def transaction(self) -> _Transaction:
         """One transaction, whose database errors are :class:`StoreError`."""
@@ -130,7 +122,7 @@ class Store:
 
     def close(self) -> None:
         """Closes all connections; an SQLite file can then be read where nothing can be written."""
-        if self._write_ahead:
+        if self._has_write_ahead:
             with contextlib.suppress(SQLAlchemyError, sqlite3.Error), self._engine.connect() as connection:
                 raw = connection.connection.driver_connection
                 assert raw is not None
@@ -163,8 +155,7 @@ class Store:
                 connection.execute(sa.insert(EVALUATIONS), [_evaluation_row(e) for e in evaluations])
             if facts:
                 connection.execute(sa.delete(RUN).where(RUN.c.key.in_(list(facts))))
-                rows = [{"key": key, "value": json.dumps(value)} for key, value in facts.items()]
-                connection.execute(sa.insert(RUN), rows)
+                connection.execute(sa.insert(RUN), _fact_rows(facts))
 
     def run_facts(self) -> dict[str, Any]:
         """All facts about the run."""
@@ -175,7 +166,7 @@ class Store:
 
     def individual(self, individual_id: int) -> Individual | None:
         """One individual by its number."""
-        if individual_id >= 2**63:  # more than a database can count
+        if individual_id >= 2**31:  # more than the column takes
             return None
         query = self._select_individuals().where(INDIVIDUALS.c.id == individual_id)
         with self.transaction() as connection:
@@ -253,7 +244,8 @@ class _Transaction:
             raise self._translated(error) from error
 
     def _translated(self, error: SQLAlchemyError) -> StoreError:
-        return StoreError(f"database {self.where}: {getattr(error, 'orig', None) or error}")
+        reason = str(getattr(error, "orig", None) or error)
+        return StoreError(f"database {self.where}: {' '.join(reason.split())}")
 
 
 def sqlite_url(path: Path) -> str:
@@ -282,6 +274,31 @@ def _url(url: str | Path) -> URL:
         ) from error
 
 
+def _is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _sqlite_engine(url: URL, is_reader: bool) -> Engine:
+    if is_reader:
+        assert url.database is not None
+        uri = f"file:{Path(url.database).resolve().as_uri().removeprefix('file://')}"
+        url = url.set(database=uri, query={"mode": "ro", "uri": "true"})
+        return sa.create_engine(url, connect_args={"timeout": _READER_SECONDS})
+    engine = sa.create_engine(url, connect_args={"timeout": _WRITER_SECONDS})
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _server_engine(url: URL, is_reader: bool) -> Engine:
+    if url.drivername == "postgresql":  # for which SQLAlchemy 2.0 would import the older psycopg2
+        url = url.set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(url, pool_pre_ping=True)  # what the server closed while idle is opened again
+    if is_reader and url.get_backend_name() == "postgresql":
+        return engine.execution_options(postgresql_readonly=True)
+    return engine
+
+
 def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
@@ -294,37 +311,22 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
     cursor.close()
 
 
+def _fact_rows(facts: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{"key": key, "value": to_json(value)} for key, value in facts.items()]
+
+
 def _evaluation_row(evaluation: Evaluation) -> dict[str, Any]:
-    score = evaluation.score
-    return {
-        "individual_id": evaluation.individual_id,
-        "stage": evaluation.stage,
-        "subject": evaluation.subject,
-        "task": score.task,
-        "part": score.part,
-        "seed": score.seed,
-        "status": score.status,
-        "loss": score.loss,
-        "num_steps": score.num_steps,
-        "seconds": score.seconds,
-        "reason": score.reason,
-    }
+    own = {column: getattr(evaluation.score, column) for column in _SCORE_COLUMNS}
+    own |= {"individual_id": evaluation.individual_id, "stage": evaluation.stage}
+    return own | {"subject": evaluation.subject}
 
 
 def _evaluation(row: sa.Row[Any]) -> Evaluation:
-    score = Score(
-        row.task,
-        Part(row.part),
-        row.seed,
-        Status(row.status),
-        row.loss,
-        row.num_steps,
-        row.seconds,
-        row.reason,
-    )
+    values = {column: getattr(row, column) for column in _SCORE_COLUMNS}
+    score = Score(**{**values, "part": Part(row.part), "status": Status(row.status)})
     return Evaluation(Stage(row.stage), row.subject, score, row.individual_id)
 
 
 def _individual(row: sa.Row[Any]) -> Individual:
-    values = dict(row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name for it
-    return Individual(**{**values, "outcome": Outcome(values["outcome"]), "status": Status(values["status"])})
+    values = {column: getattr(row, column) for column in _INDIVIDUAL_COLUMNS}
+    return Individual(**{**values, "outcome": Outcome(row.outcome), "status": Status(row.status)})

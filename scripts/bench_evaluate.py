@@ -25,7 +25,7 @@ from lion_search.dsl.program import Program
 from lion_search.dsl.variation.mutation import MutationSpace, mutate
 from lion_search.proxy_tasks.jobs import Job
 from lion_search.proxy_tasks.tasks import TASKS
-from lion_search.proxy_tasks.workers.worker import WORKER_ENVIRONMENT, worker_environment
+from lion_search.proxy_tasks.workers.environment import WORKER_ENVIRONMENT, worker_environment
 
 os.environ.update(WORKER_ENVIRONMENT)  # as in a worker process; before JAX is imported
 

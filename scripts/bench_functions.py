@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lion_search.dsl.functions import FUNCTIONS, Type
 from lion_search.dsl.program import Program, Statement
-from lion_search.proxy_tasks.workers.worker import WORKER_ENVIRONMENT
+from lion_search.proxy_tasks.workers.environment import WORKER_ENVIRONMENT
 
 os.environ.update(WORKER_ENVIRONMENT)  # as in a worker process; before JAX is imported
 

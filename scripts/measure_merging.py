@@ -25,7 +25,7 @@ from lion_search.dsl.equivalence.fingerprint import fingerprint
 from lion_search.dsl.equivalence.identities import NO_REWRITES
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
-from lion_search.proxy_tasks.workers.worker import WORKER_ENVIRONMENT
+from lion_search.proxy_tasks.workers.environment import WORKER_ENVIRONMENT
 from lion_search.runs.references import open_run
 
 os.environ.update(WORKER_ENVIRONMENT)  # before JAX is imported

@@ -1,10 +1,10 @@
 """What simplification by proof finds, and whether it is right: disguises, evolved programs, hard cases.
 
 Disguises: each library program is rewritten by random steps, at least so many and until it is three times as
-long (:mod:`lion_search.simplify.disguise`). One *comes back* if its simplified normal form has the functional
+long (``disguise.py``). One *comes back* if its simplified normal form has the functional
 hash of the original's own simplified normal form; the share is printed by depth, for steps that the rules
 cover and with foreign steps among them. Soundness: evolved programs, and programs from the logs of searches,
-against their simplified forms on three sequences of gradients (:mod:`lion_search.simplify.replay`). Hard
+against their simplified forms on three sequences of gradients (``replay.py``). Hard
 cases: what becomes of them, and how long it takes.
 
     python scripts/measure_rewriting.py [--depths 5 10 20] [--samples 5] [--evolved 500] [--logs RUN/log.db]
@@ -22,6 +22,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from disguise import disguise
+from replay import compare
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.library import LIBRARY, library_program
@@ -29,11 +31,9 @@ from lion_search.dsl.liveness import liveness
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program, parse
 from lion_search.dsl.variation.mutation import MutationSpace, mutate
-from lion_search.simplify.disguise import disguise
 from lion_search.simplify.equality.egraph import RewriteLimits
 from lion_search.simplify.equality.rules import RULES
 from lion_search.simplify.proving.proofs import simplify_by_proof
-from lion_search.simplify.replay import compare
 
 
 def measure_disguises(

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import argparse
 
-from lion_search.analysis.assess import evaluate
+from lion_search.analysis.measuring import evaluate
 from lion_search.proxy_tasks.baseline import FAMILIES
+from lion_search.proxy_tasks.scores import Part
 from lion_search.proxy_tasks.tasks import TASKS
-from lion_search.selection.comparison import Row
+from lion_search.selection.comparison import Measurement
 
 
-def line(task: str, rows: list[Row]) -> str:
+def line(task: str, rows: list[Measurement]) -> str:
     """The table's line of one task."""
     by_name = {row.name: row for row in rows}
     adamw = by_name["tuned adamw"]
@@ -34,12 +35,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("tasks", nargs="*", default=list(TASKS))
     parser.add_argument("--seeds", type=int, default=32)
-    parser.add_argument("--part", default="test")
+    parser.add_argument("--part", default="test", choices=list(Part))
     parser.add_argument("--workers", default="inline")
     options = parser.parse_args()
     print(f"| task | {' | '.join(FAMILIES)} |\n|{'---|' * (len(FAMILIES) + 1)}", flush=True)
     for task in options.tasks:
-        rows = evaluate([], [task], num_seeds=options.seeds, part=options.part, workers=options.workers)
+        rows = evaluate([], [task], num_seeds=options.seeds, part=Part(options.part), workers=options.workers)
         print(line(task, rows), flush=True)
 
 

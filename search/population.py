@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from lion_search.search.members import Member
+from lion_search.results.leaders import Leaders
+from lion_search.search.members import Entry, Member
 
 HALL_SIZE = 32
 
@@ -31,29 +32,6 @@ class Population:
         return self._members[place]
 
 
-class HallOfFame:
-    """The best members, at most one for each entry; judged anew whenever one is looked for."""
-
-    def __init__(self) -> None:
-        self._members: list[Member] = []
-
-    def offer(self, member: Member) -> None:
-        """Takes a member in if it is among the best."""
-        if any(other.entry is member.entry for other in self._members):
-            return
-        if len(self._members) == HALL_SIZE:
-            worst = min(range(HALL_SIZE), key=lambda place: self._members[place].judged)
-            if self._members[worst].judged >= member.judged:
-                return
-            del self._members[worst]
-        self._members.append(member)
-
-    def best(self) -> Member | None:
-        """The best, the first of equals; ``None`` while there is none."""
-        return max(self._members, key=lambda member: member.judged, default=None)
-
-
-def best_of(halls: Iterable[HallOfFame]) -> Member | None:
-    """The best of several halls, the first of equals."""
-    found = [best for hall in halls if (best := hall.best()) is not None]
-    return max(found, key=lambda member: member.judged, default=None)
+def hall_of_fame() -> Leaders[Entry, Member]:
+    """The best members, at most one for each entry; nobody is in it yet."""
+    return Leaders(lambda member: member.judged, HALL_SIZE)

@@ -37,8 +37,8 @@ class LoopSettings(Settings):
     repeats: PositiveInt = 1
     """Independent populations, which take turns."""
     niches: Literal["none", "states"] = "none"
-    """none: all programs compete; states: a program competes with those of as many state arrays; each niche has
-    a population, a hurdle and a best of its own, and proposals are shared out equally."""
+    """none: all programs compete; states: a program competes with those of as many state arrays. Each niche has a
+    population, a hurdle and a best of its own; proposals are shared out equally."""
     fingerprint: bool = True
     """Programs that do the same on fixed probes share their scores."""
     update_scales: Annotated[tuple[PositiveFloat, ...], Field(strict=False, min_length=1)] = (1.0,)

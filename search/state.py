@@ -23,6 +23,7 @@ from lion_search.search.members import Entry, Event, Member, fewest_seeds
 from lion_search.search.methods.method import Method, Start
 from lion_search.search.methods.table import find_method
 from lion_search.search.niches import NICHES
+from lion_search.search.population import hall_of_fame
 from lion_search.search.settings import SearchSettings
 
 MIN_FIRST_LOSSES = 50
@@ -108,23 +109,27 @@ class SearchState:
         self.num_applied = 0
         self._niches = NICHES[settings.loop.niches]
         window = settings.hurdle.window
-        self._first_losses = [FirstLosses(window) for _ in range(self._niches.count(initial))]
+        count = self._niches.count(initial)
+        self._first_losses = [FirstLosses(window) for _ in range(count)]
+        self._halls = [hall_of_fame() for _ in range(count)]
 
     def apply(self, event: Event) -> None:
         """Adds the next individual of the log."""
         self.num_applied += 1
         self._learn(event)
         self._register(event)
+        if event.scores and event.is_ok:
+            self._halls[event.member.entry.niche].offer(event.member.entry, event.member)
         self.repeats[event.individual.repeat].apply(event, self.best)
 
-    def best(self, niche: int | None = None) -> Member | None:
-        """The best of all repeats, or that of a niche."""
-        found = [best for repeat in self.repeats if (best := repeat.best(niche)) is not None]
+    def best(self) -> Member | None:
+        """The best of all repeats."""
+        found = [best for repeat in self.repeats if (best := repeat.best()) is not None]
         return max(found, key=lambda member: member.judged, default=None)
 
     def frontier(self) -> list[Member | None]:
         """The best of each niche."""
-        return [self.best(niche) for niche in range(len(self._first_losses))]
+        return [hall.best() for hall in self._halls]
 
     def living(self) -> Iterator[Member]:
         """Whoever may become a parent."""
@@ -144,7 +149,7 @@ class SearchState:
             return False
         if fewest_seeds(entry.scores) >= (noise.max_seeds or 1):
             return False
-        best = self.best(entry.niche)
+        best = self.best() if len(self._halls) == 1 else self._halls[entry.niche].best()
         return best is None or entry.fitness >= best.entry.judged - noise.near * self._judge.standard_error(
             entry.scores
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from lion_search.proxy_tasks.jobs import Subject
 from lion_search.proxy_tasks.run_jobs import evaluate_all
@@ -13,7 +14,7 @@ from lion_search.proxy_tasks.workers.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Measurement:
     """One optimizer on one task, over the same seeds as the others.
 
     Attributes:
@@ -41,24 +42,24 @@ class Row:
     @property
     def mean(self) -> float:
         """Mean over seeds; NaN if any training failed."""
-        return math.fsum(self.losses) / self.num_seeds if len(self.losses) == self.num_seeds else math.nan
+        return fmean(self.losses) if len(self.losses) == self.num_seeds else math.nan
 
     @property
     def standard_error(self) -> float:
         """Standard error of the mean over seeds."""
         return standard_error(self.losses)
 
-    def difference(self, other: Row) -> tuple[float, float]:
+    def difference(self, other: Measurement) -> tuple[float, float]:
         """Mean of this minus the other, seed by seed, and its standard error; negative is better."""
         pairs = [a - b for a, b in zip(self.losses, other.losses, strict=False)]
         if len(pairs) < self.num_seeds:
             return math.nan, math.nan
-        return math.fsum(pairs) / len(pairs), standard_error(pairs)
+        return fmean(pairs), standard_error(pairs)
 
 
 def compare(
     pool: Pool, subjects: Mapping[str, Subject], task: str, part: Part, seeds: Sequence[int]
-) -> list[Row]:
+) -> list[Measurement]:
     """Trains all subjects on the same seeds of a task; a row for each, in their order."""
     scores = evaluate_all(pool, list(subjects.values()), [task], part, seeds)
-    return [Row(name, task, own, len(seeds)) for name, own in zip(subjects, scores, strict=True)]
+    return [Measurement(name, task, own, len(seeds)) for name, own in zip(subjects, scores, strict=True)]

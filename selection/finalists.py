@@ -21,7 +21,7 @@ from lion_search.results.judge import Judge
 from lion_search.results.ranking import Ranked, judge_settings, rank
 from lion_search.results.records import BASELINE_SUBJECT, Individual, Stage
 from lion_search.results.store import Store
-from lion_search.selection.comparison import Row
+from lion_search.selection.comparison import Measurement
 from lion_search.selection.logged import evaluate_logged
 
 MAX_ROUNDS = 50
@@ -104,7 +104,7 @@ def measure_on_test(
     others: Mapping[str, Subject],
     task: str,
     num_seeds: int,
-) -> list[Row]:
+) -> list[Measurement]:
     """Scores the winner and others on the test part of a task, all on the same seeds, and logs it.
 
     Args:
@@ -129,7 +129,7 @@ def measure_on_test(
     seeds = Stage.TEST.seeds(num_seeds)
     ids = {hash_: winner.individual.id}
     scores = evaluate_logged(store, pool, Stage.TEST, subjects, Part.TEST, seeds, ids)
-    return [Row(name, task, scores[key, task], num_seeds) for name, (key, _) in named.items()]
+    return [Measurement(name, task, scores[key, task], num_seeds) for name, (key, _) in named.items()]
 
 
 def _of(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from lion_search.dsl.equivalence.canonical import Canonical, canonicalise
@@ -18,7 +19,7 @@ from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.run_jobs import evaluate_all, evaluate_baselines
-from lion_search.proxy_tasks.scores import Part, Score, Status, overall_status, standard_error
+from lion_search.proxy_tasks.scores import Part, Score, Status, gain, overall_status, standard_error
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.curves import CurvePoint, FitnessCurve, FitnessPoint, checkpoints, learning_curve
 from lion_search.results.judge import Judge
@@ -208,17 +209,12 @@ def _spread(scores: Sequence[Score], baseline: Sequence[Score]) -> tuple[float, 
 
 
 def _gains(scores: Sequence[Score], baseline: Sequence[Score]) -> list[float]:
-    """Fitness seed by seed: ``log(baseline loss / loss)``, clipped as fitness is, its mean over tasks."""
-    reference = {(s.task, s.seed): s for s in baseline}
+    """Fitness seed by seed: the mean over tasks of the gain."""
+    reference = {(s.task, s.seed): s.loss or 0.0 for s in baseline}
     gains: dict[int, list[float]] = {}
     for score in scores:
-        gain = _log_loss(reference[score.task, score.seed]) - _log_loss(score)
-        gains.setdefault(score.seed, []).append(max(-1.0, min(1.0, gain)))
-    return [math.fsum(own) / len(own) for own in gains.values()]
-
-
-def _log_loss(score: Score) -> float:
-    return math.log(max(score.loss or 0.0, 1e-30))
+        gains.setdefault(score.seed, []).append(gain(score.loss or 0.0, reference[score.task, score.seed]))
+    return [fmean(own) for own in gains.values()]
 
 
 def _curves(runs: Sequence[LabelledRun], measured: Iterable[Measured]) -> tuple[FitnessCurve, ...]:
@@ -240,7 +236,7 @@ def _points(cells: Mapping[int, Sequence[Measured]], num_runs: int) -> Iterator[
         if len(rows) == num_runs:
             values = [row.fitness for row in rows]
             error = rows[0].standard_error if num_runs == 1 else standard_error(values)
-            yield FitnessPoint(trainings, math.fsum(values) / num_runs, error)
+            yield FitnessPoint(trainings, fmean(values), error)
 
 
 def _difference(tasks: Mapping[str, Any], others: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
+from lion_search.dsl.liveness import prune
 from lion_search.dsl.program import Program
 from lion_search.simplify.equality.egraph import RewriteLimits
 from lion_search.simplify.equality.rewriting import DEFAULT_LIMITS, cost
@@ -22,13 +23,8 @@ from lion_search.simplify.experiments.rounds import Experiments, Tried, find_sca
 from lion_search.simplify.experiments.trainer import OutOfTimeError, Trainer
 from lion_search.simplify.experiments.trials import DEFAULT_SETTINGS, TrialSettings, Verdict
 from lion_search.simplify.proving.proofs import Proved, simplify_by_proof
-from lion_search.simplify.proving.redundancy import remove_redundant
-from lion_search.simplify.steps import Step
+from lion_search.simplify.steps import EXPERIMENT, IDENTITIES, REDUNDANCY, WRITING, Step
 from lion_search.simplify.writing.readable import readable
-
-IDENTITIES, EXPERIMENT, WRITING = "identities", "experiment", "writing"
-"""Stages of steps that are made here: values that are the same are computed once; a change is shown to cost
-nothing; names, order and form are those people use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +87,7 @@ def simplify(
         report: is told, in a line, what was found.
     """
     work = _Work(program, limits, report)
+    work.prune()
     pruned = proved = work.current
     if how_far is not HowFar.REDUNDANCY:
         work.prove()
@@ -110,52 +107,30 @@ def limits_within(minutes: float) -> RewriteLimits:
 
 
 class _Work:
-    """A simplification under way."""
+    """A simplification under way: the program so far, and what led to it."""
 
     def __init__(self, program: Program, limits: RewriteLimits, report: Callable[[str], None]) -> None:
-        self.started, self.proof_seconds = time.monotonic(), 0.0
+        self.current = program
         self.steps: list[Step] = []
         self.tried: list[Tried] = []
         self.notes: list[str] = []
         self.scale = 1.0
+        self.started, self.proof_seconds = time.monotonic(), 0.0
         self._limits, self._report = limits, report
-        pruned = remove_redundant(program)
-        self.current = pruned.after
-        self.add(pruned)
 
-    def add(self, step: Step) -> None:
-        """Keeps a step that changed something, and tells of it."""
-        if step.before == step.after:
-            return
-        self.steps.append(step)
-        self._report(step.summary())
+    def prune(self) -> None:
+        """Drops what no update ever depends on."""
+        self._go_on(REDUNDANCY, prune(self.current))
 
     def prove(self) -> None:
         """Goes on by proof alone, to a program in canonical form."""
         form = canonicalise(self.current).program()
         if cost(form) < cost(self.current):
-            self.add(Step(IDENTITIES, self.current, form))
+            self._add(Step(IDENTITIES, self.current, form))
         found = self._proof(epsilon=False)
         for step in found.steps:
-            self.add(step)
+            self._add(step)
         self.current = found.after
-
-    def write(self) -> None:
-        """Writes the program for people."""
-        before, self.current = self.current, readable(self.current)
-        self.add(Step(WRITING, before, self.current))
-
-    def _proof(self, *, epsilon: bool) -> Proved:
-        found = simplify_by_proof(self.current, epsilon=epsilon, limits=self._limits)
-        self.proof_seconds += found.seconds
-        for limit in found.met_limits:
-            self._note(f"rewriting met its limit of {limit}: there may be a simpler equal form")
-        return found
-
-    def _note(self, note: str) -> None:
-        if note not in self.notes:
-            self.notes.append(note)
-            self._report(note)
 
     def experiment(self, trainer: Trainer, settings: TrialSettings) -> None:
         """Goes on by experiment until nothing simpler is as good, or time or tries are over."""
@@ -172,49 +147,74 @@ class _Work:
                 return
             experiments = Experiments(original, trainer, settings)
             self.tried = experiments.tried
-            for proposals in (self._left_out, self._fewer_digits):
-                self._rounds(experiments, proposals)
+            for propose in (self._left_out, self._fewer_digits):
+                self._try_all(experiments, propose)
             if experiments.is_spent:
                 self._note(f"all {settings.max_tries} tries are spent")
         except OutOfTimeError:
             self._note("the time for experiments was over before all was tried")
 
-    def _rounds(self, experiments: Experiments, propose: Callable[[], list[Ablation]]) -> None:
-        """Rounds of one sort of changes, until all that is left has been tried."""
-        proposals = propose()
+    def write(self) -> None:
+        """Writes the program for people."""
+        self._go_on(WRITING, readable(self.current))
+
+    # How a program is changed and who is told.
+
+    def _go_on(self, stage: str, after: Program, tried: Tried | None = None) -> None:
+        what, evidence = (tried.what, tried.evidence) if tried else ("", None)
+        before, self.current = self.current, after
+        self._add(Step(stage, before, after, what, evidence=evidence))
+
+    def _add(self, step: Step) -> None:
+        """Keeps a step that changed something, and tells of it."""
+        if step.before != step.after:
+            self.steps.append(step)
+            self._report(step.summary())
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+            self._report(note)
+
+    def _proof(self, *, epsilon: bool) -> Proved:
+        found = simplify_by_proof(self.current, epsilon=epsilon, limits=self._limits)
+        self.proof_seconds += found.seconds
+        for limit in found.met_limits:
+            self._note(f"rewriting met its limit of {limit}: there may be a simpler equal form")
+        return found
+
+    # What is tried by experiment.
+
+    def _try_all(self, experiments: Experiments, propose: Callable[[], list[Ablation]]) -> None:
+        """Rounds of one sort of ablations, proposed anew after each that is made, until all were tried."""
+        proposed = propose()
         while not experiments.is_spent:
-            fresh, hopeless = self._untried(proposals), self._hopeless()
-            chosen = [p for p in fresh if p.what not in hopeless] or fresh
+            fresh, hopeless = self._untried(proposed), self._hopeless()
+            chosen = [ablation for ablation in fresh if ablation.what not in hopeless] or fresh
             if not chosen:
                 return
             accepted = experiments.round(self.current, chosen)
             if accepted is not None:
-                self._accept(accepted)
-                proposals = propose()
-
-    def _accept(self, accepted: Tried) -> None:
-        proposal = accepted.proposal
-        self.add(Step(EXPERIMENT, self.current, proposal.program, proposal.what, evidence=accepted.evidence))
-        self.current = proposal.program
-        self.prove()
-
-    def _untried(self, proposals: Sequence[Ablation]) -> list[Ablation]:
-        tried = [t.proposal for t in self.tried if t.evidence.verdict is not Verdict.OPEN]
-        known = {functional_hash(proposal.program) for proposal in tried}
-        return [p for p in proposals if functional_hash(p.program) not in known]
-
-    def _hopeless(self) -> set[str]:
-        """What was tried on an earlier form of the program and cost far more than the margin."""
-        return {t.proposal.what for t in self.tried if t.evidence.is_clear_loss}
+                self._go_on(EXPERIMENT, accepted.program, accepted)
+                self.prove()
+                proposed = propose()
 
     def _left_out(self) -> list[Ablation]:
         """The program without one thing; and what rules make of it that take epsilon for small."""
-        proposals = ablations(self.current)
+        proposed = ablations(self.current)
         rewritten = self._proof(epsilon=True)
         if cost(rewritten.after) < cost(self.current):
             what = "rules that take the protective epsilon for small"
-            proposals.insert(0, Ablation(ChangeKind.REWRITING, what, rewritten.after))
-        return proposals
+            proposed.insert(0, Ablation(ChangeKind.REWRITING, what, rewritten.after))
+        return proposed
 
     def _fewer_digits(self) -> list[Ablation]:
         return snapped(self.current)
+
+    def _untried(self, proposed: Sequence[Ablation]) -> list[Ablation]:
+        judged = {functional_hash(t.program) for t in self.tried if t.evidence.verdict is not Verdict.OPEN}
+        return [ablation for ablation in proposed if functional_hash(ablation.program) not in judged]
+
+    def _hopeless(self) -> set[str]:
+        """What was tried on an earlier form of the program and cost far more than the margin."""
+        return {t.what for t in self.tried if t.evidence.is_clear_loss}

@@ -4,9 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydantic import computed_field
+
 from lion_search.dsl.program import Program
 from lion_search.simplify.equality.rules import Kind
 from lion_search.simplify.experiments.trials import Evidence
+from lion_search.simplify.program_text import ProgramText
+
+REDUNDANCY, IDENTITIES, REWRITING = "redundancy", "identities", "rewriting"
+"""Stages: what no update depends on is dropped; equals are computed once; rules find a cheaper form."""
+EXPERIMENT, WRITING = "experiment", "writing"
+"""A change is shown to cost nothing; names, order and form are those people use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a program is: its numbers of statements and of states."""
+
+    statements: int
+    states: int
+
+
+def size(program: Program) -> Size:
+    """How large a program is."""
+    return Size(len(program.statements), len(program.states))
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +35,7 @@ class Step:
     """One step of simplification.
 
     Attributes:
-        stage: its stable name: ``redundancy``, ``identities``, ``rewriting``, ``state ...`` for a change of
-            state, ``experiment``, ``writing``.
+        stage: its stable name: one of the stages above, or ``state ...`` for a change of state.
         before: the program before.
         after: the program after.
         what: the change that was tried by an experiment; else empty.
@@ -25,19 +45,31 @@ class Step:
     """
 
     stage: str
-    before: Program
-    after: Program
+    before: ProgramText
+    after: ProgramText
     what: str = ""
     kinds: tuple[Kind, ...] = ()
     rules: tuple[str, ...] = ()
     evidence: Evidence | None = None
 
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def size_before(self) -> Size:
+        """How large the program was."""
+        return size(self.before)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def size_after(self) -> Size:
+        """How large it is now."""
+        return size(self.after)
+
     def summary(self) -> str:
         """One line for people."""
         title = f"{self.stage}, {self.what}" if self.what else self.stage
         shown = f"; {self.evidence.summary()}" if self.evidence else ""
-        before, after = self.before, self.after
+        before, after = self.size_before, self.size_after
         return (
-            f"{title}: {len(before.statements)} -> {len(after.statements)} statements, "
-            f"{len(before.states)} -> {len(after.states)} states{shown}"
+            f"{title}: {before.statements} -> {after.statements} statements, "
+            f"{before.states} -> {after.states} states{shown}"
         )

@@ -1,7 +1,28 @@
-"""What every test shares: the ``--large`` switch and how Hypothesis behaves here."""
+"""What every test shares: the ``--large`` switch, how Hypothesis behaves here, databases, compiled code.
+
+The tests' process has the environment of a worker's, so that it runs the code that workers run. What JAX has
+compiled is kept, for all processes of the tests and for the next run: `make clean` removes it.
+"""
+
+import os
+import sys
+from pathlib import Path
 
 import hypothesis
 import pytest
+
+from lion_search.proxy_tasks.workers.environment import WORKER_ENVIRONMENT, processor_digest
+
+CACHE = Path(__file__).parents[1] / ".pytest_cache"
+COMPILED = {
+    "JAX_COMPILATION_CACHE_DIR": str(CACHE / "jax" / processor_digest()),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+}
+for name, value in (WORKER_ENVIRONMENT | COMPILED).items():  # before JAX is imported
+    os.environ.setdefault(name, value)
+
+sys.path.insert(0, str(Path(__file__).parent / "helpers"))
+pytest_plugins = ["databases"]
 
 # No deadlines: the first example of a property may compile for seconds. Derandomized, so that a test which
 # fails has failed because of a change; the large profile draws new examples each time.

@@ -19,10 +19,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from lion_search.dsl.equivalence.identities import ODD, REWRITES
+from lion_search.dsl.equivalence.identities import known_rewrites
 from lion_search.dsl.equivalence.value_graph import Node, Rewrite, ValueGraph
 from lion_search.dsl.execute import execute
-from lion_search.dsl.functions import FUNCTIONS
+from lion_search.dsl.functions import FUNCTIONS, ZeroIf
 from lion_search.dsl.liveness import Liveness, liveness, prune
 from lion_search.dsl.program import GRADIENT, LEARNING_RATE, WEIGHTS, Argument, Program, Statement
 
@@ -59,12 +59,12 @@ class Canonical:
         return Program(tuple(map(_state_name, range(self.num_states))), tuple(statements), self.outputs)
 
 
-def canonicalise(program: Program, rewrites: Mapping[str, Sequence[Rewrite]] = REWRITES) -> Canonical:
+def canonicalise(program: Program, rewrites: Mapping[str, Sequence[Rewrite]] | None = None) -> Canonical:
     """The canonical form of a checked program.
 
     Args:
         program: any checked program.
-        rewrites: the identities to use.
+        rewrites: the identities to use, if not all that this process knows.
 
     Returns:
         Its canonical form; two programs with one hash have the same canonical form.
@@ -72,13 +72,13 @@ def canonicalise(program: Program, rewrites: Mapping[str, Sequence[Rewrite]] = R
     alive = liveness(program)
     pruned = prune(program, alive)
     # Most children of a search differ from earlier ones in redundant statements only.
-    form = _cached_form(pruned) if rewrites is REWRITES else _form(pruned, rewrites)
+    form = _cached_form(pruned) if rewrites is None else _form(pruned, rewrites)
     return Canonical(*form, alive)
 
 
 @lru_cache(maxsize=16_384)
 def _cached_form(program: Program) -> _Form:
-    return _form(program, REWRITES)
+    return _form(program, known_rewrites())
 
 
 def _form(program: Program, rewrites: Mapping[str, Sequence[Rewrite]]) -> _Form:
@@ -162,27 +162,7 @@ def _zero_states(
     return dict.fromkeys(candidates)
 
 
-_ZERO_IF_ANY = frozenset(("multiply", "dot"))
-_ZERO_IF_FIRST = (
-    frozenset(ODD)
-    .difference(("reciprocal",))
-    .union(
-        (
-            "abs",
-            "square",
-            "sqrt",
-            "expm1",
-            "log1p",
-            "negative",
-            "norm",
-            "global_norm",
-            "clip",
-            "divide",
-            "power",
-        )
-    )
-)
-_ZERO_IF_BOTH = frozenset(("add", "subtract", "maximum", "minimum", "interp"))
+_FIRST, _BOTH, _ANY = ZeroIf.FIRST, ZeroIf.BOTH, ZeroIf.ANY  # an enum's attribute is slow to look up
 
 
 def _may_be_zero(graph: ValueGraph, node: Node, depth: int = 6) -> bool:
@@ -194,11 +174,12 @@ def _may_be_zero(graph: ValueGraph, node: Node, depth: int = 6) -> bool:
     if depth == 0:
         return False
     args = graph.args[node]
-    if function in _ZERO_IF_FIRST:
+    zero_if = FUNCTIONS[function].properties.zero_if
+    if zero_if is _FIRST:
         return _may_be_zero(graph, args[0], depth - 1)
-    if function in _ZERO_IF_BOTH:
+    if zero_if is _BOTH:
         return all(_may_be_zero(graph, a, depth - 1) for a in args[:2])
-    return function in _ZERO_IF_ANY and any(_may_be_zero(graph, a, depth - 1) for a in args)
+    return zero_if is _ANY and any(_may_be_zero(graph, a, depth - 1) for a in args)
 
 
 def _refine(

@@ -8,67 +8,14 @@ weight on its second argument), so that rewriting ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from lion_search.dsl.equivalence.value_graph import Node, Rewrite, ValueGraph
-from lion_search.dsl.functions import EPSILON
-
-ODD = (
-    "sin",
-    "tan",
-    "arcsin",
-    "arctan",
-    "sinh",
-    "tanh",
-    "arcsinh",
-    "arctanh",
-    "sign",
-    "cube",
-    "cbrt",
-    "reciprocal",
-)
-"""f(-x) = -f(x)."""
-
-BLIND_TO_SIGN = ("abs", "square", "cos", "cosh", "sqrt", "log", "log2", "log10", "norm", "global_norm")
-"""f(-x) = f(x); the protected functions act on |x|."""
-
-BLIND_TO_ABS = ("square", "cos", "cosh", "sqrt", "log", "log2", "log10", "norm", "global_norm")
-"""f(|x|) = f(x)."""
-
-NEVER_NEGATIVE = (
-    "abs", "square", "sqrt", "exp", "exp2", "exp10", "cosh", "arccos", "arccosh", "norm", "global_norm",
-)  # fmt: skip
-"""|f(x)| = f(x)."""
-
-KEEPS_SIGN = (
-    "sign",
-    "cube",
-    "cbrt",
-    "sinh",
-    "tanh",
-    "arcsinh",
-    "arctan",
-    "arcsin",
-    "arctanh",
-    "expm1",
-    "reciprocal",
-)
-"""sign(f(x)) = sign(x) where f is finite."""
-
-LEFT_INVERSE = (
-    ("log", "exp"), ("log2", "exp2"), ("log10", "exp10"), ("log1p", "expm1"), ("cube", "cbrt"),
-    ("cbrt", "cube"), ("reciprocal", "reciprocal"), ("sinh", "arcsinh"), ("arcsinh", "sinh"),
-    ("tan", "arctan"), ("sin", "arcsin"), ("cos", "arccos"), ("tanh", "arctanh"), ("arctanh", "tanh"),
-    ("cosh", "arccosh"),
-)  # fmt: skip
-"""f(g(x)) = x where g is finite."""
-
-INVERSE_UP_TO_SIGN = (
-    ("exp", "log"), ("exp2", "log2"), ("exp10", "log10"), ("sqrt", "square"), ("square", "sqrt"),
-)  # fmt: skip
-"""f(g(x)) = |x|."""
+from lion_search.dsl.families import families
+from lion_search.dsl.functions import BUILT_IN, EPSILON, FUNCTIONS, Function, own_functions
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +227,7 @@ def _interp_order(graph: ValueGraph, args: tuple[Node, ...]) -> Node | None:
     )
 
 
-IDENTITIES: tuple[Identity, ...] = (
+_SINGLE: tuple[Identity, ...] = (
     Identity("add-zero", "add", _second_is(0.0, _itself)),
     Identity("add-negative", "add", _add_negative),
     Identity("add-itself", "add", _same(lambda graph, x: graph.make("multiply", x, graph.constant(2.0)))),
@@ -326,15 +273,26 @@ IDENTITIES: tuple[Identity, ...] = (
     Identity("interp-from-zero", "interp", _interp_with_zero(0)),
     Identity("interp-to-zero", "interp", _interp_with_zero(1)),
     Identity("interp-order", "interp", _interp_order),
-    *(Identity(f"{f}-negative", f, _when("negative", _negated(f))) for f in ODD),
-    *(Identity(f"{f}-negative", f, _when("negative", _map(f))) for f in BLIND_TO_SIGN),
-    *(Identity(f"{f}-abs", f, _when("abs", _map(f))) for f in BLIND_TO_ABS),
-    *(Identity(f"abs-{f}", "abs", _when(f, _map(f))) for f in NEVER_NEGATIVE),
-    *(Identity(f"sign-{f}", "sign", _when(f, _map("sign"))) for f in KEEPS_SIGN),
-    *(Identity(f"{f}-{g}", f, _when(g, _itself)) for f, g in LEFT_INVERSE),
-    *(Identity(f"{f}-{g}", f, _when(g, _map("abs"))) for f, g in INVERSE_UP_TO_SIGN),
 )
-"""All identities, in the order in which they are tried."""
+"""Relations of single functions; those of whole families are made of what the rows say."""
+
+
+def of_families(rows: Iterable[Function]) -> tuple[Identity, ...]:
+    """What follows from the properties of some functions."""
+    known = families(rows)
+    return (
+        *(Identity(f"{f}-negative", f, _when("negative", _negated(f))) for f in known.odd),
+        *(Identity(f"{f}-negative", f, _when("negative", _map(f))) for f in known.even),
+        *(Identity(f"{f}-abs", f, _when("abs", _map(f))) for f in known.blind_to_abs),
+        *(Identity(f"abs-{f}", "abs", _when(f, _map(f))) for f in known.never_negative),
+        *(Identity(f"sign-{f}", "sign", _when(f, _map("sign"))) for f in known.keeps_sign),
+        *(Identity(f"{f}-{g}", f, _when(g, _itself)) for f, g in known.left_inverses),
+        *(Identity(f"{f}-{g}", f, _when(g, _map("abs"))) for f, g in known.inverses_up_to_sign),
+    )
+
+
+IDENTITIES: tuple[Identity, ...] = (*_SINGLE, *of_families(FUNCTIONS[name] for name in BUILT_IN))
+"""All identities of the language's own functions, in the order in which they are tried."""
 
 
 def rewrites(identities: tuple[Identity, ...] = IDENTITIES) -> Mapping[str, tuple[Rewrite, ...]]:
@@ -347,3 +305,13 @@ def rewrites(identities: tuple[Identity, ...] = IDENTITIES) -> Mapping[str, tupl
 
 REWRITES = rewrites()
 NO_REWRITES: Mapping[str, tuple[Rewrite, ...]] = MappingProxyType({})
+
+
+def known_rewrites() -> Mapping[str, tuple[Rewrite, ...]]:
+    """Those of all functions that this process knows, a user's own included."""
+    return REWRITES if len(FUNCTIONS) == len(BUILT_IN) else _with_own(tuple(own_functions()))
+
+
+@lru_cache(maxsize=8)
+def _with_own(rows: tuple[Function, ...]) -> Mapping[str, tuple[Rewrite, ...]]:
+    return rewrites((*IDENTITIES, *of_families(rows)))

@@ -1,6 +1,6 @@
 """A program as LaTeX: statement by statement, or as the equations that a paper would print.
 
-Both are one walk over the program, whose values are pieces of LaTeX (:mod:`latex_forms`).
+Both are one walk over the program, whose values are pieces of LaTeX (:mod:`lion_search.dsl.tex`).
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import count
 from types import MappingProxyType
 
+from lion_search.dsl import tex
+from lion_search.dsl.equivalence.value_graph import round_to_float32
 from lion_search.dsl.execute import execute
-from lion_search.dsl.export.latex_forms import Level, Tex, applied, number
-from lion_search.dsl.functions import EPSILON, Function
+from lion_search.dsl.functions import FUNCTIONS, Function, Type
 from lion_search.dsl.liveness import liveness, prune
 from lion_search.dsl.program import GRADIENT, LEARNING_RATE, UPDATE, WEIGHTS, Program
+from lion_search.dsl.tex import Level, Tex
 from lion_search.dsl.types import input_types
 
 # ---- Names.
@@ -57,6 +60,57 @@ def _taken(program: Program) -> frozenset[str]:
     )
 
 
+# ---- Numbers and functions.
+
+
+def number(value: float) -> Tex:
+    """A constant, with the fewest digits that give the same float32."""
+    value = round_to_float32(value)
+    text, level = repr(value).removesuffix(".0"), Level.ATOM
+    if "e" in text:
+        mantissa, exponent = text.split("e")
+        power = f"10^{{{int(exponent)}}}"
+        is_power = mantissa in ("1", "-1")
+        text = f"{mantissa[:-1]}{power}" if is_power else rf"{mantissa} \cdot {power}"
+        level = Level.CALL if is_power else Level.PRODUCT
+    level = Level.SUM if value < 0 else level
+    return Tex(
+        text, level, Type.SCALAR, is_constant=True, is_nonnegative=value >= 0, is_fraction=0 <= value <= 1
+    )
+
+
+def applied(function: Function, args: Sequence[Tex]) -> Tex:
+    """A function of some pieces."""
+    return replace(
+        _form(function)(*args),
+        width=function.result_type([a.width for a in args]),
+        is_constant=function.elementwise and all(a.is_constant for a in args),
+        is_nonnegative=_is_nonnegative(function, args),
+    )
+
+
+def _form(function: Function) -> Callable[..., Tex]:
+    escaped = function.name.replace("_", r"\_")
+    return function.latex or tex.call(rf"\operatorname{{{escaped}}}")
+
+
+def _is_nonnegative(function: Function, args: Sequence[Tex]) -> bool:
+    """Whether a function's value is never negative, from what is known of its arguments."""
+    known = function.properties
+    if function.never_negative:
+        return True
+    keeps = known.keeps_nonnegative or known.keeps_sign or (known.averages and args[2].is_fraction)
+    return keeps and all(a.is_nonnegative for a in args)
+
+
+@cache
+def _times_written(function: Function) -> tuple[int, ...]:
+    """How often a function's LaTeX shows each of its arguments."""
+    marks = [f"<{position}>" for position in range(function.arity)]
+    text = _form(function)(*map(Tex, marks)).text
+    return tuple(text.count(mark) for mark in marks)
+
+
 # ---- The walk.
 
 
@@ -87,16 +141,18 @@ def _inputs(program: Program, name: Callable[[str], str]) -> dict[str, Tex]:
     """The inputs under names; states that never are negative are found by assuming it until it holds."""
     numbered = {i: str(i) for i in range(len(program.statements))}
     types = input_types(program)
-    positive = set(program.states)
+    nonnegative = set(program.states)
     while True:
-        inputs = {n: Tex(name(n), width=types[n], is_positive=n in positive) for n in program.inputs}
+        inputs = {n: Tex(name(n), width=types[n], is_nonnegative=n in nonnegative) for n in program.inputs}
         _, *new = execute(program, _Writer(numbered, ""), inputs)
         still = {
-            s for s, value in zip(program.states, new, strict=True) if s in positive and value.is_positive
+            s
+            for s, value in zip(program.states, new, strict=True)
+            if s in nonnegative and value.is_nonnegative
         }
-        if still == positive:
+        if still == nonnegative:
             return inputs
-        positive = still
+        nonnegative = still
 
 
 class _Uses:
@@ -109,9 +165,8 @@ class _Uses:
         return None
 
     def apply(self, function: Function, args: Sequence[int | None], index: int) -> int | None:
-        self.count.update(args)
-        if function.name == "interp":
-            self.count[args[2]] += 1
+        for arg, times in zip(args, _times_written(function), strict=True):
+            self.count[arg] += times
         return index
 
 
@@ -205,7 +260,6 @@ def _subtracted(weights: str, update: Tex) -> str:
 
 
 def _aligned(program: Program, lines: Iterable[str]) -> str:
-    functions = {s.function for s in program.statements}
-    notes = [f"% \\epsilon = {EPSILON:g}\n"] if functions & {"divide", "get_eps"} else []
-    notes += ["% clip(x, c) = x min(1, c / ||x||)\n"] if "clip" in functions else []
-    return "".join(notes) + "\\begin{align*}\n  " + " \\\\\n  ".join(lines) + "\n\\end{align*}\n"
+    notes = {FUNCTIONS[s.function].latex_note for s in program.statements} - {""}
+    comments = "".join(f"% {note}\n" for note in sorted(notes))
+    return comments + "\\begin{align*}\n  " + " \\\\\n  ".join(lines) + "\n\\end{align*}\n"

@@ -8,81 +8,30 @@ step over lists of arrays.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 from lion_search.dsl.errors import ProgramError
-from lion_search.dsl.functions import BUILT_IN, FUNCTIONS, Function, Type
+from lion_search.dsl.functions import FUNCTIONS, Function, Type
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.program import WEIGHTS, Argument, Program
 from lion_search.dsl.text import format_argument, format_program
 from lion_search.dsl.types import check, statement_types
 
-_TEMPLATES: Mapping[str, str] = MappingProxyType(
-    {
-        "log": "jnp.log(jnp.abs({0}))",
-        "log2": "jnp.log2(jnp.abs({0}))",
-        "log10": "jnp.log10(jnp.abs({0}))",
-        "log1p": "jnp.log(jnp.abs(1 + {0}))",
-        "sqrt": "jnp.sqrt(jnp.abs({0}))",
-        "exp10": "jnp.power(10.0, {0})",
-        "cube": "{0} * {0} * {0}",
-        "reciprocal": "1 / {0}",
-        "negative": "-{0}",
-        "add": "{0} + {1}",
-        "subtract": "{0} - {1}",
-        "multiply": "{0} * {1}",
-        "divide": "{0} / ({1} + 1e-8)",
-        "interp": "(1 - {2}) * {0} + {2} * {1}",
-        "norm": "jnp.sqrt(jnp.sum(jnp.square({0})))",
-        "global_norm": "_global_norm({0})",
-        "dot": "_dot({0}, {1})",
-        "cosine_sim": "_dot({0}, {1}) / (_global_norm({0}) * _global_norm({1}))",
-        "clip": "_clip({0}, {1})",
-        "get_pi": "jnp.pi",
-        "get_e": "jnp.e",
-        "get_eps": "1e-8",
-    }
-)
-"""Code of each function; the others are ``jnp.NAME``."""
+_TARGET, _XP = "jax", "jnp"
 
-_ACROSS_ARRAYS = ("clip", "global_norm", "dot", "cosine_sim")
-
-_HELPERS: Mapping[str, str] = MappingProxyType(
-    {
-        "_each": '''
+_EACH = '''
 def _each(function, *values):
     """Applies a function to each array; numbers are used for all arrays."""
     length = max(len(v) for v in values if isinstance(v, list))
     columns = [v if isinstance(v, list) else [v] * length for v in values]
     return [function(*row) for row in zip(*columns)]
-''',
-        "_dot": '''
-def _dot(x, y):
-    """Inner product of two lists of arrays as vectors."""
-    return sum(jnp.sum(a * b) for a, b in zip(x, y))
-''',
-        "_global_norm": '''
-def _global_norm(x):
-    """Euclidean norm of a list of arrays as one vector."""
-    return jnp.sqrt(_dot(x, x))
-''',
-        "_clip": '''
-def _clip(x, limit):
-    """x * min(1, limit / global norm)."""
-    norm = _global_norm(x)
-    factor = jnp.where(norm == 0, 1, jnp.minimum(1, limit / jnp.where(norm == 0, 1, norm)))
-    return [a * factor for a in x]
-''',
-        "_fill": '''
+'''
+_FILL = '''
 def _fill(value, like):
     """A number, or one for each array, as arrays of the shapes of ``like``."""
     values = value if isinstance(value, list) else [value] * len(like)
     return [jnp.broadcast_to(v, a.shape) for v, a in zip(values, like)]
-''',
-    }
-)
-_NEEDS = MappingProxyType({"_clip": ("_global_norm",), "_global_norm": ("_dot",)})
+'''
 _RESERVED = frozenset(
     [
         "jax",
@@ -186,7 +135,8 @@ class _Writer:
         self._title = " ".join(title.split()).replace("\\", "/").replace('"', "'")
         self._names = self._safe_names()
         self._states = [self._names[s] for s in program.states]
-        self._across = any(s.function in _ACROSS_ARRAYS for s in program.statements)
+        self._rows = [FUNCTIONS[s.function] for s in program.statements]
+        self._across = any(row.looks_across for row in self._rows)
         self._types = statement_types(program)
 
     def _safe_names(self) -> dict[str, str]:
@@ -230,31 +180,26 @@ class _Writer:
 
     def _body(self) -> list[str]:
         lines = []
-        for statement, (arg_types, _) in zip(self._program.statements, self._types, strict=True):
-            row = FUNCTIONS[statement.function]
-            args = [self._arg(a) for a in statement.args]
-            if args and all(isinstance(a, float) for a in statement.args):
-                args[0] = f"jnp.float32({args[0]})"  # Python's own numbers raise where arrays give infinity
-            template = _template(row)
-            if not row.elementwise:
-                args = [
-                    self._filled(a) if wanted is Type.TREE and found is not Type.TREE else a
-                    for a, wanted, found in zip(args, row.parameters, arg_types, strict=True)
-                ]
-            one_by_one = row.elementwise or row.name == "norm"
-            if (
-                self._across
-                and one_by_one
-                and any(t is not Type.SCALAR for t in self._widths(row.name, arg_types))
-            ):
-                right = self._each(template, args, statement.args)
-            else:
-                right = template.format(*map(_bracketed, args))
+        for statement, row, (types, _) in zip(self._program.statements, self._rows, self._types, strict=True):
+            right = self._right_side(row, statement.args, types)
             lines.append(f"{self._names[statement.target]} = {right}")
         return lines
 
-    def _widths(self, function: str, arg_types: Sequence[Type]) -> Sequence[Type]:
-        return (Type.TREE,) if function == "norm" else arg_types
+    def _right_side(self, row: Function, original: Sequence[Argument], types: Sequence[Type]) -> str:
+        args = [self._arg(a) for a in original]
+        if args and all(isinstance(a, float) for a in original):
+            args[0] = f"jnp.float32({args[0]})"  # Python's own numbers raise where arrays give infinity
+        template = _template(row)
+        if not row.elementwise:
+            args = [
+                self._filled(a) if wanted is Type.TREE and found is not Type.TREE else a
+                for a, wanted, found in zip(args, row.parameters, types, strict=True)
+            ]
+        # What must be a tree has been filled; else only values that are lists are taken one by one.
+        has_lists = bool(args) and (not row.elementwise or max(types) is not Type.SCALAR)
+        if self._across and has_lists and not row.looks_across:
+            return self._each(template, args, original)
+        return template.format(*map(_bracketed, args))
 
     def _filled(self, text: str) -> str:
         return f"_fill({text}, _like)" if self._across else f"jnp.broadcast_to({text}, _like.shape)"
@@ -288,10 +233,11 @@ class _Writer:
         return f'\ndef _step({inputs}):\n    """One step over {what}: {results}."""\n{text}'
 
     def _helpers(self, step: str) -> str:
-        wanted = [h for h in _HELPERS if f"{h}(" in step]
-        for helper in wanted:
-            wanted += [h for h in _NEEDS.get(helper, ()) if h not in wanted]
-        return "".join(f"\n{text}" for name, text in _HELPERS.items() if name in wanted)
+        own = dict.fromkeys(helper for row in self._rows for helper in row.helpers)
+        texts = [_EACH] if "_each(" in step else []
+        texts += [helper.replace("{xp}", _XP) for helper in own]
+        texts += [_FILL] if "_fill(" in step else []
+        return "".join(f"\n{text}" for text in texts)
 
     def _init(self, state_name: str) -> str:
         zeros = "".join(f", {'jax.tree.map(jnp.zeros_like, params)'}" for _ in self._states)
@@ -312,10 +258,12 @@ class _Writer:
 
 def _template(row: Function) -> str:
     """The code of a function, with ``{0}``, ``{1}``, ... for its arguments."""
-    code = row.jax_code or _TEMPLATES.get(row.name)
-    if code is None and row.name not in BUILT_IN:
-        raise ProgramError(f"function '{row.name}' of your own has no jax_code, so it cannot be exported")
-    return code or f"jnp.{row.name}({', '.join(f'{{{i}}}' for i in range(row.arity))})"
+    code = row.code_for(_TARGET, _XP)
+    if code is None:
+        raise ProgramError(
+            f"function '{row.name}' of your own has neither code nor jax_code, so it cannot be exported"
+        )
+    return code
 
 
 def _bracketed(text: str) -> str:

@@ -11,7 +11,8 @@ import random
 from dataclasses import replace
 
 from lion_search.dsl.program import UPDATE, Program, make_program
-from lion_search.dsl.variation.mutation import MutationSpace, draw_statement
+from lion_search.dsl.variation.mutation import MutationSpace
+from lion_search.dsl.variation.statements import draw_statement
 
 
 def random_program(

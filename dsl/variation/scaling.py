@@ -15,10 +15,10 @@ from dataclasses import replace
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.equivalence.identities import IDENTITIES, Identity, rewrites
 from lion_search.dsl.equivalence.value_graph import Node, Rewrite, ValueGraph, round_to_float32
-from lion_search.dsl.functions import EPSILON, FUNCTIONS
+from lion_search.dsl.functions import BUILT_IN, EPSILON, FUNCTIONS, CommonFactor, Function, Parity
 from lion_search.dsl.liveness import liveness
 from lion_search.dsl.program import Program, Statement
-from lion_search.dsl.variation.mutation import MAX_SIZE, fresh_name, with_argument
+from lion_search.dsl.variation.statements import MAX_SIZE, fresh_name, with_argument
 
 
 def scale_update(program: Program, factor: float) -> Program:
@@ -133,7 +133,7 @@ def _times(graph: ValueGraph, node: Node, factor: float) -> Node | None:
     return graph.make("multiply", inner, graph.constant(new)) if _is_moderate(new) else None
 
 
-def _factor_of(position: int, build: Callable[[float], float] = lambda c: c) -> Callable[[str], Rewrite]:
+def _factor_of(position: int, build: Callable[[float], float]) -> Callable[[str], Rewrite]:
     """Rewrites f(x * c, ...), the product at a position, to f(x, ...) * build(c)."""
 
     def rewrite_of(function: str) -> Rewrite:
@@ -170,14 +170,15 @@ def _common_factor(*, positive: bool) -> Callable[[str], Rewrite]:
     return rewrite_of
 
 
-_OUTWARDS = (
-    *((f, _factor_of(0)) for f in ("multiply", "divide", "dot")),
-    *((f, _factor_of(1)) for f in ("multiply", "dot")),
-    *((f, _factor_of(0, abs)) for f in ("norm", "global_norm")),
-    *((f, _common_factor(positive=False)) for f in ("add", "subtract", "interp")),
-    *((f, _common_factor(positive=True)) for f in ("maximum", "minimum", "clip")),
-)
+def _of_row(row: Function) -> Iterator[Identity]:
+    """How factors come out of a function, from what its row knows."""
+    known = row.properties
+    build: Callable[[float], float] = abs if known.parity is Parity.EVEN else float
+    makers = [_factor_of(at, build) for at, degree in enumerate(known.degrees) if degree == 1]
+    if known.common_factor is not None:
+        makers.append(_common_factor(positive=known.common_factor is CommonFactor.POSITIVE))
+    for make in makers:
+        yield Identity(f"{row.name}-factor", row.name, make(row.name))
 
-_REWRITES = rewrites(
-    (*IDENTITIES, *(Identity(f"{function}-factor", function, make(function)) for function, make in _OUTWARDS))
-)
+
+_REWRITES = rewrites((*IDENTITIES, *(i for name in BUILT_IN for i in _of_row(FUNCTIONS[name]))))

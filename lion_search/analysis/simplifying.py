@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lion_search.config import load_config
 from lion_search.dsl.equivalence.canonical import canonicalise
-from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
 from lion_search.dsl.variation.scaling import scale_update
@@ -17,17 +16,17 @@ from lion_search.proxy_tasks.jobs import Subject
 from lion_search.proxy_tasks.scores import Part
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.records import Stage
-from lion_search.runs.folder import CONFIG_NAME, write_file
+from lion_search.runs.audience import Report
+from lion_search.runs.folder import CONFIG_NAME, check_new, write_file
 from lion_search.runs.preflight import check_tasks, set_environment
 from lion_search.runs.references import find_program, find_run, split_individual
 from lion_search.runs.simplify_record import SimplifyRecord, make_record, path_beside, path_of, save
 from lion_search.runs.workers import make_pool
-from lion_search.selection.comparison import Row, compare
+from lion_search.selection.comparison import Measurement, compare
 from lion_search.simplify.experiments.trainer import Trainer
 from lion_search.simplify.experiments.trials import TrialSettings
 from lion_search.simplify.simplifier import Simplified, limits_within, simplify
 
-Report = Callable[[str], None]
 TEST_SEEDS = 32
 
 
@@ -67,18 +66,18 @@ def simplify_reference(
     Raises:
         LionSearchError: something cannot be used, or the file exists or cannot be written.
     """
-    if output is not None and output.exists():
-        raise LionSearchError(f"'{output}' exists; nothing was overwritten")
+    if output is not None:
+        check_new(output)
     program = find_program(reference).program
     own_functions, tasks = _of_run(reference)
     tasks = () if how.only_proofs else how.tasks or tasks
-    no_rows: tuple[Row, ...] = ()
-    if not tasks:
+    rows: tuple[Measurement, ...] = ()
+    if tasks:
+        found, rows = _with_experiments(program, tasks, own_functions, how, report)
+    else:
         if not how.only_proofs:
             report("Only what is proved: experiments need a task to train on (--task)")
-        found, rows = simplify(program, limits=limits_within(how.minutes), report=report), no_rows
-    else:
-        found, rows = _with_experiments(program, tasks, own_functions, how, report)
+        found = simplify(program, limits=limits_within(how.minutes), report=report)
     record = make_record(reference, found, tasks, how.settings, rows)
     return record, _write(record, reference, found.after, output)
 
@@ -94,7 +93,7 @@ def _of_run(reference: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _with_experiments(
     program: Program, tasks: Sequence[str], own_functions: Sequence[str], how: Experimental, report: Report
-) -> tuple[Simplified, tuple[Row, ...]]:
+) -> tuple[Simplified, tuple[Measurement, ...]]:
     set_environment(how.workers)
     names = list(check_tasks(tasks, None))
     deadline = time.monotonic() + 60 * how.minutes
@@ -108,7 +107,7 @@ def _with_experiments(
         pool.close()
 
 
-def measure(pool: Pool, found: Simplified, tasks: Sequence[str], num_seeds: int) -> tuple[Row, ...]:
+def measure(pool: Pool, found: Simplified, tasks: Sequence[str], num_seeds: int) -> tuple[Measurement, ...]:
     """Original and result on the test part of each task, on the same seeds, scaled as in the experiments."""
     suffix = "" if found.scale == 1 else f", update x {found.scale:g}"
     programs = {"original": found.before, "by proof": found.proved, "simplified": found.after}

@@ -8,39 +8,29 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
-from rich.text import Text
 from sqlalchemy.exc import OperationalError
 
 from lion_search.dsl.errors import LionSearchError
 from lion_search.results.records import PHASE_FACT, PROGRESS_FACT
 from lion_search.results.store import Store, StoreError
-from lion_search.runs.display import make_display, progress_cells
 from lion_search.runs.folder import (
     CONFIG_NAME,
     RESULT_NAME,
     RUNS_FOLDER,
     RunFolderError,
-    RunState,
     database_of,
-    finite,
-    holder,
-    state_of,
 )
-from lion_search.runs.references import find_run
+from lion_search.runs.lock import RunState, state_of
 from lion_search.search.progress import Progress
 
 _PATIENCE = 5
-"""How often in a row the database may refuse; SQLite itself waits 5 seconds each time for a lock."""
+"""How often in a row the database may refuse; each time a lock is waited for, for 5 seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,46 +100,7 @@ def _progress(facts: Mapping[str, Any]) -> Progress | None:
         raise RunFolderError("the run's progress was written by another version of lion-search") from error
 
 
-# One run.
-
-
-def watch(
-    run: str,
-    console: Console,
-    *,
-    follow: bool = True,
-    as_json: bool = False,
-    interval_seconds: float = 1.0,
-) -> None:
-    """Shows a run until it ends, then how it ended; Ctrl-C ends the watching only.
-
-    Args:
-        run: a run folder, or a name under ``runs/``.
-        console: where it is shown.
-        follow: whether to go on until the run ends, or to show it once.
-        as_json: whether to print a JSON object a line for each look instead.
-        interval_seconds: between two looks.
-
-    Raises:
-        UnknownReferenceError: there is no such run.
-        StoreError: its database cannot be read, and not for a moment only.
-        RunFolderError: its folder cannot be read.
-    """
-    folder = find_run(run)
-    looks = islice(_looks(folder, interval_seconds), None if follow else 1)
-    try:
-        if as_json:
-            for look in looks:
-                console.out(json.dumps(_snapshot_json(folder, look)), highlight=False)
-        else:
-            state = _show(console, folder.resolve().name, looks, follow=follow)
-            _say_where_it_stands(console, run, folder, state)
-    except KeyboardInterrupt:
-        if not as_json:
-            _say(console, "No longer watching; the run was not stopped.")
-
-
-def _looks(folder: Path, interval_seconds: float) -> Iterator[Snapshot]:
+def snapshots(folder: Path, interval_seconds: float) -> Iterator[Snapshot]:
     """Snapshots until the run is no longer driven, one at least; a database may refuse for a moment."""
     num_refusals = 0
     while True:
@@ -167,53 +118,12 @@ def _looks(folder: Path, interval_seconds: float) -> Iterator[Snapshot]:
         time.sleep(interval_seconds)
 
 
-def _show(console: Console, name: str, looks: Iterable[Snapshot], *, follow: bool) -> RunState:
-    """Shows the snapshots as the run itself does, phases as they come, and leaves the last one there."""
-    shown_phase: str | None = ""
-    state, progress = RunState.INTERRUPTED, None
-    with make_display(console, f"lion-search: {escape(name)}", quiet=not follow) as display:
-        for look in looks:
-            state, progress = look.state, look.progress
-            if look.phase != shown_phase:
-                shown_phase = look.phase
-                _say(console, f"Phase: {look.phase or 'preparation'}")
-            if progress is not None:
-                display.show(progress)
-    if progress is not None:
-        _say(console, "; ".join(f"{title.lower()} {value}" for title, value in progress_cells(progress)))
-    return state
-
-
-def _say_where_it_stands(console: Console, run: str, folder: Path, state: RunState) -> None:
-    match state:
-        case RunState.RUNNING:
-            _say(console, f"Running, driven by {holder(folder) or 'a process that has just ended'}.")
-        case RunState.FINISHED:
-            winner = _winner(folder)
-            _say(console, f"Finished. Winner: {winner}" if winner else "Finished.")
-            _say(console, f"Look at the best: lion-search top {run}")
-        case RunState.INTERRUPTED:
-            _say(console, f"Interrupted. Go on with it: lion-search resume {run}")
-
-
-def _winner(folder: Path) -> str | None:
+def winner_of(folder: Path) -> str | None:
     """The winner's reference; ``None`` where there is no result, or it was cut off."""
     try:
         return str(json.loads((folder / RESULT_NAME).read_text(encoding="utf-8"))["winner"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _snapshot_json(folder: Path, look: Snapshot) -> dict[str, Any]:
-    return {
-        "state": look.state,
-        "phase": look.phase,
-        "progress": None if look.progress is None else finite(asdict(look.progress)),
-        "winner": _winner(folder) if look.state is RunState.FINISHED else None,
-    }
-
-
-# All runs.
 
 
 def list_runs(folder: Path = Path(RUNS_FOLDER)) -> list[RunRow]:
@@ -247,37 +157,3 @@ def _age_key(row: RunRow, config: Path) -> datetime:
     if row.started is not None:
         return datetime.fromisoformat(row.started)
     return datetime.fromtimestamp(config.stat().st_mtime, UTC)
-
-
-def print_runs(console: Console, rows: Sequence[RunRow], *, as_json: bool = False) -> None:
-    """A table of runs, or a JSON array."""
-    if as_json:
-        console.out(json.dumps([finite(asdict(row)) for row in rows], indent=1), highlight=False)
-        return
-    if not rows:
-        _say(console, "No runs here yet. Begin one: lion-search run --config quickstart")
-        return
-    has_notes = any(row.note for row in rows)
-    titles = ("State", "Phase", "Started", "Programs", "Evaluated", "Best fitness")
-    notes = [Column("Note", overflow="fold")] if has_notes else []
-    table = Table(Column("Run", overflow="fold"), *titles, *notes)
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in _cells(row)[: len(table.columns)]))
-    console.print(table)
-
-
-def _cells(row: RunRow) -> tuple[str, ...]:
-    return (
-        row.name,
-        row.state or "",
-        row.phase or "",
-        row.started or "",
-        "" if row.num_programs is None else f"{row.num_programs:,}",
-        "" if row.num_evaluated is None else f"{row.num_evaluated:,}",
-        "" if row.best_fitness is None else f"{row.best_fitness:+.4f}",
-        row.note,
-    )
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,25 +1,42 @@
-"""What the commands share: options, and how they print."""
+"""What the commands share: options, and how their values are read."""
 
 from __future__ import annotations
 
-import json
-import sys
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from lion_search.dsl.errors import LionSearchError, did_you_mean
 
 Reference = Annotated[str, typer.Argument(metavar="REF", help="A file, a library name, or RUN:ID.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or a name under runs/.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Workers = Annotated[str, typer.Option(help="Number of Ray workers, auto (one a core), or inline.")]
 
-
-def make_console() -> Console:
-    """The terminal; where it is none, lines are as long as they are."""
-    return Console(soft_wrap=not sys.stdout.isatty())
+MODES = ("auto", "interpreted", "compiled", "batched")
 
 
-def print_json(value: Any) -> None:
-    """Prints JSON values."""
-    typer.echo(json.dumps(value, indent=1))
+def read_workers(text: str) -> int | str:
+    """The value of ``--workers``.
+
+    Raises:
+        LionSearchError: it is no number of workers, ``auto`` or ``inline``.
+    """
+    if text in ("auto", "inline"):
+        return text
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise LionSearchError(f"--workers {text}: expected a number from 1, auto or inline")
+
+
+def read_choice(name: str, found: str, allowed: Sequence[str]) -> str:
+    """The value of an option that takes a few words.
+
+    Raises:
+        LionSearchError: it is none of those allowed; the nearest is suggested.
+    """
+    if found not in allowed:
+        hint = did_you_mean(found, allowed)
+        raise LionSearchError(f"--{name} {found}{hint}; there are: {', '.join(allowed)}")
+    return found

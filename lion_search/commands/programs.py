@@ -1,4 +1,4 @@
-"""Commands about programs and tasks: show, check, export, evaluate and lists. They parse, call and print."""
+"""Commands about programs: library, functions, show, check, export. They parse, call and print."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from lion_search.commands.arguments import AsJson, Reference, Workers, make_console, print_json
-from lion_search.dsl.errors import LionSearchError, did_you_mean
+from lion_search.commands.arguments import AsJson, Reference
 
 app = typer.Typer()
 
@@ -18,6 +15,7 @@ app = typer.Typer()
 @app.command()
 def library(as_json: AsJson = False) -> None:
     """Lists the known optimizers."""
+    from lion_search.commands.printing.terminal import print_json, print_table
     from lion_search.dsl.library import LIBRARY, library_program
 
     rows: list[dict[str, Any]] = [
@@ -32,15 +30,13 @@ def library(as_json: AsJson = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("Name", "Statements", "States", "Source")
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    make_console().print(table)
+    print_table(("Name", "Statements", "States", "Source"), rows)
 
 
 @app.command()
 def functions(as_json: AsJson = False) -> None:
     """Lists the functions of the language."""
+    from lion_search.commands.printing.terminal import make_console, print_json, print_table, say
     from lion_search.dsl.functions import FUNCTIONS
 
     rows: list[dict[str, Any]] = [
@@ -58,12 +54,11 @@ def functions(as_json: AsJson = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("Name", "", "Arguments", "Result", "Commutative", "Cost", "Meaning")
-    for row in rows:
-        shown = {**row, "commutative": "yes" if row["commutative"] else "", "cost": f"{row['cost']:g}"}
-        table.add_row(*map(str, shown.values()))
-    make_console().print(table)
-    make_console().print("Narrower arguments are cast: scalar < per_array < tree.", highlight=False)
+    print_table(
+        ("Name", "", "Arguments", "Result", "Commutative", "Cost", "Meaning"),
+        [{**row, "commutative": "yes" * row["commutative"], "cost": f"{row['cost']:g}"} for row in rows],
+    )
+    say(make_console(), "Narrower arguments are cast: scalar < per_array < tree.")
 
 
 @app.command()
@@ -81,7 +76,7 @@ def show(
         return
     from lion_search.dsl.export.latex import to_latex
     from lion_search.dsl.liveness import liveness
-    from lion_search.dsl.text import format_header, format_program, format_return, format_statement
+    from lion_search.dsl.text import format_program
     from lion_search.runs.references import find_program
 
     program = find_program(reference).program
@@ -90,29 +85,27 @@ def show(
         return
     alive = liveness(program)
     if as_json:
+        from lion_search.commands.printing.terminal import print_json
+
         print_json(
             {"program": format_program(program), "live": alive.statements, "live_states": alive.states}
         )
         return
-    console = make_console()
-    lines = [format_statement(s) for s in program.statements]
-    width = max((len(line) for line in lines), default=0)
-    console.print(Text(format_header(program)))
-    for line, live in zip(lines, alive.statements, strict=True):
-        text = f"    {line}" if live else f"    {line:<{width}}  # redundant"
-        console.print(Text(text, style="" if live else "dim"))
-    console.print(Text(f"    {format_return(program)}"))
+    from lion_search.commands.printing.programs import print_marked
+
+    print_marked(program, alive.statements)
 
 
 def _show_simplified(reference: str, *, latex: bool, as_json: bool) -> None:
-    from lion_search.commands.printing import print_record
+    from lion_search.commands.printing.simplification import print_record
+    from lion_search.commands.printing.terminal import make_console
     from lion_search.runs.simplify_record import load
 
     record = load(reference)
     if latex:
         typer.echo(record.latex, nl=False)
     elif as_json:
-        print_json(record.model_dump())
+        typer.echo(record.to_json())
     else:
         print_record(make_console(), record)
 
@@ -120,33 +113,16 @@ def _show_simplified(reference: str, *, latex: bool, as_json: bool) -> None:
 @app.command()
 def check(reference: Reference, as_json: AsJson = False) -> None:
     """Checks a program and says what it is: sizes, types, functional hash."""
-    from lion_search.dsl.equivalence.canonical import canonicalise
-    from lion_search.dsl.equivalence.fingerprint import fingerprint
-    from lion_search.dsl.types import check as check_types
+    from lion_search.analysis.describing import describe
+    from lion_search.commands.printing.programs import print_description
+    from lion_search.commands.printing.terminal import print_json
     from lion_search.runs.references import find_program
 
-    program = find_program(reference).program
-    types = [type_.name.lower() for type_ in check_types(program)]
-    canonical = canonicalise(program)
-    facts = {
-        "types": dict(zip(("update", *program.states), types, strict=True)),
-        "statements": len(program.statements),
-        "live_statements": canonical.liveness.num_live_statements,
-        "states": len(program.states),
-        "live_states": sum(canonical.liveness.states),
-        "canonical_statements": len(canonical.applications),
-        "hash": canonical.hash,
-        "fingerprint": fingerprint(canonical.program()),
-        "state_bytes_per_weight": 4 * canonical.num_states,
-    }
+    found = describe(find_program(reference).program)
     if as_json:
-        print_json(facts)
+        print_json(found)
         return
-    table = Table.grid(padding=(0, 2))
-    for key, value in facts.items():
-        shown = ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
-        table.add_row(key.replace("_", " "), shown)
-    make_console().print(table)
+    print_description(found)
 
 
 @app.command()
@@ -157,103 +133,13 @@ def export(
     name: Annotated[str | None, typer.Option(help="Name of the optimizer in the code.")] = None,
 ) -> None:
     """Writes a program as code that needs nothing of lion-search."""
-    from lion_search.dsl.export.optax_code import to_optax
+    from lion_search.analysis.describing import export_code
+    from lion_search.runs.folder import write_new
     from lion_search.runs.references import find_program
 
-    targets = ("optax",)
-    if to not in targets:
-        raise LionSearchError(
-            f"cannot export to '{to}'{did_you_mean(to, targets)}; targets: {', '.join(targets)}"
-        )
-    found = find_program(reference)
-    fallback = "".join(c if c.isalnum() else "_" for c in found.name)
-    chosen = name or (fallback if fallback.isidentifier() else f"optimizer_{fallback}")
-    text = to_optax(found.program, chosen, f"{found.name}, exported by lion-search")
+    code = export_code(find_program(reference), to, name)
     if output is None:
-        typer.echo(text, nl=False)
+        typer.echo(code, nl=False)
         return
-    if output.exists():
-        raise LionSearchError(f"'{output}' exists; nothing was overwritten")
-    try:
-        output.write_text(text)
-    except OSError as error:
-        raise LionSearchError(f"cannot write '{output}': {error.strerror}") from error
+    write_new(output, code)
     typer.echo(f"Wrote {output}")
-
-
-@app.command()
-def tasks(as_json: AsJson = False) -> None:
-    """Lists the proxy tasks and the options of every task."""
-    from lion_search.proxy_tasks.tasks import OPTIONS, SCALES, TASKS
-
-    rows: list[dict[str, Any]] = [
-        {"name": name, "steps": task.num_steps, "batch_size": task.batch_size, "about": task.about}
-        for name, task in ((name, make(1)) for name, make in TASKS.items())
-    ]
-    if as_json:
-        print_json(rows)
-        return
-    table = Table("Name", "Steps", "Batch", "About")
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    console = make_console()
-    console.print(table)
-    scales = ", ".join(map(str, SCALES))
-    console.print(
-        f"Options, as NAME?option=value,...: scale ({scales}), {', '.join(OPTIONS)}.", highlight=False
-    )
-    console.print("Your own: module:function, see the README.", highlight=False)
-
-
-@app.command()
-def evaluate(
-    references: Annotated[
-        list[str], typer.Argument(metavar="REF...", help="Programs, or optax:NAME?learning_rate=1e-3.")
-    ],
-    task: Annotated[list[str], typer.Option(help="A task; repeatable. See lion-search tasks.")],
-    seeds: Annotated[int, typer.Option(min=2, max=10_000, help="Trainings of each optimizer.")] = 8,
-    part: Annotated[str, typer.Option(help="Where the loss is measured: test or validation.")] = "test",
-    mode: Annotated[str, typer.Option(help="auto, interpreted, compiled or batched.")] = "auto",
-    workers: Workers = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """Trains optimizers on tasks and prints their losses beside the tuned baselines."""
-    from lion_search.analysis.assess import evaluate as run_evaluation
-    from lion_search.analysis.assess import read_workers
-    from lion_search.commands.printing import print_rows, row_json
-
-    rows = run_evaluation(
-        references,
-        task,
-        num_seeds=seeds,
-        part=part,
-        mode=mode,
-        workers=read_workers(workers),
-        report=(lambda line: None) if as_json else typer.echo,
-    )
-    if as_json:
-        print_json([row_json(row) for row in rows])
-        return
-    print_rows(make_console(), rows, part)
-
-
-@app.command()
-def baseline(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="A task's reference.")],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="File; default: baselines/TASK.json here.")
-    ] = None,
-    workers: Workers = "auto",
-) -> None:
-    """Tunes AdamW, Lion, Signum and SGD on a task with equal effort and writes the baselines' file."""
-    from lion_search.analysis.assess import read_workers, tune_baselines
-    from lion_search.proxy_tasks.tuning import at_the_edge
-
-    path, best = tune_baselines(task, output, workers=read_workers(workers), report=typer.echo)
-    for name, found in best.items():
-        shown = ", ".join(f"{k} {v}" for k, v in found.hyperparameters)
-        edge = at_the_edge(found)
-        note = f" (at the edge of its range: {', '.join(edge)})" if edge else ""
-        loss = f"{found.validation_loss:.4f} +- {found.standard_error:.4f}"
-        typer.echo(f"tuned {name} ({found.form}): {loss}; {shown}{note}")
-    typer.echo(f"Wrote {path}")

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from lion_search.commands.arguments import AsJson, Run, Workers, make_console, print_json
+from lion_search.commands.arguments import (
+    AsJson,
+    Run,
+    Workers,
+    read_choice,
+    read_workers,
+)
+
+if TYPE_CHECKING:
+    from lion_search.runs.audience import Audience
+    from lion_search.runs.result import RunResult
 
 app = typer.Typer()
 
@@ -41,7 +50,7 @@ def run(
     overrides = [*(settings or []), *(f"{k}={v}" for k, v in given.items() if v is not None)]
     loaded = load_config(config, overrides)
     name = Path(config).stem
-    _show_run(name, quiet, lambda display, report: pipeline.run(loaded, name, out, display, report))
+    _show_run(name, quiet, lambda audience: pipeline.run(loaded, name, out, audience))
 
 
 @app.command()
@@ -55,12 +64,27 @@ def resume(
     from lion_search.runs import pipeline
 
     overrides = [*(settings or []), *([f"workers={workers}"] if workers is not None else [])]
-    _show_run(run, quiet, lambda display, report: pipeline.resume(run, overrides, display, report))
+    _show_run(run, quiet, lambda audience: pipeline.resume(run, overrides, audience))
 
 
-def _show_run(name: str, quiet: bool, drive: Callable[[Any, Any], Any]) -> None:
-    from lion_search.commands.printing import print_result
-    from lion_search.runs.display import make_display
+@app.command()
+def config(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A YAML file, or the name of a shipped configuration.")
+    ] = "quickstart",
+    settings: Settings = None,
+) -> None:
+    """Prints a configuration with every key, its value and what it means."""
+    from lion_search.config import commented_yaml, load_config
+
+    typer.echo(commented_yaml(load_config(name, settings or [])), nl=False)
+
+
+def _show_run(name: str, quiet: bool, drive: Callable[[Audience], RunResult]) -> None:
+    from lion_search.commands.printing.display import make_display
+    from lion_search.commands.printing.result import print_result
+    from lion_search.commands.printing.terminal import make_console
+    from lion_search.runs.audience import Audience
 
     console = make_console()
 
@@ -68,13 +92,15 @@ def _show_run(name: str, quiet: bool, drive: Callable[[Any, Any], Any]) -> None:
         if not quiet:
             console.print(line, markup=False, highlight=False)
 
-    print_result(console, drive(lambda: make_display(console, f"lion-search: {name}", quiet=quiet), report))
+    audience = Audience(report, lambda: make_display(console, f"lion-search: {name}", quiet=quiet))
+    print_result(console, drive(audience))
 
 
 @app.command()
 def watch(run: Run, as_json: AsJson = False) -> None:
     """Shows a run from another terminal until it ends; Ctrl-C ends the watching only."""
-    from lion_search.analysis.watching import watch as watch_run
+    from lion_search.commands.printing.terminal import make_console
+    from lion_search.commands.printing.watching import watch as watch_run
 
     watch_run(run, make_console(), as_json=as_json)
 
@@ -82,7 +108,9 @@ def watch(run: Run, as_json: AsJson = False) -> None:
 @app.command()
 def runs(as_json: AsJson = False) -> None:
     """Lists the runs under runs/."""
-    from lion_search.analysis.watching import list_runs, print_runs
+    from lion_search.analysis.watching import list_runs
+    from lion_search.commands.printing.terminal import make_console
+    from lion_search.commands.printing.watching import print_runs
 
     print_runs(make_console(), list_runs(), as_json=as_json)
 
@@ -94,14 +122,15 @@ def top(
     as_json: AsJson = False,
 ) -> None:
     """Lists the fittest programs of a run."""
+    from lion_search.commands.printing.searches import print_ranking
+    from lion_search.commands.printing.terminal import make_console, print_json
     from lion_search.results.ranking import judge_settings, rank
     from lion_search.results.records import Stage
     from lion_search.runs.references import open_run
 
-    store = open_run(run)
-    ranked = rank(store, Stage.SEARCH)[:count]
-    has_prices = judge_settings(store).has_prices
-    store.close()
+    with closing(open_run(run)) as store:
+        ranked = rank(store, Stage.SEARCH)[:count]
+        has_prices = judge_settings(store).has_prices
     rows: list[dict[str, Any]] = [
         {
             "id": row.individual.id,
@@ -119,41 +148,21 @@ def top(
     if as_json:
         print_json(rows)
         return
-    table = Table(*(name.replace("_", " ").capitalize() if name != "id" else "ID" for name in _columns(rows)))
-    for row in rows:
-        table.add_row(*(_cell(name, row[name]) for name in _columns(rows)))
-    make_console().print(table)
-    make_console().print(
-        "Ranked by Judged: fitness with caution for few seeds"
-        + (" and less the price of states and statements." if has_prices else "."),
-        highlight=False,
-    )
-
-
-def _columns(rows: list[dict[str, Any]]) -> list[str]:
-    return list(rows[0]) if rows else ["id", "fitness"]
-
-
-def _cell(name: str, value: Any) -> str:
-    if name in ("fitness", "judged"):
-        return f"{value:+.4f}"
-    return f"{value:.4f}" if name == "price" else value[:12] if name == "hash" else str(value)
+    print_ranking(make_console(), rows, has_prices=has_prices)
 
 
 @app.command()
 def stats(run: Run, as_json: AsJson = False) -> None:
     """Says what a search did: hits by cause, novel programs an hour, failures, what hurdles saved."""
-    from lion_search.analysis.searches import print_statistics
-    from lion_search.results.stats import statistics
+    from lion_search.commands.printing.searches import print_statistics
+    from lion_search.commands.printing.terminal import make_console, print_json
+    from lion_search.results.statistics import statistics
     from lion_search.runs.references import open_run
 
-    store = open_run(run)
-    try:
+    with closing(open_run(run)) as store:
         found = statistics(store)
-    finally:
-        store.close()
     if as_json:
-        print_json(asdict(found))
+        print_json(found)
         return
     print_statistics(make_console(), found)
 
@@ -171,20 +180,21 @@ def compare_runs(
     as_json: AsJson = False,
 ) -> None:
     """Draws learning curves of searches at equal compute: fitness of the best on fresh seeds."""
-    from lion_search.analysis.assess import read_workers
-    from lion_search.analysis.searches import compare_runs as compare
-    from lion_search.analysis.searches import comparison_json, print_comparison
+    from lion_search.analysis.comparing import compare_runs as compare
+    from lion_search.commands.printing.searches import print_comparison
+    from lion_search.commands.printing.terminal import make_console, print_json
+    from lion_search.proxy_tasks.scores import Part
 
     found = compare(
         runs,
         points=points,
         seeds=seeds,
-        part=part,
+        part=Part(read_choice("part", part, list(Part))),
         workers=read_workers(workers),
         output=output,
         report=(lambda line: None) if as_json else typer.echo,
     )
     if as_json:
-        print_json(comparison_json(found))
+        print_json(found)
         return
     print_comparison(make_console(), found)

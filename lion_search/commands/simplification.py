@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lion_search.commands.arguments import AsJson, Reference, Workers, make_console, print_json
+from lion_search.commands.arguments import AsJson, Reference, Workers, read_workers
 
 app = typer.Typer()
 
@@ -30,9 +30,9 @@ def simplify(
     as_json: AsJson = False,
 ) -> None:
     """Simplifies a program by proof and by experiment, and records why each step is right."""
-    from lion_search.analysis.assess import read_workers
     from lion_search.analysis.simplifying import Experimental, simplify_reference
-    from lion_search.commands.printing import print_record
+    from lion_search.commands.printing.simplification import print_record
+    from lion_search.commands.printing.terminal import make_console
     from lion_search.simplify.experiments.trials import TrialSettings
 
     how = Experimental(
@@ -42,7 +42,7 @@ def simplify(
         reference, how, output, report=(lambda line: None) if as_json else typer.echo
     )
     if as_json:
-        print_json(record.model_dump())
+        typer.echo(record.to_json())
         return
     print_record(make_console(), record)
     for path in files:
@@ -52,6 +52,7 @@ def simplify(
 @app.command()
 def identify(reference: Reference, as_json: AsJson = False) -> None:
     """Says which known optimizer a program is, up to constants, or which is nearest."""
+    from lion_search.commands.printing.terminal import print_json
     from lion_search.runs.references import find_program
     from lion_search.simplify.recognition.identify import identify as recognize
 

@@ -13,7 +13,7 @@ from pydantic import Field, create_model, model_validator
 from lion_search.dsl.errors import did_you_mean
 from lion_search.dsl.functions import BUILT_IN, FUNCTIONS, load_function
 from lion_search.dsl.settings import PositiveFloat, PositiveInt, Probability, Settings, Weight
-from lion_search.dsl.variation.mutation import MutationSpace
+from lion_search.dsl.variation.mutation import MutationSettings, MutationSpace
 from lion_search.proxy_tasks.workers.pool import JobLimits
 from lion_search.results.judge import JudgeSettings
 from lion_search.results.records import MAX_SEEDS
@@ -26,32 +26,16 @@ else:
     _ShippedSettings = settings_class("evolution")  # it comes from the table of methods
 
 
-class MutationSection(Settings):
+class MutationSection(MutationSettings):
     """A child is its parent with one mutation."""
 
-    insert: Weight = 1.0
-    """Weight of inserting a random statement."""
-    delete: Weight = 1.0
-    """Weight of deleting one."""
-    modify: Weight = 1.0
-    """Weight of changing one argument, variable or constant."""
-    constant: Weight = 0.0
-    """Weight of changing one constant; alone, it makes a search over constants only."""
-    new_constant: Probability = 0.25
-    """An argument becomes a new constant from N(0, 1), else an existing variable."""
-    new_variable: Probability = 0.5
-    """An inserted statement assigns a fresh variable, else overwrites one."""
-    rescale_constant: Probability = 0.5
-    """A mutated constant is multiplied by 2^N(0, 1), else replaced."""
-    max_statements: PositiveInt = 80
-    """Longer programs are not inserted into."""
     until_changed: Probability = 0.0
     """Probability that a child is mutated on until it computes something else than its parent."""
 
     @model_validator(mode="after")
     def _some_weight(self) -> MutationSection:
-        if self.insert + self.delete + self.modify + self.constant == 0:
-            raise ValueError("at least one of insert, delete, modify, constant must be above 0")
+        if not any(self.weights.values()):
+            raise ValueError(f"at least one of {', '.join(self.weights)} must be above 0")
         return self
 
 

@@ -19,6 +19,7 @@ from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
 from lion_search.proxy_tasks.baseline import Record
 from lion_search.results.records import JUDGE_FACT
+from lion_search.results.strict_json import json_value
 
 if TYPE_CHECKING:
     from lion_search.proxy_tasks.training.prepare import FlatProblem
@@ -104,7 +105,7 @@ def check_same_tasks(
     _refuse(folder, differences({"tasks": logged["tasks"]}, {"tasks": tasks}))
     for name, record in records.items():
         before, now = logged["baselines"][name]["adamw"], asdict(record.baselines["adamw"])
-        _refuse(folder, differences({name: _plain(before)}, {name: _plain(now)}))
+        _refuse(folder, differences({name: json_value(before)}, {name: json_value(now)}))
     changed = differences(logged["versions"], versions())
     if changed:
         report(f"Note: other versions than when the run began: {'; '.join(changed)}")
@@ -139,13 +140,6 @@ def versions() -> dict[str, str]:
 def _fingerprint_sample() -> str:
     """The fingerprint of one program: what it says changes with the way in which fingerprints are made."""
     return fingerprint(canonicalise(library_program("adamw")).program())
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, as JSON has them."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def _refuse(folder: object, found: list[str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.baseline import Record, load_baselines
 from lion_search.proxy_tasks.tasks import TaskError, find_task
-from lion_search.proxy_tasks.workers.worker import worker_environment
+from lion_search.proxy_tasks.workers.environment import worker_environment
 
 if TYPE_CHECKING:
     from lion_search.proxy_tasks.training.prepare import FlatProblem

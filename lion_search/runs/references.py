@@ -1,21 +1,26 @@
-"""Program references: a file of DSL text, a library name, or ``RUN:ID``; the same in every command."""
+"""Program references: a file of DSL text, a library name, or ``RUN:ID``; the same in every command.
+
+A reference to a file or the library needs no database, and so none is imported before one is opened.
+"""
 
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lion_search.config import load_config
-from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.errors import LionSearchError, did_you_mean
 from lion_search.dsl.functions import load_function
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
-from lion_search.proxy_tasks.jobs import Subject
-from lion_search.results.store import Store
 from lion_search.runs.folder import CONFIG_NAME, RUNS_FOLDER, database_of
+
+if TYPE_CHECKING:
+    from lion_search.proxy_tasks.jobs import Subject
+    from lion_search.results.store import Store
 
 
 class UnknownReferenceError(LionSearchError):
@@ -45,16 +50,29 @@ def find_run(run: str) -> Path:
 
 
 def open_run(run: str) -> Store:
-    """The log of a run, for reading.
+    """The log of a run, for reading; the user's own functions that its programs may use are loaded.
 
     Raises:
         UnknownReferenceError: there is no such run.
         StoreError: its database cannot be read.
+        ProgramError: one of the user's own functions cannot be loaded.
     """
-    folder = find_run(run)
-    for reference in load_config(str(folder / CONFIG_NAME)).own_functions():
-        load_function(reference)
-    return Store.open(database_of(folder))
+    from lion_search.results.store import Store
+
+    store = Store.open(database_of(find_run(run)))
+    try:
+        for function in own_functions(store):
+            load_function(function)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def own_functions(store: Store) -> tuple[str, ...]:
+    """The user's own functions in the language of a run, ``module:name`` each."""
+    listed = store.run_facts().get("config", {}).get("functions", "all")
+    return () if listed == "all" else tuple(name for name in listed if ":" in name)
 
 
 def find_program(reference: str) -> Referenced:
@@ -119,6 +137,8 @@ def find_subject(reference: str) -> tuple[str, Subject]:
 
         read_optax(reference)  # checks it
         return reference, reference
+    from lion_search.dsl.equivalence.canonical import canonicalise
+
     return reference, canonicalise(find_program(reference).program).program()
 
 
@@ -130,14 +150,9 @@ def _read(path: Path) -> str:
 
 
 def _from_run(run: str, individual_id: int) -> Referenced:
-    store = open_run(run)
-    try:
+    with closing(open_run(run)) as store:
         individual = store.individual(individual_id)
         if individual is None:
-            count = store.num_individuals()
-            raise UnknownReferenceError(
-                f"run '{run}' has no individual {individual_id}; it has 0 to {count - 1}"
-            )
-    finally:
-        store.close()
+            last = store.num_individuals() - 1
+            raise UnknownReferenceError(f"run '{run}' has no individual {individual_id}; it has 0 to {last}")
     return Referenced(f"individual_{individual_id}", parse(individual.program, f"{run}:{individual_id}"))

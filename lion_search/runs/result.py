@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lion_search.dsl.export.optax_code import to_optax
+from lion_search.dsl.export.exports import EXPORTS
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
 from lion_search.results.judge import JudgeSettings
+from lion_search.results.strict_json import to_json
 from lion_search.runs.folder import EXPORTS_FOLDER, RESULT_NAME, make_folder, write_file
 from lion_search.runs.simplify_record import SimplifyRecord
 from lion_search.search.progress import Progress
-from lion_search.selection.comparison import Row
+from lion_search.selection.comparison import Measurement
 from lion_search.selection.finalists import Finalist
 
 
@@ -38,14 +38,14 @@ class RunResult:
     progress: Progress
     judged_by: JudgeSettings
     finalists: tuple[Finalist, ...]
-    test_rows: tuple[Row, ...]
+    test_rows: tuple[Measurement, ...]
     simplification: SimplifyRecord
     program: str
     exports: tuple[Path, ...]
 
 
 def write_exports(folder: Path, winner: Finalist, programs: Mapping[str, Program]) -> tuple[Path, ...]:
-    """Writes programs as optax code and as they are; those of an earlier end of the run are replaced.
+    """Writes programs for each export and as they are; those of an earlier end of the run are replaced.
 
     Args:
         folder: the run's folder.
@@ -57,7 +57,8 @@ def write_exports(folder: Path, winner: Finalist, programs: Mapping[str, Program
     title = f"Individual {winner.individual.id} of run {folder.name}, found by lion-search"
     files = {}
     for name, program in programs.items():
-        files[exports / f"{name}_optax.py"] = to_optax(program, name, title)
+        for export in EXPORTS.values():
+            files[exports / f"{name}{export.suffix}"] = export.write(program, name, title)
         files[exports / f"{name}.py"] = f"# {title}: the program itself\n{format_program(program)}"
     for path, text in files.items():
         write_file(path, text)
@@ -66,7 +67,7 @@ def write_exports(folder: Path, winner: Finalist, programs: Mapping[str, Program
 
 def write_result(result: RunResult) -> None:
     """Writes the summary last and at once: a run that has one is finished."""
-    write_file(result.folder / RESULT_NAME, json.dumps(summary(result), indent=1) + "\n")
+    write_file(result.folder / RESULT_NAME, to_json(summary(result), indent=1) + "\n")
 
 
 def summary(result: RunResult) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def summary(result: RunResult) -> dict[str, Any]:
         "simplified": result.simplification.simplified,
         "recognized": result.simplification.recognized,
         "search": {**asdict(result.progress), "hit_rate": result.progress.hit_rate},
-        "judged_by": asdict(result.judged_by),
+        "judged_by": result.judged_by,
         "finalists": [
             {
                 "id": f.individual.id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from lion_search.dsl.equivalence.canonical import SEMANTICS_VERSION
@@ -46,8 +47,7 @@ def earlier_scores(
     found: dict[str, dict[tuple[str, int], Score]] = {}
     used = {}
     for run in runs:
-        store = open_run(run)
-        try:
+        with closing(open_run(run)) as store:
             _check(run, store.run_facts(), problems)
             used[run] = sizes.get(run, store.num_individuals())
             for row in store.evaluations(stage=Stage.SEARCH):
@@ -55,8 +55,6 @@ def earlier_scores(
                 if is_in and row.subject != BASELINE_SUBJECT and row.score.status in _REUSABLE:
                     key = row.score.task, row.score.seed
                     found.setdefault(row.subject, {}).setdefault(key, row.score)
-        finally:
-            store.close()
     complete = ((hash_, _in_order(own, samples)) for hash_, own in found.items())
     return {hash_: scores for hash_, scores in complete if scores}, used
 

@@ -6,25 +6,25 @@ For ``RUN:ID`` it lies in the run's folder, ``simplified/ID.json``; for a file `
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.export.latex import to_equations
 from lion_search.dsl.library import LIBRARY
-from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
+from lion_search.results.strict_json import json_value
 from lion_search.runs.facts import versions
-from lion_search.runs.folder import finite, make_folder, write_file
-from lion_search.runs.references import find_run, split_individual
-from lion_search.selection.comparison import Row
-from lion_search.simplify.experiments.trials import Evidence, TrialSettings
+from lion_search.runs.folder import make_folder, write_file
+from lion_search.runs.references import find_run, open_run, split_individual
+from lion_search.selection.comparison import Measurement
+from lion_search.simplify.experiments.rounds import Tried
+from lion_search.simplify.experiments.trials import TrialSettings
 from lion_search.simplify.recognition.identify import identify
 from lion_search.simplify.simplifier import Simplified
+from lion_search.simplify.steps import Size, Step, size
 
 FOLDER = "simplified"
 SUFFIX = ".simplified.json"
@@ -35,48 +35,12 @@ class RecordError(LionSearchError):
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    """Steps, tries and settings are the simplifier's own dataclasses, which pydantic writes as they are.
 
+    Sizes are written for readers of the file, and computed anew when it is read.
+    """
 
-class EvidenceRecord(_Record):
-    """See :class:`lion_search.simplify.experiments.trials.Evidence`."""
-
-    num_seeds: int
-    gain: float
-    bound: float
-    verdict: str
-
-
-class SizeRecord(_Record):
-    """How large a program is."""
-
-    statements: int
-    states: int
-
-
-class StepRecord(_Record):
-    """See :class:`lion_search.simplify.steps.Step`."""
-
-    stage: str
-    what: str
-    before: str
-    after: str
-    size_before: SizeRecord
-    size_after: SizeRecord
-    kinds: tuple[str, ...]
-    rules: tuple[str, ...]
-    evidence: EvidenceRecord | None
-
-
-class TriedRecord(_Record):
-    """See :class:`lion_search.simplify.experiments.rounds.Tried`."""
-
-    round: int
-    first_seed: int
-    kind: str
-    what: str
-    program: str
-    evidence: EvidenceRecord
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class TestRecord(_Record):
@@ -121,11 +85,11 @@ class SimplifyRecord(_Record):
     simplified: str
     latex: str
     recognized: str
-    sizes: dict[str, SizeRecord]
-    steps: tuple[StepRecord, ...]
-    tried: tuple[TriedRecord, ...]
+    sizes: dict[str, Size]
+    steps: tuple[Step, ...]
+    tried: tuple[Tried, ...]
     tasks: tuple[str, ...]
-    settings: dict[str, Any]
+    settings: TrialSettings
     scale: float
     notes: tuple[str, ...]
     test: tuple[TestRecord, ...]
@@ -133,13 +97,17 @@ class SimplifyRecord(_Record):
     proof_seconds: float
     versions: dict[str, str]
 
+    def to_json(self) -> str:
+        """The record as JSON; numbers that JSON cannot say are null."""
+        return self.model_dump_json(indent=1)
+
 
 def make_record(
     reference: str,
     found: Simplified,
     tasks: Sequence[str],
     settings: TrialSettings,
-    test: Sequence[Row] = (),
+    test: Sequence[Measurement] = (),
     *,
     is_recognized: bool = True,
 ) -> SimplifyRecord:
@@ -161,38 +129,15 @@ def make_record(
         latex=to_equations(found.after),
         recognized=identify(found.after).summary() if is_recognized else "",
         sizes={
-            "genome": _size(found.before),
-            "redundancy": _size(found.pruned),
-            "proofs": _size(found.proved),
-            "experiments": _size(found.after),
+            "genome": size(found.before),
+            "redundancy": size(found.pruned),
+            "proofs": size(found.proved),
+            "experiments": size(found.after),
         },
-        steps=tuple(
-            StepRecord(
-                stage=step.stage,
-                what=step.what,
-                before=format_program(step.before),
-                after=format_program(step.after),
-                size_before=_size(step.before),
-                size_after=_size(step.after),
-                kinds=step.kinds,
-                rules=step.rules,
-                evidence=None if step.evidence is None else _evidence(step.evidence),
-            )
-            for step in found.steps
-        ),
-        tried=tuple(
-            TriedRecord(
-                round=tried.round,
-                first_seed=tried.first_seed,
-                kind=tried.proposal.kind,
-                what=tried.proposal.what,
-                program=format_program(tried.proposal.program),
-                evidence=_evidence(tried.evidence),
-            )
-            for tried in found.tried
-        ),
+        steps=found.steps,
+        tried=found.tried,
         tasks=tuple(tasks),
-        settings={"margin": settings.margin, "error": settings.error, "max_tries": settings.max_tries},
+        settings=settings,
         scale=found.scale,
         notes=found.notes,
         test=tuple(_test(row, next(first for first in test if first.task == row.task)) for row in test),
@@ -202,22 +147,12 @@ def make_record(
     )
 
 
-def _size(program: Program) -> SizeRecord:
-    return SizeRecord(statements=len(program.statements), states=len(program.states))
-
-
-def _evidence(evidence: Evidence) -> EvidenceRecord:
-    return EvidenceRecord(
-        num_seeds=evidence.num_seeds, gain=evidence.gain, bound=evidence.bound, verdict=evidence.verdict
-    )
-
-
-def _test(row: Row, original: Row) -> TestRecord:
+def _test(row: Measurement, original: Measurement) -> TestRecord:
     difference, error = row.difference(original)
     values = {"mean": row.mean, "standard_error": row.standard_error}
     values |= {"difference": difference, "difference_error": error}
     return TestRecord(
-        optimizer=row.name, task=row.task, status=row.status, num_seeds=row.num_seeds, **finite(values)
+        optimizer=row.name, task=row.task, status=row.status, num_seeds=row.num_seeds, **json_value(values)
     )
 
 
@@ -250,11 +185,11 @@ def save(record: SimplifyRecord, path: Path) -> None:
         RunFolderError: it cannot be written.
     """
     make_folder(path.parent)
-    write_file(path, json.dumps(record.model_dump(), indent=1) + "\n")
+    write_file(path, record.to_json() + "\n")
 
 
 def load(reference: str) -> SimplifyRecord:
-    """Reads the record of a referenced program.
+    """Reads the record of a referenced program, after the own functions of the run that it is of.
 
     Raises:
         RecordError: there is none, or it is none of ours.
@@ -265,10 +200,13 @@ def load(reference: str) -> SimplifyRecord:
             f"'{reference}' is of the library: no record is kept beside it. Write the result to a file, "
             f"lion-search simplify {reference} -o FILE.py, and show that one"
         )
+    in_run = split_individual(reference)
+    if in_run is not None:
+        open_run(in_run[0]).close()  # its own functions are known after that
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        task = "" if split_individual(reference) else " --task TASK"
+        task = "" if in_run else " --task TASK"
         raise RecordError(
             f"'{reference}' has not been simplified: there is no '{path}'; "
             f"make it: lion-search simplify {reference}{task}"

@@ -6,11 +6,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from lion_search.proxy_tasks.workers.environment import usable_cores, worker_environment
 from lion_search.proxy_tasks.workers.pool import NO_LIMITS, InlinePool, JobLimits, Pool
-from lion_search.proxy_tasks.workers.worker import make_worker, usable_cores, worker_environment
+from lion_search.proxy_tasks.workers.worker import make_worker
 
-_IN_STEP = 256
-"""Jobs handed to a worker that trains them in step."""
+_BATCHED_JOBS = 256
+"""Jobs handed at once to a worker in batched mode; to any other, a few."""
+_FEW_JOBS = 8
 
 
 def make_pool(
@@ -35,12 +37,12 @@ def make_pool(
         report: is told, in a line, what happens.
     """
     factory = partial(make_worker, tuple(own_functions), tuple(tasks), mode)
-    in_step = mode == "batched" or gpus_per_worker > 0
+    batched = mode == "batched" or gpus_per_worker > 0
     if workers == "inline":
         import jax
 
-        in_step = in_step or jax.default_backend() != "cpu"
-        return InlinePool(factory, batch_size=_IN_STEP if in_step else 8, together=in_step)
+        batched = batched or jax.default_backend() != "cpu"
+        return InlinePool(factory, batch_size=_BATCHED_JOBS if batched else _FEW_JOBS, batched=batched)
     from lion_search.proxy_tasks.workers.ray_pool import RayPool
 
     num_workers = usable_cores() if workers == "auto" else int(workers)
@@ -52,8 +54,8 @@ def make_pool(
             factory,
             num_workers=num_workers,
             environment=worker_environment(),
-            batch_size=_IN_STEP if in_step else 8,
+            batch_size=_BATCHED_JOBS if batched else _FEW_JOBS,
             limits=limits,
-            together=in_step,
+            batched=batched,
             gpus_per_worker=gpus_per_worker,
         )

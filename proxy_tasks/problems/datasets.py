@@ -16,7 +16,7 @@ import numpy as np
 
 from lion_search.dsl.errors import did_you_mean
 from lion_search.proxy_tasks.cache import cache_folder
-from lion_search.proxy_tasks.problems.dataset import SPLIT_SEED, DataError, Dataset, Split, validate
+from lion_search.proxy_tasks.problems.examples import SPLIT_SEED, DataError, Dataset, Examples, validate
 from lion_search.proxy_tasks.problems.idx import idx_images
 
 FASHION_CHECKSUMS: Mapping[str, str] = MappingProxyType(
@@ -56,7 +56,7 @@ def _digits() -> Dataset:
     inputs, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
     validation, test, train = (
-        Split(inputs[part].astype(np.uint8), labels[part].astype(np.int32))
+        Examples(inputs[part].astype(np.uint8), labels[part].astype(np.int32))
         for part in np.split(order, [360, 720])
     )
     return Dataset("digits", 10, train, validation, test, unit=1 / 16)
@@ -92,15 +92,15 @@ def _fashion_pooled(name: str, factor: int) -> Dataset:
     return Dataset(name, full.num_classes, train, validation, test)
 
 
-def _pooled(split: Split, factor: int) -> Split:
+def _pooled(examples: Examples, factor: int) -> Examples:
     """Square images of bytes ``[examples, pixels]``, mean-pooled and scaled to [0, 1]."""
-    side = round(split.inputs.shape[1] ** 0.5)
+    side = round(examples.inputs.shape[1] ** 0.5)
     small = side // factor
-    blocks = split.inputs.reshape(-1, small, factor, small, factor)
+    blocks = examples.inputs.reshape(-1, small, factor, small, factor)
     sums = np.zeros((len(blocks), small, small), np.uint16)
     for row, column in np.ndindex(factor, factor):  # twice as fast as blocks.sum
         sums += blocks[:, :, row, :, column]
-    return Split(sums.reshape(-1, small**2) / np.float32(255 * factor**2), split.labels)
+    return Examples(sums.reshape(-1, small**2) / np.float32(255 * factor**2), examples.labels)
 
 
 def _topics(length: int) -> Dataset:
@@ -157,11 +157,11 @@ def text_windows(
     return Dataset(name, len(vocabulary) + 1, train, validation, test)
 
 
-def _windows(tokens: np.ndarray, length: int) -> Split:
+def _windows(tokens: np.ndarray, length: int) -> Examples:
     """Windows ``[windows, length]`` side by side and, as labels, the same shifted by one."""
     used = (len(tokens) - 1) // length * length
     inputs = tokens[:used].reshape(-1, length)
-    return Split(inputs, tokens[1 : used + 1].reshape(-1, length).astype(np.int32))
+    return Examples(inputs, tokens[1 : used + 1].reshape(-1, length).astype(np.int32))
 
 
 def heavy_tail(
@@ -196,16 +196,16 @@ def heavy_tail(
     means = rng.standard_normal((num_classes, num_features))
     cumulative = np.cumsum(1 / np.arange(1, num_classes + 1))
 
-    def draw(size: int) -> Split:
+    def draw(size: int) -> Examples:
         labels = np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
         inputs = 1 + separation * means[labels] + rng.standard_normal((size, num_features))
-        return Split(inputs.astype(np.float32), labels.astype(np.int32))
+        return Examples(inputs.astype(np.float32), labels.astype(np.int32))
 
     train, validation, test = (draw(size) for size in sizes)
     return Dataset(name, num_classes, train, validation, test)
 
 
-# The least possible error of both heavy_tail sets is in tests/proxy_tasks/test_data.py.
+# The least possible error of both heavy_tail sets is in tests/proxy_tasks/problems/test_datasets.py.
 DATASETS: Mapping[str, Callable[[], Dataset]] = MappingProxyType(
     {
         "digits": _digits,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lion_search.proxy_tasks.problems.dataset import SPLIT_SEED, DataError, Dataset, Split
+from lion_search.proxy_tasks.problems.examples import SPLIT_SEED, DataError, Dataset, Examples
 
 _GZIP = b"\x1f\x8b"
 _BYTES = 0x08  # the element type "unsigned byte"
@@ -56,9 +56,9 @@ def idx_images(
     return Dataset(
         name,
         num_classes,
-        train=Split(images[train], labels[train]),
-        validation=Split(images[validation], labels[validation]),
-        test=Split(*_read_part(folder, "t10k", checksums or {}, num_classes)),
+        train=Examples(images[train], labels[train]),
+        validation=Examples(images[validation], labels[validation]),
+        test=Examples(*_read_part(folder, "t10k", checksums or {}, num_classes)),
         unit=1 / 255,
     )
 

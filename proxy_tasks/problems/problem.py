@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from lion_search.proxy_tasks.problems.dataset import Dataset, Split
+from lion_search.proxy_tasks.problems.examples import Dataset, Examples
 from lion_search.proxy_tasks.problems.models import Model
-
-
-class Examples(NamedTuple):
-    """Labelled examples.
-
-    Attributes:
-        inputs: ``[examples, ...]``.
-        labels: integers ``[examples, ...]``, from 0.
-    """
-
-    inputs: Any
-    labels: Any
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +58,9 @@ def classification(dataset: Dataset, model: Model) -> Problem:
         loss=loss,
         error=error,
         num_classes=dataset.num_classes,
-        **{part: _examples(getattr(dataset, part)) for part in ("train", "validation", "test")},
+        train=dataset.train,
+        validation=dataset.validation,
+        test=dataset.test,
     )
 
 
@@ -81,7 +71,3 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """
     is_label = labels[..., None] == jnp.arange(logits.shape[-1])
     return -jnp.mean(jnp.sum(jnp.where(is_label, jax.nn.log_softmax(logits), 0), axis=-1))
-
-
-def _examples(split: Split) -> Examples:
-    return Examples(split.inputs, split.labels)

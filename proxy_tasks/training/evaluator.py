@@ -7,18 +7,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from functools import cache
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from lion_search.dsl.encode import TooLargeError
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.tasks import find_task
-from lion_search.proxy_tasks.training.batched import Batch, assemble, lanes_for
-from lion_search.proxy_tasks.training.loop import Hurdle, Trained, make_train
+from lion_search.proxy_tasks.training.batched import CODE_AXES, Batch, assemble, trainings_that_fit
+from lion_search.proxy_tasks.training.loop import Trained, make_train
 from lion_search.proxy_tasks.training.modes import Mode, choose_mode
 from lion_search.proxy_tasks.training.prepare import PARTS, prepare
 from lion_search.proxy_tasks.training.update_rules import Bound, Compiled, Interpreted, Optimizer
@@ -45,25 +43,24 @@ class Evaluator:
         self.problem = prepare(self.task)
         self.mode = mode or choose_mode(self.problem, jax.default_backend())
         self._examples = {part: jax.tree.map(jnp.asarray, getattr(self.problem, part)) for part in PARTS}
-        self._lanes = lanes_for(self.problem, jax.devices()[0]) if self.mode is Mode.BATCHED else 1
+        self._batch_size = (
+            trainings_that_fit(self.problem, jax.devices()[0]) if self.mode is Mode.BATCHED else 1
+        )
         self._compiled: OrderedDict[Hashable, Callable[..., Trained]] = OrderedDict()
 
-    def evaluate(
-        self, subject: Program | Optimizer, part: Part, seeds: Sequence[int], hurdle: Hurdle | None = None
-    ) -> tuple[Score, ...]:
+    def evaluate(self, subject: Program | Optimizer, part: Part, seeds: Sequence[int]) -> tuple[Score, ...]:
         """Trains an optimizer once for each seed.
 
         Args:
             subject: what to score; a program is run as the evaluator's mode says.
             part: where to measure the loss.
             seeds: of initial weights and batches.
-            hurdle: ends trainings that are not promising; on the same part.
 
         Returns:
             A score for each seed, up to and including the first failure.
         """
         if isinstance(subject, Program) and self.mode is Mode.BATCHED:
-            return self.evaluate_programs([subject], part, seeds, hurdle)[0]
+            return self.evaluate_programs([subject], part, seeds)[0]
         optimizer = self._optimizer(subject) if isinstance(subject, Program) else subject
         try:
             bound = optimizer.bind(self.problem.layout)
@@ -71,13 +68,13 @@ class Evaluator:
             return (self._too_large(part, seeds[0], error),)
         scores = []
         for seed in seeds:
-            scores.append(self._train(bound, part, seed, hurdle))
+            scores.append(self._train(bound, part, seed))
             if scores[-1].status is not Status.OK:
                 break
         return tuple(scores)
 
     def evaluate_programs(
-        self, programs: Sequence[Program], part: Part, seeds: Sequence[int], hurdle: Hurdle | None = None
+        self, programs: Sequence[Program], part: Part, seeds: Sequence[int]
     ) -> list[tuple[Score, ...]]:
         """Trains programs once for each seed; in batched mode many at once.
 
@@ -85,60 +82,50 @@ class Evaluator:
             For each program a score for each seed, up to and including the first failure.
         """
         if self.mode is not Mode.BATCHED:
-            return [self.evaluate(program, part, seeds, hurdle) for program in programs]
+            return [self.evaluate(program, part, seeds) for program in programs]
         while True:
             try:
-                return self._evaluate_in_step(programs, part, seeds, hurdle)
+                return self._evaluate_batched(programs, part, seeds)
             except jax.errors.JaxRuntimeError as error:
-                if "RESOURCE_EXHAUSTED" not in str(error) or self._lanes == 1:
+                if "RESOURCE_EXHAUSTED" not in str(error) or self._batch_size == 1:
                     raise
-                self._lanes //= 2  # the estimate was too bold
+                self._batch_size //= 2  # the estimate was too bold
 
-    def examples(self, part: str) -> Any:
-        """The examples of a part, on the device."""
-        return self._examples[part]
-
-    def forget_compiled(self) -> None:
-        """Drops all compiled training loops."""
-        self._compiled.clear()
-
-    def train_function(self, bound: Bound, *, lanes: int = 0) -> Callable[..., Trained]:
+    def train_function(self, bound: Bound, *, num_trainings: int = 0) -> Callable[..., Trained]:
         """The jitted training loop of a rule; compiled at its first call.
 
         Args:
             bound: the rule.
-            lanes: how many trainings in step; 0 for one, without a batch axis.
+            num_trainings: of a batch; 0 for a single training, without a batch axis.
         """
-        key = (bound.key, lanes)
+        key = (bound.key, num_trainings)
         function = self._compiled.get(key)
         if function is None:
-            train = make_train(self.problem, bound.rule, in_step=lanes > 0)
-            if lanes:
-                train = jax.vmap(train, in_axes=(Batch.axes(), 0, None, None, None))
+            train = make_train(self.problem, bound.rule, batched=num_trainings > 0)
+            if num_trainings:
+                train = jax.vmap(train, in_axes=(CODE_AXES, 0, None, None))
             function = self._compiled[key] = jax.jit(train)
             if len(self._compiled) > _MAX_COMPILED:
                 self._compiled.popitem(last=False)
         self._compiled.move_to_end(key)
         return function
 
-    def _evaluate_in_step(
-        self, programs: Sequence[Program], part: Part, seeds: Sequence[int], hurdle: Hurdle | None
+    def _evaluate_batched(
+        self, programs: Sequence[Program], part: Part, seeds: Sequence[int]
     ) -> list[tuple[Score, ...]]:
         scores: list[list[Score]] = [[] for _ in programs]
         for batch in self._batches(programs, part, seeds, scores):
-            for (index, _), score in zip(batch.samples, self._train_batch(batch, part, hurdle), strict=True):
+            for (index, _), score in zip(batch.samples, self._train_batch(batch, part), strict=True):
                 scores[index].append(score)
         return [_until_failure(own) for own in scores]
 
     def _optimizer(self, program: Program) -> Optimizer:
         return Compiled(program) if self.mode is Mode.COMPILED else Interpreted(program)
 
-    def _train(self, bound: Bound, part: Part, seed: int, hurdle: Hurdle | None) -> Score:
+    def _train(self, bound: Bound, part: Part, seed: int) -> Score:
         train = self.train_function(bound)
         started = time.perf_counter()
-        trained = jax.device_get(
-            train(bound.theta, seed, self._hurdle(hurdle), self._examples["train"], self._examples[part])
-        )
+        trained = jax.device_get(train(bound.theta, seed, self._examples["train"], self._examples[part]))
         seconds = time.perf_counter() - started
         return self._score(part, seed, float(trained.loss), int(trained.num_steps), seconds)
 
@@ -153,32 +140,23 @@ class Evaluator:
             except TooLargeError as error:
                 scores[index].append(self._too_large(part, seeds[0], error))
         samples = [(index, seed) for index in bounds for seed in seeds]
-        return assemble(bounds, samples, self._lanes)
+        return assemble(bounds, samples, self._batch_size)
 
-    def _train_batch(self, batch: Batch, part: Part, hurdle: Hurdle | None) -> list[Score]:
-        train = self.train_function(batch.bound, lanes=batch.num_lanes)
+    def _train_batch(self, batch: Batch, part: Part) -> list[Score]:
+        train = self.train_function(batch.bound, num_trainings=batch.num_trainings)
         started = time.perf_counter()
-        hurdle = self._hurdle(hurdle)
         examples = self._examples["train"], self._examples[part]
-        trained = jax.device_get(train(batch.slots, batch.seeds, hurdle, *examples))
+        trained = jax.device_get(train(batch.code, batch.seeds, *examples))
         seconds = (time.perf_counter() - started) / len(batch.samples)
         return [
-            self._score(part, seed, float(trained.loss[lane]), int(trained.num_steps[lane]), seconds)
-            for lane, (_, seed) in enumerate(batch.samples)
+            self._score(part, seed, float(trained.loss[i]), int(trained.num_steps[i]), seconds)
+            for i, (_, seed) in enumerate(batch.samples)
         ]
-
-    def _hurdle(self, hurdle: Hurdle | None) -> Hurdle:
-        """A hurdle as arrays; one at the end is none."""
-        step, max_loss = hurdle or (self.task.num_steps, np.inf)
-        return Hurdle(np.int32(min(step, self.task.num_steps)), np.float32(max_loss))
 
     def _score(self, part: Part, seed: int, loss: float, num_steps: int, seconds: float) -> Score:
         if not math.isfinite(loss):
             reason = f"not finite after step {num_steps} of {self.task.num_steps}"
             return Score(self.task.name, part, seed, Status.DIVERGED, None, num_steps, seconds, reason)
-        if num_steps < self.task.num_steps:
-            reason = f"did not pass the hurdle after step {num_steps} of {self.task.num_steps}"
-            return Score(self.task.name, part, seed, Status.STOPPED, loss, num_steps, seconds, reason)
         return Score(self.task.name, part, seed, Status.OK, loss, num_steps, seconds)
 
     def _too_large(self, part: Part, seed: int, error: TooLargeError) -> Score:

@@ -38,8 +38,8 @@ Registers = tuple[jax.Array, jax.Array]
 """Vector registers ``[rows, N]`` and scalar registers ``[scalars]``."""
 
 
-class Slots(NamedTuple):
-    """Code for many programs in step, under ``vmap``: the same number of slots for all.
+class BatchedCode(NamedTuple):
+    """Code of the batched mode, to be mapped over: the same number of slots for all programs of a batch.
 
     A loop whose length differs between programs would cost a copy of the registers at each of its steps.
 
@@ -70,19 +70,24 @@ class Interpreter:
     layout: Layout
     capacity: Capacity
 
-    def init(self, theta: Encoded | Slots, weights: jax.Array) -> Registers:
+    def init(self, theta: Encoded | BatchedCode, weights: jax.Array) -> Registers:
         rows = jnp.zeros((self.capacity.rows, self.layout.size), jnp.float32)
         return rows, jnp.asarray(theta.scalars)
 
     def update(
-        self, theta: Encoded | Slots, weights: jax.Array, gradient: jax.Array, state: Registers, lr: jax.Array
+        self,
+        theta: Encoded | BatchedCode,
+        weights: jax.Array,
+        gradient: jax.Array,
+        state: Registers,
+        lr: jax.Array,
     ) -> tuple[jax.Array, Registers]:
         rows, scalars = state
         assert (WEIGHTS_ROW, GRADIENT_ROW) == (0, 1)
         rows = lax.dynamic_update_slice(rows, jnp.stack([weights, gradient]), (WEIGHTS_ROW, 0))
         scalars = scalars.at[LEARNING_RATE_REGISTER].set(lr)
-        if isinstance(theta, Slots):
-            rows, scalars = self._run_slots(theta, rows, scalars)
+        if isinstance(theta, BatchedCode):
+            rows, scalars = self._run_batched(theta, rows, scalars)
         else:
             rows, scalars = self._run(theta, rows, scalars)
         return _read(rows, theta.update_row), (rows, scalars)
@@ -108,7 +113,7 @@ class Interpreter:
         )
         return rows, scalars
 
-    def _run_slots(self, code: Slots, rows: jax.Array, scalars: jax.Array) -> Registers:
+    def _run_batched(self, code: BatchedCode, rows: jax.Array, scalars: jax.Array) -> Registers:
         def slot(index: jax.Array, registers: Registers) -> Registers:
             word = _read(code.words, index)
             rows, scalars = self._vector_step(*registers, word[:7])

@@ -18,25 +18,12 @@ _CHUNK = 1024
 """At most so many examples are scored at once."""
 
 
-class Hurdle(NamedTuple):
-    """Ends a training that is not promising.
-
-    Attributes:
-        step: int32, after so many steps the network is scored; the number of all steps for no hurdle.
-        max_loss: float32, training goes on only if the score is at most this.
-    """
-
-    step: Any
-    max_loss: Any
-
-
 class Trained(NamedTuple):
     """What a training gives.
 
     Attributes:
         loss: float32 scalar, the task's metric on the examples it was scored on; NaN if training diverged.
-        num_steps: int32 scalar, steps taken; training ends at the first weight that is not finite and at a
-            hurdle that is not passed.
+        num_steps: int32 scalar, steps taken; training ends at the first weight that is not finite.
     """
 
     loss: jax.Array
@@ -44,18 +31,25 @@ class Trained(NamedTuple):
 
 
 class _Carry(NamedTuple):
-    """What the loops carry; ``alive`` until a number is not finite or the hurdle is not passed."""
+    """What the training loop carries from step to step.
+
+    Attributes:
+        position: int32 scalar, the next step.
+        is_finite: bool scalar, whether all weights have been finite so far.
+        num_steps: int32 scalar, steps taken until a weight was not finite.
+        weights: ``[N]``.
+        state: of the update rule.
+    """
 
     position: jax.Array
-    alive: jax.Array
+    is_finite: jax.Array
     num_steps: jax.Array
-    loss: jax.Array
     weights: jax.Array
     state: Any
 
 
-def make_train(problem: FlatProblem, rule: UpdateRule, *, in_step: bool = False) -> Callable[..., Trained]:
-    """The function ``train(theta, seed, hurdle, train, examples)`` for one update rule, to be jitted.
+def make_train(problem: FlatProblem, rule: UpdateRule, *, batched: bool = False) -> Callable[..., Trained]:
+    """The function ``train(theta, seed, train, examples)`` for one update rule, to be jitted.
 
     It initialises the weights and draws all batches from the seed, trains on ``train``, and scores the
     weights on ``examples``.
@@ -63,13 +57,13 @@ def make_train(problem: FlatProblem, rule: UpdateRule, *, in_step: bool = False)
     Args:
         problem: what to train.
         rule: how.
-        in_step: for ``vmap``: the loops do not end early, since a loop whose end differs between programs
-            costs a copy of everything at each of its steps. The result is the same.
+        batched: for ``vmap``: the loop takes every step, also where weights are not finite. A loop whose end
+            differs between trainings costs a copy of everything at each of its steps. The result is the same.
     """
     task = problem.task
     schedule = task.schedule.values(task.num_steps)
 
-    def train(theta: Any, seed: jax.Array, hurdle: Hurdle, train: Any, examples: Any) -> Trained:
+    def train(theta: Any, seed: jax.Array, train: Any, examples: Any) -> Trained:
         init_key, batch_key = jax.random.split(jax.random.key(seed))
         weights = problem.init(init_key)
         # All batches are drawn before the loop: random numbers inside it would cost more than a step.
@@ -77,33 +71,25 @@ def make_train(problem: FlatProblem, rule: UpdateRule, *, in_step: bool = False)
         batches = jax.random.randint(batch_key, shape, 0, num_examples(train))
         gradient_of = _gradient_function(problem, batch_key)
 
+        def goes_on(carry: _Carry) -> jax.Array:
+            return (carry.position < task.num_steps) & (batched | carry.is_finite)
+
         def step(carry: _Carry) -> _Carry:
             batch = batches[carry.position]
             gradient = gradient_of(carry.weights, jax.tree.map(lambda a: a[batch], train))
             lr = jnp.asarray(schedule)[carry.position]
             update, state = rule.update(theta, carry.weights, gradient, carry.state, lr)
             weights = carry.weights - update
-            num_steps = carry.num_steps + carry.alive
+            num_steps = carry.num_steps + carry.is_finite
             return _Carry(
-                carry.position + 1, carry.alive & all_finite(weights), num_steps, carry.loss, weights, state
-            )
-
-        def segment(carry: _Carry) -> _Carry:
-            """Trains up to the hurdle or the end, and scores. A second loop would be compiled twice."""
-            end = jnp.where(carry.position < hurdle.step, hurdle.step, task.num_steps)
-            was_alive = carry.alive
-            carry = lax.while_loop(lambda c: (c.position < end) & (in_step | c.alive), step, carry)
-            score = jnp.where(carry.alive, _score(problem, carry.weights, examples), jnp.nan)
-            passes = jnp.where(carry.position == hurdle.step, score <= hurdle.max_loss, True)
-            return carry._replace(
-                alive=carry.alive & jnp.isfinite(score) & passes,
-                loss=jnp.where(was_alive, score, carry.loss),
+                carry.position + 1, carry.is_finite & all_finite(weights), num_steps, weights, state
             )
 
         zero = jnp.int32(0)
-        carry = _Carry(zero, jnp.bool_(True), zero, jnp.float32(0), weights, rule.init(theta, weights))
-        carry = lax.while_loop(lambda c: (c.position < task.num_steps) & (in_step | c.alive), segment, carry)
-        return Trained(carry.loss, carry.num_steps)
+        start = _Carry(zero, jnp.bool_(True), zero, weights, rule.init(theta, weights))
+        end = lax.while_loop(goes_on, step, start)
+        loss = jnp.where(end.is_finite, _score(problem, end.weights, examples), jnp.nan)
+        return Trained(loss, end.num_steps)
 
     return train
 

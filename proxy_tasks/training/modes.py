@@ -19,7 +19,7 @@ class Mode(enum.StrEnum):
     COMPILED = "compiled"
     """Each for itself; for tasks whose training takes longer than a compilation."""
     BATCHED = "batched"
-    """As data, many in step, for accelerators."""
+    """As data, many trainings at a time, for accelerators; see `batched`."""
 
 
 def choose_mode(problem: FlatProblem, platform: str) -> Mode:

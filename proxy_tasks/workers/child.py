@@ -3,7 +3,7 @@
 A `supervisor.Supervisor` starts it, watches it and kills it. Both ends speak in messages, a length and as
 many bytes. The first message is the pickled factory; its answer is empty, or the text of what went wrong.
 Every other message is a pickled payload; its answer is a pickled pair of a value and a `Failure` or None, or
-a list of such answers where the payload is `Together`.
+a list of such answers where the payload is `JobBatch`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.workers.pool import (
     Evaluate,
     build,
+    evaluate_batch,
     evaluate_one,
-    evaluate_together,
     failure_of,
     printable,
 )
@@ -72,7 +72,7 @@ def end_with(parent: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class JobBatch:
     """A payload of pickled payloads, to be evaluated in one call; its answer is a pickled list of answers."""
 
     payloads: tuple[bytes, ...]
@@ -82,18 +82,18 @@ def answer(evaluate: Evaluate, payload: bytes) -> bytes:
     """The pickled value and failure of a pickled payload; whatever is raised is the job's failure."""
     try:
         job = pickle.loads(payload)  # noqa: S301 -- from our driver
-        if isinstance(job, Together):
-            return _answer_together(evaluate, job.payloads)
+        if isinstance(job, JobBatch):
+            return _answer_batch(evaluate, job.payloads)
         value = evaluate_one(evaluate, job)
     except BaseException as error:  # noqa: BLE001 -- SystemExit and KeyboardInterrupt are the job's too
         return pickle.dumps((None, failure_of(error)))
     return _pickled(value)
 
 
-def _answer_together(evaluate: Evaluate, payloads: Sequence[bytes]) -> bytes:
+def _answer_batch(evaluate: Evaluate, payloads: Sequence[bytes]) -> bytes:
     try:
         jobs = [pickle.loads(payload) for payload in payloads]  # noqa: S301 -- from our driver
-        answers = [_pickled(value) for value in evaluate_together(evaluate, jobs)]
+        answers = [_pickled(value) for value in evaluate_batch(evaluate, jobs)]
     except BaseException:  # noqa: BLE001 -- whose fault it is shows when each is alone
         answers = [answer(evaluate, payload) for payload in payloads]
     return pickle.dumps(answers)

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 from lion_search.dsl.errors import LionSearchError
 
 Evaluate = Callable[[Sequence[Any]], Sequence[Any]]
-"""Evaluates payloads, in order, to as many results. A pool gives it one payload at a time."""
+"""Evaluates payloads, in order, to as many results. A pool gives it one at a time, or whole batches."""
 
 Factory = str | Callable[[], Evaluate]
 """Builds an `Evaluate` where it will run: "package.module:function", or a picklable callable."""
@@ -44,9 +44,9 @@ class FailureKind(enum.StrEnum):
     DIED = "died"
     """Its process died, and died again when the job was tried once more."""
     TIMED_OUT = "timed_out"
-    """It took longer than `Limits.seconds_per_job`."""
+    """It took longer than `JobLimits.seconds_per_job`."""
     OUT_OF_MEMORY = "out_of_memory"
-    """Its process took more than `Limits.memory_bytes`, or an allocation was refused."""
+    """Its process took more than `JobLimits.memory_bytes`, or an allocation was refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +137,8 @@ def build(factory: Factory) -> Evaluate:
     return function()
 
 
-def evaluate_together(evaluate: Evaluate, payloads: Sequence[Any]) -> list[Any]:
-    """Evaluates payloads in one call; raises what the evaluator raises."""
+def evaluate_batch(evaluate: Evaluate, payloads: Sequence[Any]) -> list[Any]:
+    """Evaluates payloads in one call of the evaluator; raises what that raises."""
     values = list(evaluate(payloads))
     if len(values) != len(payloads):
         raise ValueError(f"the evaluator returned {len(values)} results for {len(payloads)} payload(s)")
@@ -147,7 +147,7 @@ def evaluate_together(evaluate: Evaluate, payloads: Sequence[Any]) -> list[Any]:
 
 def evaluate_one(evaluate: Evaluate, payload: Any) -> Any:
     """Evaluates one payload; raises what the evaluator raises."""
-    return evaluate_together(evaluate, [payload])[0]
+    return evaluate_batch(evaluate, [payload])[0]
 
 
 def failure_of(error: BaseException, what: str = "") -> Failure:
@@ -181,14 +181,14 @@ class InlinePool:
     Args:
         factory: builds the evaluator.
         batch_size: most jobs in one call of `wait`.
-        together: whether the evaluator gets all of them in one call, to train them in step; should that
-            raise, it gets each alone.
+        batched: whether the evaluator gets a batch in one call, as the batched mode needs it; should that
+            raise, it gets each job alone.
     """
 
-    def __init__(self, factory: Factory, *, batch_size: int = 8, together: bool = False) -> None:
+    def __init__(self, factory: Factory, *, batch_size: int = 8, batched: bool = False) -> None:
         self._evaluate = build(factory)
         self._batch_size = batch_size
-        self._together = together
+        self._batched = batched
         self._pending: deque[tuple[int, Any]] = deque()
 
     @property
@@ -205,9 +205,9 @@ class InlinePool:
     def wait(self, timeout_seconds: float) -> list[Finished]:
         size = min(self._batch_size, len(self._pending))
         batch = [self._pending.popleft() for _ in range(size)]
-        if self._together and size > 1:
+        if self._batched and size > 1:
             try:
-                values = evaluate_together(self._evaluate, [payload for _, payload in batch])
+                values = evaluate_batch(self._evaluate, [payload for _, payload in batch])
             except Exception:  # noqa: BLE001, S110 -- each has its own outcome below
                 pass
             else:

@@ -6,7 +6,6 @@ Importing this module does not import Ray.
 from __future__ import annotations
 
 import logging
-import math
 import os
 import secrets
 import signal
@@ -16,6 +15,8 @@ import threading
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
+
+import psutil
 
 from lion_search.proxy_tasks.workers.pool import PoolError
 
@@ -39,7 +40,6 @@ for handle in sys.argv[1:]:
     except ProcessLookupError:
         pass
 """
-_GPU_MEMORY_SHARE = 0.9  # Of a worker's part of a GPU; the rest is for CUDA's own context and libraries.
 
 Guard = subprocess.Popen[bytes]
 """A process that ends Ray's processes when its standard input is closed."""
@@ -95,8 +95,6 @@ def stop_ray(guard: Guard | None) -> None:
 
 def descendants() -> set[int]:
     """Process ids of the processes below this one."""
-    import psutil  # type: ignore[import-untyped]  # Ray's own copy, found once Ray is imported.
-
     return {process.pid for process in psutil.Process().children(recursive=True)}
 
 
@@ -129,24 +127,6 @@ def check_resources(resources: Mapping[str, float], num_workers: int, gpus_per_w
             f"{num_workers} workers with {gpus_per_worker:g} of a GPU each are too many; "
             f"Ray has {gpus} GPUs, enough for {room:g} such workers"
         )
-
-
-def worker_environment(environment: Mapping[str, str], gpus_per_worker: float) -> dict[str, str]:
-    """The environment of a worker with its part of a GPU.
-
-    JAX takes its memory when it starts, as much as its part and no more: workers that took it as they go
-    would take it from each other.
-    """
-    if gpus_per_worker == 0:
-        return dict(environment)
-    share = _GPU_MEMORY_SHARE * min(1.0, gpus_per_worker)
-    return {
-        **environment,
-        "JAX_PLATFORMS": "cuda,cpu",
-        "XLA_CLIENT_MEM_FRACTION": f"{math.floor(1000 * share) / 1000:.3f}",
-        "XLA_PYTHON_CLIENT_MEM_FRACTION": "",  # Its old name; JAX refuses to start where both are set.
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "true",
-    }
 
 
 def _start_guard(pids: Collection[int]) -> Guard | None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from lion_search.proxy_tasks.workers.environment import with_gpu
 from lion_search.proxy_tasks.workers.pool import (
     NO_LIMITS,
     Factory,
@@ -32,12 +33,7 @@ from lion_search.proxy_tasks.workers.pool import (
     failure_of,
     printable,
 )
-from lion_search.proxy_tasks.workers.ray_cluster import (
-    check_resources,
-    start_ray,
-    stop_ray,
-    worker_environment,
-)
+from lion_search.proxy_tasks.workers.ray_cluster import check_resources, start_ray, stop_ray
 from lion_search.proxy_tasks.workers.supervisor import Supervisor
 
 _MAX_FAILED_STARTS = 3  # Workers lost in a row before one of them was ready.
@@ -52,7 +48,7 @@ class _Job:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A remote call not settled yet: `jobs` evaluated together, or none for the call that starts a worker."""
+    """A remote call not settled yet: a batch of `jobs`, or none for the call that starts a worker."""
 
     reference: Any
     jobs: tuple[_Job, ...]
@@ -78,7 +74,7 @@ class RayPool:
         depth: calls queued at a worker, the running one included; from 2 on it never waits for the driver.
         address: of a running cluster to connect to; None starts a private one on this machine.
         limits: what ends a worker's process and is the failure of its job.
-        together: whether a worker evaluates the jobs of a call in step; see `InlinePool`.
+        batched: whether a worker evaluates the jobs of a call in one; see `InlinePool`.
         gpus_per_worker: a worker's part of one GPU, at most 1, or a number of whole ones. JAX in a worker
             then runs on the GPU and takes 90 % of that part of its memory at once.
 
@@ -96,7 +92,7 @@ class RayPool:
         depth: int = 2,
         address: str | None = None,
         limits: JobLimits = NO_LIMITS,
-        together: bool = False,
+        batched: bool = False,
         gpus_per_worker: float = 0.0,
         _num_gpus: int | None = None,  # As many as the tests say, on a machine without any.
     ) -> None:
@@ -104,12 +100,12 @@ class RayPool:
         self._depth = depth
         self._pending: deque[_Job] = deque()
         self._suspects: deque[_Job] = deque()  # Lost with a worker once; retried alone.
-        environment = worker_environment(environment, gpus_per_worker)
+        environment = with_gpu(environment, gpus_per_worker)
         # Pickled here, unpickled in the worker once its sys.path is in order: see `_worker_class`.
         self._start_arguments = (
             [str(Path(path).absolute()) for path in sys.path],
             Supervisor.__module__,
-            pickle.dumps((pickle.dumps(factory), environment, limits, together)),
+            pickle.dumps((pickle.dumps(factory), environment, limits, batched)),
         )
         num_gpus = _num_gpus if gpus_per_worker else 0
         self._ray, self._guard = start_ray(num_workers, num_gpus, address)

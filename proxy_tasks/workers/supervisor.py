@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lion_search.proxy_tasks.workers.child import LENGTH, Together
+from lion_search.proxy_tasks.workers.child import LENGTH, JobBatch
 from lion_search.proxy_tasks.workers.pool import Failure, FailureKind, JobLimits, PoolError, printable
 
 _CHECK_SECONDS = 0.05
@@ -49,15 +49,15 @@ class Supervisor:
         factory: pickled; builds the evaluator in that process.
         environment: variables added to this process's own.
         limits: what ends the process.
-        together: whether payloads are handed over in one call, to be trained in step.
+        batched: whether payloads are handed over in one call, see `InlinePool`.
 
     The process ends with the thread that called `start` or `evaluate`.
     """
 
     def __init__(
-        self, factory: bytes, environment: Mapping[str, str], limits: JobLimits, together: bool = False
+        self, factory: bytes, environment: Mapping[str, str], limits: JobLimits, batched: bool = False
     ) -> None:
-        self._together = together
+        self._batched = batched
         self._factory = factory
         self._environment = dict(environment)
         self._start_seconds = limits.start_seconds
@@ -99,13 +99,13 @@ class Supervisor:
         Raises:
             PoolError: no process can be started.
         """
-        if self._together and len(payloads) > 1:
+        if self._batched and len(payloads) > 1:
             self.start()
             assert self._child is not None
-            message = pickle.dumps(Together(tuple(payloads)))
-            together = self._child.ask(message, self._seconds, self._memory_bytes)
-            if not isinstance(together, Failure):
-                return list(pickle.loads(together))  # noqa: S301 -- from our own child
+            message = pickle.dumps(JobBatch(tuple(payloads)))
+            answers = self._child.ask(message, self._seconds, self._memory_bytes)
+            if not isinstance(answers, Failure):
+                return list(pickle.loads(answers))  # noqa: S301 -- from our own child
             # Whose fault it was shows when each is alone.
         replies: list[bytes] = []
         for payload in payloads:
@@ -285,7 +285,7 @@ def resident_bytes(root: int) -> int:
     pages with it and does not count; for a moment, every process that is being started is one.
     """
     if not Path("/proc/self/statm").exists():
-        import psutil  # type: ignore[import-untyped]  # Ray's own copy, found once Ray is imported.
+        import psutil
 
         process = psutil.Process(root)
         return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)])

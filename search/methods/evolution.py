@@ -12,9 +12,9 @@ import random
 from collections.abc import Callable, Hashable, Iterable, Set
 from dataclasses import dataclass, field, replace
 
-from lion_search.dsl.variation.mutation import MutationSpace
+from lion_search.results.leaders import Leaders
 from lion_search.results.records import TRAINED, Outcome
-from lion_search.search.members import Event, Member
+from lion_search.search.members import Entry, Event, Member
 from lion_search.search.methods.method import (
     INITIAL,
     MUTATED,
@@ -27,7 +27,7 @@ from lion_search.search.methods.method import (
     taken_by,
 )
 from lion_search.search.niches import NICHES
-from lion_search.search.population import HallOfFame, Population, best_of
+from lion_search.search.population import Population, hall_of_fame
 from lion_search.search.settings import PopulationSettings
 
 MAX_RETRIES = 8
@@ -53,7 +53,7 @@ class Niche:
     """
 
     population: Population
-    hall: HallOfFame = field(default_factory=HallOfFame)
+    hall: Leaders[Entry, Member] = field(default_factory=hall_of_fame)
     retries: dict[int, Retry] = field(default_factory=dict)
 
 
@@ -72,7 +72,7 @@ class Evolution:
         assert isinstance(own, PopulationSettings)
         self._own = own
         space = start.settings.mutation
-        self._search = replace(start.settings, mutation=_only(space, kinds) if kinds else space)
+        self._search = replace(start.settings, mutation=space.only(*kinds) if kinds else space)
         self._initial = start.founder.program
         count = NICHES[own.niches].count(self._initial)
         self._niches = [Niche(Population(start.founder, own.population)) for _ in range(count)]
@@ -113,7 +113,7 @@ class Evolution:
             self._begin(member, home)
         if individual.era != self._era:  # proposed before the restart: no parent, but it may be the best
             if event.scores and event.is_ok:
-                home.hall.offer(member)
+                home.hall.offer(member.entry, member)
             return
         if self._search.hurdle.rejects and not event.is_ok:
             if event.parent is not None and count < MAX_RETRIES:
@@ -123,9 +123,10 @@ class Evolution:
         self._note_progress(event, home)
         self._restart_if_stuck(best_of_all)
 
-    def best(self, niche: int | None = None) -> Member | None:
+    def best(self) -> Member | None:
         """The best since it began or was restarted."""
-        return best_of(n.hall for n in (self._niches if niche is None else [self._niches[niche]]))
+        found = [best for niche in self._niches if (best := niche.hall.best()) is not None]
+        return max(found, key=lambda member: member.judged, default=None)
 
     def living(self) -> Iterable[Member]:
         """All populations, but for where the initial program stands in."""
@@ -133,7 +134,7 @@ class Evolution:
         return (member for member in everyone if member.price < math.inf)
 
     def _begin(self, initial: Member, home: Niche) -> None:
-        """Fills the first populations; where it does not belong the initial program loses every tournament."""
+        """Fills the populations; the initial program loses each tournament where it does not belong."""
         stand_in = replace(initial, price=math.inf)
         for niche in self._niches:
             niche.population = Population(initial if niche is home else stand_in, self._own.population)
@@ -156,7 +157,7 @@ class Evolution:
         best = home.hall.best()
         if best is None or event.member.judged > best.judged:
             self._since_best = 0
-        home.hall.offer(event.member)
+        home.hall.offer(event.member.entry, event.member)
 
     def _restart_if_stuck(self, best_of_all: Callable[[], Member | None]) -> None:
         """Restarts from the best of all; only without niches is there a plateau."""
@@ -164,11 +165,7 @@ class Evolution:
         if plateau is None or self._since_best < plateau or (found := best_of_all()) is None:
             return
         self._niches = [Niche(Population(found, self._own.population))]
-        self._niches[0].hall.offer(found)
+        self._niches[0].hall.offer(found.entry, found)
         self._era += 1
         self._is_restarting = True
         self._since_best = 0
-
-
-def _only(space: MutationSpace, kinds: tuple[str, ...]) -> MutationSpace:
-    return replace(space, **{k: float(k in kinds) for k in ("insert", "delete", "modify", "constant")})

@@ -113,8 +113,8 @@ class Method(Protocol):
         """
         ...
 
-    def best(self, niche: int | None = None) -> Member | None:
-        """The best it knows of, of all or of one niche; ``None`` while there is none."""
+    def best(self) -> Member | None:
+        """The best it knows of; ``None`` while there is none."""
         ...
 
     def living(self) -> Iterable[Member]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Set
 
 from lion_search.dsl.settings import PositiveInt
 from lion_search.dsl.variation.random_program import random_program
 from lion_search.search.members import Event, Member
 from lion_search.search.methods.method import RANDOM, Child, Choice, Start, make_child
-from lion_search.search.population import HallOfFame, best_of
+from lion_search.search.population import hall_of_fame
 from lion_search.search.settings import LoopSettings
 
 _RECENT = 1000
@@ -34,7 +34,7 @@ class RandomSearch:
         self._longest = own.max_random_statements
         self._space = start.settings.mutation
         self._states = start.founder.program.states
-        self._halls = defaultdict[int, HallOfFame](HallOfFame)
+        self._hall = hall_of_fame()
         self._recent: deque[Member] = deque(maxlen=_RECENT)
 
     def choose(self, index: int, rng: random.Random, taken: Set[Hashable]) -> Choice:
@@ -49,11 +49,11 @@ class RandomSearch:
         """Nothing is learned but who was best."""
         self._recent.append(event.member)
         if event.scores and event.is_ok:
-            self._halls[event.member.entry.niche].offer(event.member)
+            self._hall.offer(event.member.entry, event.member)
 
-    def best(self, niche: int | None = None) -> Member | None:
+    def best(self) -> Member | None:
         """The best so far."""
-        return best_of(self._halls.values() if niche is None else [self._halls[niche]])
+        return self._hall.best()
 
     def living(self) -> Iterable[Member]:
         """The last ones."""

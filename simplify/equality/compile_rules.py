@@ -35,7 +35,11 @@ _ARITHMETIC = {
 
 
 def _near(shift: float, index: int) -> str:
-    """Constants that agree in 42 bits are one; with two shifts no pair stands on two sides of an edge."""
+    """Makes constants that agree in 42 bits one class: those that are rounded to the same 42 bits.
+
+    Two neighbours may be rounded apart, one up and one down. So this is done twice, the second time with
+    all constants shifted by half a step; no pair is rounded apart both times.
+    """
     big = f"(* c {_SPLITTER * shift!r})"
     rounded = f"(- {big} (- {big} (* c {shift!r})))"
     return f"(rule ((= e ({NUMBER} c))) ((union e (Near {index} {rounded}))) :ruleset facts)"

@@ -1,9 +1,11 @@
 """Equality saturation with egglog: rules in, a graph of classes of equal values out.
 
-Each rule becomes one egglog rule, each function of the language one constructor. Tables stand beside:
-``value``, the constant that a class equals; ``width``, its narrowest type (0 scalar, 1 per array, 2 tree);
-``state``, whether it is a state as it was read; ``low``, ``high`` and ``positive``, the facts. To declare all
-this takes a second, so it is done once in a process; ``push`` and ``pop`` give each program a fresh graph.
+An e-graph holds values in classes of equals: told that ``x + x`` is ``x * 2``, it puts both into one class,
+and whatever is made of the one is then made of the other. Each rule becomes one egglog rule, each function
+of the language one constructor. Beside the classes stand tables: ``value``, the constant that a class
+equals; ``width``, its narrowest type (0 scalar, 1 per array, 2 tree); ``state``, whether it is a state as
+it was read; ``low``, ``high`` and ``positive``, the facts. To declare all this takes a second, so it is
+done once in a process; ``push`` and ``pop`` give each program a fresh graph.
 
 Constants are float64 here, and those that agree in 42 bits are one class, so that two ways to compute a
 constant give one constant; a program's are rounded to float32 when it is canonicalised.
@@ -22,7 +24,7 @@ from typing import Any
 
 from lion_search.dsl.functions import FUNCTIONS
 from lion_search.simplify.equality.compile_rules import PREFIX, declarations
-from lion_search.simplify.equality.rules import FACTS, RULES, Fact, Kind, Rule, Use
+from lion_search.simplify.equality.rules import Fact, Kind, Rule, Use, known_facts, known_rules
 
 ClassId = str
 """The name of a class of equal values."""
@@ -80,11 +82,13 @@ class Classes:
 
 
 class Engine:
-    """An egglog graph with a set of rules declared."""
+    """An egglog graph with a set of rules declared: by default all that hold for the functions there are."""
 
-    def __init__(self, rules: Sequence[Rule] = RULES, facts: Sequence[Fact] = FACTS) -> None:
+    def __init__(self, rules: Sequence[Rule] | None = None, facts: Sequence[Fact] | None = None) -> None:
         from egglog.bindings import EGraph  # it takes half a second to import
 
+        rules = known_rules() if rules is None else rules
+        facts = known_facts() if facts is None else facts
         self._egraph = EGraph()
         self._rules = frozenset(rule.name for rule in rules)
         self._run(declarations(rules, facts))

@@ -1,11 +1,15 @@
 """The cheapest program in a graph of classes of equal values.
 
-egglog extracts trees; a program is a graph in which a value is computed once however often it is used, among
-others by the update and by a state. So extraction is done here, in two steps. First, bottom-up, each class
-takes the way to compute it whose *set* of statements is cheapest (greedy DAG extraction); of ways that
-cost the same it takes the first in a fixed order, so that equal graphs give equal programs. Then, one class
-after the other, another way is taken where that makes the program as a whole cheaper. Costs count states
-first, then statements, then the functions' costs.
+egglog extracts trees and pays for a value each time it is used. A program computes it once: in
+``update = sin(x) * x`` the statements of ``x`` count once, and so do those that the update and a state share.
+So extraction is done here, in two steps:
+
+1. Bottom-up, each class takes the term that needs the cheapest *set* of statements (greedy DAG extraction).
+   Among equals the first in a fixed order is taken, so that equal graphs give equal programs.
+2. One class after the other takes another term where the program as a whole gets cheaper by it. Alone,
+   ``a`` and ``b`` may be cheapest by ways of their own, and together by what they could share.
+
+Costs count states first, then statements, then the functions' costs.
 """
 
 from __future__ import annotations
@@ -27,8 +31,8 @@ times its own if it works on trees."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """How a class is computed.
+class PricedTerm:
+    """A way to compute a class, and what it costs with all it needs.
 
     Attributes:
         type: of the value so computed.
@@ -56,7 +60,7 @@ class Extraction:
         self.classes = classes
         self.states = {name: i for i, name in enumerate(states)}
         self.deadline = deadline
-        self.choices: dict[ClassId, Choice] = {}
+        self.choices: dict[ClassId, PricedTerm] = {}
         self._bit = {name: 1 << i for i, name in enumerate(classes.terms)}
         self._weight: dict[int, int] = {}
         self._greedy()
@@ -66,7 +70,7 @@ class Extraction:
         """Improves the classes' choices until none can be."""
         parents: dict[ClassId, list[tuple[ClassId, Term]]] = defaultdict(list)
         for owner, value in self.classes.value.items():
-            self.choices[owner] = Choice(Type.SCALAR, 0, 0, (0, round_to_float32(value)), None, 0, 0)
+            self.choices[owner] = PricedTerm(Type.SCALAR, 0, 0, (0, round_to_float32(value)), None, 0, 0)
         queue: list[tuple[ClassId, Term]] = []
         for owner, terms in self.classes.terms.items():
             for term in terms:
@@ -101,11 +105,11 @@ class Extraction:
             if best is not None:
                 self._take(owner, best)
 
-    def _take(self, owner: ClassId, choice: Choice) -> None:
+    def _take(self, owner: ClassId, choice: PricedTerm) -> None:
         self.choices[owner] = choice
         self._weight[self._bit[owner]] = choice.own
 
-    def _way(self, owner: ClassId, term: Term) -> Choice | None:
+    def _way(self, owner: ClassId, term: Term) -> PricedTerm | None:
         """What a term costs with its arguments' present choices."""
         if not term.args:
             return self._input(term.function)
@@ -125,15 +129,15 @@ class Extraction:
         for other in others:
             cost += self._extra(other.needs & ~needs)
             needs |= other.needs
-        return Choice(type_, cost, _burden(term, known), _rank(term, known), term, needs, own)
+        return PricedTerm(type_, cost, _burden(term, known), _rank(term, known), term, needs, own)
 
-    def _input(self, name: str) -> Choice:
+    def _input(self, name: str) -> PricedTerm:
         # A state counts here as if reading it cost the whole state; a program's cost counts it once.
         cost = STATE if name in self.states else 0
         type_ = Type.SCALAR if name == LEARNING_RATE else Type.TREE
         # A state's name says nothing: equal programs must not differ by it.
         rank = (1, "a state" if name in self.states else name)
-        return Choice(type_, cost, 0, rank, Term(name), 0, cost)
+        return PricedTerm(type_, cost, 0, rank, Term(name), 0, cost)
 
     def _extra(self, needs: int) -> int:
         total = 0
@@ -143,7 +147,7 @@ class Extraction:
             needs ^= bit
         return total
 
-    def cost(self, choices: Mapping[ClassId, Choice]) -> int | None:
+    def cost(self, choices: Mapping[ClassId, PricedTerm]) -> int | None:
         """The cost of the whole program under some choices; ``None`` if a value would need itself."""
         total, done, open_ = 0, set[ClassId](), set[ClassId]()
         stack = [self.classes.roots[0]]
@@ -182,7 +186,7 @@ class Extraction:
                     if trial is not None and cost is not None and best is not None and cost < best:
                         self.choices, best, changed = trial, cost, True
 
-    def _trial(self, owner: ClassId, term: Term) -> dict[ClassId, Choice] | None:
+    def _trial(self, owner: ClassId, term: Term) -> dict[ClassId, PricedTerm] | None:
         present = self.choices[owner]
         if term == present.term or present.term is None:
             return None
@@ -243,7 +247,7 @@ def extract(classes: Classes, states: Sequence[str], deadline: float) -> Program
     return None if extraction.cost(extraction.choices) is None else extraction.program()
 
 
-def _burden(term: Term, args: Sequence[Choice]) -> int:
+def _burden(term: Term, args: Sequence[PricedTerm]) -> int:
     """A constant's factor should be simple: ``sign(...) + w * 0.1`` and not ``w + sign(...) * 10``."""
     own = 0
     if term.function == "multiply" and any(a.term is None for a in args):
@@ -252,7 +256,7 @@ def _burden(term: Term, args: Sequence[Choice]) -> int:
     return min(own + sum(a.burden for a in args), 10**9)
 
 
-def _rank(term: Term, args: Sequence[Choice]) -> tuple[object, ...]:
+def _rank(term: Term, args: Sequence[PricedTerm]) -> tuple[object, ...]:
     """A fixed order of terms that cost the same: by function, then by arguments."""
     keys = [(a.cost, a.burden, _number(a.rank)) for a in args]
     if FUNCTIONS[term.function].commutative:

@@ -29,11 +29,10 @@ _OPERATORS: dict[type[ast.operator], str] = {
     ast.Pow: "power",
 }
 _COMPARISONS: dict[type[ast.cmpop], str] = {
-    ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!=",
+    ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=",
 }  # fmt: skip
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
-    ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le, "==": operator.eq,
-    "!=": operator.ne,
+    ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
 }  # fmt: skip
 _ARITHMETIC: dict[str, Callable[..., Any]] = {
     "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv,
@@ -71,7 +70,7 @@ def _convert(tree: ast.expr) -> Expression:  # noqa: PLR0911 -- one return for e
             return (_OPERATORS[type(op)], _convert(left), _convert(right))
         case ast.Call(func=ast.Name(id=name), args=args):
             return (name, *map(_convert, args))
-        case ast.Compare(left=left, ops=[op], comparators=[right]):
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARISONS:
             return (_COMPARISONS[type(op)], _convert(left), _convert(right))
     raise ValueError(f"not an expression of rules: {ast.unparse(tree)}")
 

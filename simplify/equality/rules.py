@@ -13,18 +13,12 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from lion_search.dsl.equivalence.identities import (
-    BLIND_TO_ABS,
-    BLIND_TO_SIGN,
-    INVERSE_UP_TO_SIGN,
-    KEEPS_SIGN,
-    LEFT_INVERSE,
-    ODD,
-)
-from lion_search.dsl.functions import EPSILON
+from lion_search.dsl.equivalence.value_graph import fold
+from lion_search.dsl.families import families
+from lion_search.dsl.functions import BUILT_IN, EPSILON, FUNCTIONS, Function, own_functions
 
 
 class Kind(enum.StrEnum):
@@ -118,15 +112,6 @@ def _row(kind: Kind, name: str, text: str, guard: str = "") -> list[Rule]:
 def _flatten(rows: Iterable[list[Rule]]) -> tuple[Rule, ...]:
     return tuple(rule for row in rows for rule in row)
 
-
-def _of_sign(function: str) -> float:
-    """An odd function's value at 1."""
-    values = {"reciprocal": 1.0, "sign": 1.0, "cube": 1.0, "cbrt": 1.0}
-    name = function.replace("arc", "a")
-    return values.get(function) or float(getattr(math, name)(1.0))
-
-
-_ODD_AT_ONE = tuple(f for f in ODD if f not in ("arctanh", "sign"))
 
 _ALGEBRA = (
     _row(_D, "add-swap", "x + y => y + x"),
@@ -258,22 +243,33 @@ _SIGNS = (
     _row(_D, "sign-sqrt", "sign(sqrt(x)) => abs(sign(x))"),
     _row(_D, "sign-clip", "sign(clip(x, a)) => sign(x)", "positive(a)"),
     _row(_A, "sign-quotient", "sign(x / y) => sign(x)", "low(y) >= 0"),
-    *(_row(_B, f"sign-{f}", f"sign({f}(x)) => sign(x)") for f in KEEPS_SIGN if f != "sign"),
-    *(_row(_B, f"abs-{f}-times-sign", f"abs({f}(x)) * sign(x) => {f}(x)") for f in KEEPS_SIGN if f != "sign"),
-    *(_row(_B, f"{f}-times-sign", f"{f}(x) * sign(x) => abs({f}(x))") for f in KEEPS_SIGN if f != "sign"),
-    *(
-        _row(_A, f"{f}-of-sign", f"{f}(sign(x)) => sign(x) * {_of_sign(f)!r}")
-        for f in _ODD_AT_ONE
-        if f != "reciprocal"
-    ),
     _row(_B, "reciprocal-of-sign", "reciprocal(sign(x)) -> sign(x)"),
-    *(_row(_D, f"{f}-odd", f"{f}(x * -1) -> {f}(x) * -1") for f in ODD if f not in ("sign", "reciprocal")),
-    *(_row(_D, f"{f}-even", f"{f}(x * -1) -> {f}(x)") for f in BLIND_TO_SIGN if f not in ("abs", "square")),
-    *(_row(_D, f"{f}-of-difference", f"{f}(x - y) => {f}(y - x)") for f in BLIND_TO_SIGN),
-    *(_row(_D, f"{f}-abs", f"{f}(abs(x)) -> {f}(x)") for f in BLIND_TO_ABS if f != "square"),
-    *(_row(_B, f"{f}-{g}", f"{f}({g}(x)) -> x") for f, g in LEFT_INVERSE if f != "reciprocal"),
-    *(_row(_B, f"{f}-{g}", f"{f}({g}(x)) -> abs(x)") for f, g in INVERSE_UP_TO_SIGN if "sqrt" not in (f, g)),
 )
+
+
+def _of_families(rows: Iterable[Function]) -> tuple[list[Rule], ...]:
+    """What follows from the properties of some functions, but for a few that have rows of their own."""
+    known = families(rows)
+    keeps_sign = [f for f in known.keeps_sign if f != "sign"]
+    odd = [f for f in known.odd if f not in ("sign", "reciprocal")]
+    at_one = {f: value for f in odd if (value := fold(f, (1.0,))) is not None}
+    even = [f for f in known.even if f not in ("abs", "square")]
+    blind_to_abs = [f for f in known.blind_to_abs if f != "square"]
+    left_inverses = [(f, g) for f, g in known.left_inverses if f != "reciprocal"]
+    up_to_sign = [pair for pair in known.inverses_up_to_sign if "sqrt" not in pair]
+    return (
+        *(_row(_B, f"sign-{f}", f"sign({f}(x)) => sign(x)") for f in keeps_sign),
+        *(_row(_B, f"abs-{f}-times-sign", f"abs({f}(x)) * sign(x) => {f}(x)") for f in keeps_sign),
+        *(_row(_B, f"{f}-times-sign", f"{f}(x) * sign(x) => abs({f}(x))") for f in keeps_sign),
+        *(_row(_A, f"{f}-of-sign", f"{f}(sign(x)) => sign(x) * {c!r}") for f, c in at_one.items()),
+        *(_row(_D, f"{f}-odd", f"{f}(x * -1) -> {f}(x) * -1") for f in odd),
+        *(_row(_D, f"{f}-even", f"{f}(x * -1) -> {f}(x)") for f in even),
+        *(_row(_D, f"{f}-of-difference", f"{f}(x - y) => {f}(y - x)") for f in known.even),
+        *(_row(_D, f"{f}-abs", f"{f}(abs(x)) -> {f}(x)") for f in blind_to_abs),
+        *(_row(_B, f"{f}-{g}", f"{f}({g}(x)) -> x") for f, g in left_inverses),
+        *(_row(_B, f"{f}-{g}", f"{f}({g}(x)) -> abs(x)") for f, g in up_to_sign),
+    )
+
 
 _INTERP = (
     _row(_A, "interp-interp", "interp(x, interp(x, y, a), b) -> interp(x, y, a * b)"),
@@ -389,28 +385,35 @@ _NORMS = (
     _row(_A, "global-norm-clip", "global_norm(clip(x, a)) => minimum(global_norm(x), a)", "low(a) >= 0"),
 )
 
-RULES: tuple[Rule, ...] = _flatten(
-    (*_ALGEBRA, *_DIVISION, *_POWERS, *_SIGNS, *_INTERP, *_EXPONENTIALS, *_EXTREMES, *_BOTH_EXTREMES, *_NORMS)
-)
-"""All rules."""
+_BUILT_IN = tuple(FUNCTIONS[name] for name in BUILT_IN)
 
-_NONNEGATIVE = ("abs", "square", "sqrt", "arccos", "arccosh", "norm", "global_norm")
-_KEEPS_ORDER = tuple(f for f in KEEPS_SIGN if f != "reciprocal")
-_BOUNDED = {"sin": 1.0, "cos": 1.0, "tanh": 1.0, "sign": 1.0, "arcsin": math.pi / 2, "arctan": math.pi / 2}
+RULES: tuple[Rule, ...] = _flatten(
+    (
+        *_ALGEBRA, *_DIVISION, *_POWERS, *_SIGNS, *_of_families(_BUILT_IN), *_INTERP, *_EXPONENTIALS,
+        *_EXTREMES, *_BOTH_EXTREMES, *_NORMS,
+    )
+)  # fmt: skip
+"""All rules of the language's own functions."""
+
+
+def _facts_of(row: Function) -> Iterator[Fact]:
+    """What a function's properties say of its values."""
+    known = row.properties
+    form = f"{row.name}({', '.join('xyz'[: row.arity])})"
+    low, high = (repr(b) if math.isfinite(b) else "" for b in (known.low, known.high))
+    if row.arity and (low or high):
+        yield Fact(form, low, high, known.is_positive)
+    # Not of a reciprocal: of 0 it is infinite.
+    if row.arity == 1 and known.keeps_sign and known.zero_if is not None:
+        yield Fact(form, low="0", guard="low(x) >= 0")
+        yield Fact(form, high="0", guard="high(x) <= 0")
+        yield Fact(form, positive=True, guard="positive(x)")
+
 
 FACTS: tuple[Fact, ...] = (
     Fact("c", low="c", high="c"),
     Fact("c", positive=True, guard="c > 0"),
-    *(Fact(f"{f}(x)", low="0") for f in _NONNEGATIVE),
-    *(Fact(f"{f}(x)", low=repr(-bound), high=repr(bound)) for f, bound in _BOUNDED.items()),
-    *(Fact(f"{f}(x)", low="0", positive=True) for f in ("exp", "exp2", "exp10")),
-    *(Fact(f"{f}(x)", low="0", guard="low(x) >= 0") for f in _KEEPS_ORDER),
-    *(Fact(f"{f}(x)", high="0", guard="high(x) <= 0") for f in _KEEPS_ORDER),
-    *(Fact(f"{f}(x)", positive=True, guard="positive(x)") for f in _KEEPS_ORDER),
-    Fact("cosh(x)", low="1", positive=True),
-    Fact("expm1(x)", low="-1"),
-    Fact("arccos(x)", high=repr(math.pi)),
-    Fact("cosine_sim(x, y)", low="-1", high="1"),
+    *(fact for row in _BUILT_IN for fact in _facts_of(row)),
     Fact("x + y", low="low(x) + low(y)"),
     Fact("x + y", high="high(x) + high(y)"),
     Fact("x + y", positive=True, guard="positive(x) and low(y) >= 0"),
@@ -437,3 +440,13 @@ FACTS: tuple[Fact, ...] = (
     Fact("interp(x, y, a)", high="max(high(x), high(y))", guard="low(a) >= 0 and high(a) <= 1"),
 )
 """All facts; that the learning rate's schedule lies in [0, 1] is known of the input."""
+
+
+def known_rules() -> tuple[Rule, ...]:
+    """Those of all functions that this process knows, a user's own included."""
+    return (*RULES, *_flatten(_of_families(own_functions())))
+
+
+def known_facts() -> tuple[Fact, ...]:
+    """Those of all functions that this process knows, a user's own included."""
+    return (*FACTS, *(fact for row in own_functions() for fact in _facts_of(row)))

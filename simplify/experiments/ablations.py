@@ -18,8 +18,9 @@ from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.functions import FUNCTIONS
 from lion_search.dsl.program import GRADIENT, Argument, Program, Statement, args_with, with_values
 from lion_search.dsl.types import check
-from lion_search.dsl.variation.mutation import with_argument
+from lion_search.dsl.variation.statements import with_argument
 from lion_search.simplify.equality.rewriting import cost
+from lion_search.simplify.program_text import ProgramText
 
 MOST_DIGITS = 3
 """Constants are snapped to one digit, two, or so many."""
@@ -54,7 +55,7 @@ class Ablation:
 
     kind: ChangeKind
     what: str
-    program: Program
+    program: ProgramText
 
 
 def complexity(program: Program) -> tuple[int, int, float, int]:
@@ -104,7 +105,7 @@ def _significant(constant: float) -> int:
 def _simpler(program: Program, found: Iterable[tuple[ChangeKind, str, Program]]) -> list[Ablation]:
     """Valid and distinct ones in canonical form, as far as they are simpler, the simplest first."""
     before = complexity(program)
-    proposals: dict[str, Ablation] = {}
+    simpler: dict[str, Ablation] = {}
     for kind, what, changed in found:
         try:
             check(changed)
@@ -112,9 +113,9 @@ def _simpler(program: Program, found: Iterable[tuple[ChangeKind, str, Program]])
             continue
         canonical = canonicalise(changed)
         new = canonical.program()
-        if complexity(new) < before and canonical.hash not in proposals:
-            proposals[canonical.hash] = Ablation(kind, what, new)
-    return sorted(proposals.values(), key=lambda p: complexity(p.program))
+        if complexity(new) < before and canonical.hash not in simpler:
+            simpler[canonical.hash] = Ablation(kind, what, new)
+    return sorted(simpler.values(), key=lambda ablation: complexity(ablation.program))
 
 
 def _without_statement(program: Program) -> Iterator[tuple[ChangeKind, str, Program]]:

@@ -25,17 +25,15 @@ _MAX_SCALE = 4.0**6
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """A change that was tried.
+class Tried(Ablation):
+    """An ablation that was tried.
 
     Attributes:
-        proposal: the change.
         round: in which round, from 0.
         first_seed: the first of the seeds it was trained on; the others follow.
         evidence: what came of it.
     """
 
-    proposal: Ablation
     round: int
     first_seed: int
     evidence: Evidence
@@ -61,28 +59,28 @@ class Experiments:
         seeds_left = MAX_SEEDS - _SCALE_SEEDS - self._next_seed
         return len(self.tried) >= self._settings.max_tries or seeds_left < self._settings.looks[-1]
 
-    def round(self, current: Program, proposals: Sequence[Ablation]) -> Tried | None:
-        """Tries changes, at most as many as may still be tried: the first ones.
+    def round(self, current: Program, ablations: Sequence[Ablation]) -> Tried | None:
+        """Tries ablations of a program, at most as many as may still be tried: the first ones.
 
         Args:
-            current: what the proposals change.
-            proposals: the changes.
+            current: the program.
+            ablations: of it.
 
         Returns:
-            The first of those accepted, in the order of the proposals; ``None`` if none is.
+            The first of those accepted, in the order given; ``None`` if none is.
 
         Raises:
             OutOfTimeError: the time was over first; what was found so far is in ``tried``.
         """
         references = {functional_hash(p): p for p in (self._original, current)}
         left = min(MOST_IN_A_ROUND, self._settings.max_tries - len(self.tried))
-        trials = [_Trial(p, [[] for _ in references]) for p in proposals[:left]]
+        trials = [_Trial(a, [[] for _ in references]) for a in ablations[:left]]
         number, self._round = self._round, self._round + 1
         (first_seed,) = Stage.SIMPLIFICATION.seeds(1, self._next_seed)
         try:
             self._look_on(list(references.values()), trials)
         finally:
-            done = [Tried(t.proposal, number, first_seed, t.evidence) for t in trials if t.evidence]
+            done = [trial.tried(number, first_seed) for trial in trials if trial.evidence]
             self.tried += done
         return next((t for t in done if t.evidence.verdict is Verdict.ACCEPTED), None)
 
@@ -95,7 +93,7 @@ class Experiments:
                 return
             seeds = Stage.SIMPLIFICATION.seeds(count - before, self._next_seed)
             self._next_seed += count - before
-            scores = self._trainer.train([*references, *(t.proposal.program for t in going_on)], seeds)
+            scores = self._trainer.train([*references, *(t.ablation.program for t in going_on)], seeds)
             for trial, own in zip(going_on, scores[len(references) :], strict=True):
                 for differences, other in zip(trial.differences, scores, strict=False):
                     differences += [difference(*pair) for pair in zip(own, other, strict=True)]
@@ -105,17 +103,23 @@ class Experiments:
 
 @dataclass(slots=True)
 class _Trial:
-    """A change under trial.
+    """An ablation under trial.
 
     Attributes:
-        proposal: the change.
+        ablation: which.
         differences: in fitness, seed by seed so far, to the original and to what is changed.
         evidence: what they say; ``None`` before the first look.
     """
 
-    proposal: Ablation
+    ablation: Ablation
     differences: list[list[float]]
     evidence: Evidence | None = None
+
+    def tried(self, number: int, first_seed: int) -> Tried:
+        """What came of it, in a round of a number and from a seed on."""
+        assert self.evidence is not None
+        own = self.ablation
+        return Tried(own.kind, own.what, own.program, number, first_seed, self.evidence)
 
     @property
     def is_open(self) -> bool:

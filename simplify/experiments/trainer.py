@@ -11,7 +11,7 @@ from lion_search.dsl.program import Program
 from lion_search.dsl.variation.scaling import scale_update
 from lion_search.proxy_tasks.jobs import Job
 from lion_search.proxy_tasks.run_jobs import run_jobs
-from lion_search.proxy_tasks.scores import FAILURE_FITNESS, Part, Score, fitness, mean_losses
+from lion_search.proxy_tasks.scores import FAILURE_FITNESS, Part, Score, fitness, log_of_loss, mean_losses
 from lion_search.proxy_tasks.workers.pool import Pool
 
 
@@ -72,6 +72,6 @@ def log_loss(scores: Sequence[Sequence[Score]]) -> float:
         losses = mean_losses(own)
         if losses is None:
             return math.inf
-        total += math.fsum(math.log(max(loss, 1e-30)) for loss in losses.values())
+        total += math.fsum(map(log_of_loss, losses.values()))
         count += len(losses)
     return total / count

@@ -76,7 +76,7 @@ class Evidence:
     gain: float
     bound: float
     verdict: Verdict
-    is_clear_loss: bool
+    is_clear_loss: bool = False
 
     def summary(self) -> str:
         """A few words for people."""

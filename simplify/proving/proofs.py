@@ -24,10 +24,10 @@ from lion_search.simplify.equality.rewriting import (
     tidy,
 )
 from lion_search.simplify.equality.rules import Kind
-from lion_search.simplify.proving.states import is_proved, proposals
-from lion_search.simplify.steps import Step
+from lion_search.simplify.proving.changes import is_proved
+from lion_search.simplify.proving.states import proposals
+from lion_search.simplify.steps import REWRITING, Step
 
-REWRITING = "rewriting"
 _PROOF = RewriteLimits(nodes=3_000, rounds=6, seconds=2.0)
 _TRIAL = RewriteLimits(rounds=6, seconds=1.0)
 

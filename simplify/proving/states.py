@@ -1,21 +1,25 @@
-"""Changes of state: proposed by looking at a program or at numbers, then proved.
+"""Changes of state that may make a program simpler: found here, proved in :mod:`changes`.
 
-A change is two programs and a map that gives the states of one, the *image*, from those of the other, the
-*source*. It is proved if the map takes zeros to zeros, and if in one e-graph the image's update and new
-states, computed from the map of the source's states, equal the source's update and the map of its new states.
-Then both give the same updates for ever, and whichever is simpler may stand for both.
+Four things a program may do with a state more simply, each with a program that does not:
+
+- *stored after*: ``m`` is only read as ``sqrt(m)``; then ``sqrt(m)`` may be stored at once;
+- *stored before*: ``m`` is written as ``cube(x)``; then ``x`` may be stored, and cubed where it is read;
+- *derived*: ``v`` is always ``m * 2`` (seen in numbers, on random inputs); then ``m`` alone is enough;
+- *stored as* a multiple: ``m = m * 0.9 + g`` is read as ``m * 0.1``; as ``m * 0.1`` it would be an average.
+
+None of these is sure: a state may be read elsewhere, numbers may agree by chance. They are cheap to find, and
+what is wrong is not proved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from lion_search.dsl.arrays import ArrayDomain, step
 from lion_search.dsl.errors import ProgramError
-from lion_search.dsl.execute import execute
 from lion_search.dsl.functions import EPSILON, FUNCTIONS
 from lion_search.dsl.program import (
     GRADIENT,
@@ -27,52 +31,32 @@ from lion_search.dsl.program import (
     with_values,
 )
 from lion_search.dsl.types import check
-from lion_search.simplify.equality.egraph import Engine, RewriteLimits
-from lion_search.simplify.equality.rewriting import LONG, egraph
-from lion_search.simplify.equality.rules import Kind
+from lion_search.simplify.equality.rewriting import LONG
+from lion_search.simplify.proving.changes import StateChange, source_name
+from lion_search.simplify.proving.storage import stored
 
 _SHAPES = ((5,), (3, 2))
 _NUM_STEPS = 6
 _MOST_FACTORS = 8
-_FUNCTIONS_OF_STATES = (
-    "abs", "square", "sqrt", "sign", "negative", "cube", "cbrt", "tanh", "sin", "sinh", "arcsinh", "arctan",
-)  # fmt: skip
-"""What one state may be of another, times a constant."""
+_READ, _WRITTEN = "state.read", "state.written"
+"""What is computed from a stored state, and what is stored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A change of state.
-
-    Attributes:
-        name: what is done to which state. source: the program whose states determine the other's. image: the
-        other. mapping: statements that assign the image's states, by their own names, from the source's, by
-        theirs with
-            ``.source`` added.
-        new: which of the two is the new program.
-    """
-
-    name: str
-    source: Program
-    image: Program
-    mapping: tuple[Statement, ...]
-    new: Program
-
-
-def proposals(program: Program) -> Iterator[Change]:
-    """Changes that may make a checked program simpler, the most promising first; none is proved yet."""
+def proposals(program: Program) -> Iterator[StateChange]:
+    """Changes of state that may make a checked program simpler, the most promising first; none is proved."""
     return (change for change in _proposals(_single_assignment(program)) if _is_valid(change.new))
 
 
-def _proposals(program: Program) -> Iterator[Change]:
+def _proposals(program: Program) -> Iterator[StateChange]:
     for state in program.states:
         yield from _stored_after(program, state)
         yield from _stored_before(program, state)
     yield from _derived(program)
     for state in program.states:
         for factor in _factors(program, state):
-            read = Statement(state, "multiply", (state, 1 / factor))
-            yield _stored(program, state, read, factor, f"stored as {state} * {factor:.6g}")
+            read = Statement(_READ, "multiply", (state, 1 / factor))
+            write = Statement(_WRITTEN, "multiply", (state, factor))
+            yield _stored(program, state, read, write, f"stored as {state} * {factor:.6g}")
 
 
 def _is_valid(program: Program) -> bool:
@@ -82,55 +66,6 @@ def _is_valid(program: Program) -> bool:
     except ProgramError:
         return False
     return True
-
-
-def is_proved(
-    change: Change, kinds: Collection[Kind], limits: RewriteLimits, engine: Engine | None = None
-) -> bool:
-    """Whether both programs are shown to give the same updates by rules of some kinds."""
-    return _keeps_zero(change) and _commutes(change, kinds, limits, engine)
-
-
-# Proof
-
-
-def _keeps_zero(change: Change) -> bool:
-    zero = tuple(np.zeros(s) for s in _SHAPES)
-    mapping = Program(tuple(map(_source_name, change.source.states)), change.mapping, change.image.states)
-    domain = ArrayDomain(np, _SHAPES, np.float64)
-    with np.errstate(all="ignore"):
-        image = execute(mapping, domain, dict.fromkeys(mapping.inputs, zero))
-    return all(np.all(leaf == 0) for value in image for leaf in domain.as_tree(value))
-
-
-def _commutes(change: Change, kinds: Collection[Kind], limits: RewriteLimits, engine: Engine | None) -> bool:
-    """One step of both in one graph: the map of the source's new states is the image's new states."""
-    source, image = change.source, change.image
-    old = {s: _source_name(s) for s in source.states}
-    before, images = inlined(_mapping(change), "from.", {})
-    first, first_out = inlined(source, "source.", old)
-    second, second_out = inlined(image, "image.", dict(zip(image.states, images, strict=True)))
-    new = dict(zip(old.values(), first_out[1:], strict=True))
-    after, mapped = inlined(_mapping(change), "to.", new)
-    joint = Program(
-        tuple(old.values()),
-        (*before, *first, *second, *after),
-        (*second_out, first_out[0], *mapped),
-    )
-    half = len(second_out)
-    goals = [(i, half + i) for i in range(half)]
-    roots = egraph(joint, kinds, limits, engine, goals=goals).roots
-    return roots[:half] == roots[half:]
-
-
-def _mapping(change: Change) -> Program:
-    """The map as a program without an update of its own."""
-    states = tuple(map(_source_name, change.source.states))
-    return Program(states, change.mapping, change.image.states)
-
-
-def _source_name(state: str) -> str:
-    return f"{state}.source"
 
 
 def _single_assignment(program: Program) -> Program:
@@ -144,33 +79,16 @@ def _single_assignment(program: Program) -> Program:
     return Program(program.states, with_values(kept, names), args_with(outputs, names))
 
 
-# Proposals
+def _stored(
+    program: Program, state: str, read: Statement, write: Statement | Argument, name: str
+) -> StateChange:
+    """The state in another form (:func:`stored`); how it is read is the map to the program as it was."""
+    new = stored(program, state, read, write)
+    own = replace(read, target=state, args=args_with(read.args, {state: source_name(state)}))
+    return StateChange(name, new, program, (*_unchanged(program, state), own), new)
 
 
-def _stored(program: Program, state: str, read: Statement, write: float | Argument, name: str) -> Change:
-    """The state is stored in another form.
-
-    Args:
-        program: without double assignments.
-        state: which.
-        read: assigns the state's own name from what is stored, which has the state's name, too.
-        write: what is stored: a multiple of the new state if this is a number, else some value.
-        name: the change's.
-    """
-    at = 1 + program.states.index(state)
-    value = replace(read, target="state.read")
-    body = [*with_values(program.statements, {state: "state.read"})]
-    outputs = ["state.read" if o == state else o for o in program.outputs]
-    if isinstance(write, float):
-        body.append(Statement("state.written", "multiply", (outputs[at], write)))
-        write = "state.written"
-    outputs[at] = write
-    new = Program(program.states, (value, *body), tuple(outputs))
-    own = replace(read, args=args_with(read.args, {state: _source_name(state)}))
-    return Change(name, new, program, (*_unchanged(program, state), own), new)
-
-
-def _stored_after(program: Program, state: str) -> Iterator[Change]:
+def _stored_after(program: Program, state: str) -> Iterator[StateChange]:
     """A state that is only read through one function may be stored on the function's other side."""
     readers = [s for s in program.statements if state in s.args]
     if len(readers) != 1 or not _is_unary(readers[0]) or state in program.outputs:
@@ -180,22 +98,22 @@ def _stored_after(program: Program, state: str) -> Iterator[Change]:
     names = {reader.target: state}
     body = [*with_values((s for s in program.statements if s is not reader), names)]
     outputs = list(args_with(program.outputs, names))
-    body.append(Statement("state.stored", reader.function, args_with(reader.args, {state: outputs[at]})))
-    outputs[at] = "state.stored"
+    body.append(Statement(_WRITTEN, reader.function, args_with(reader.args, {state: outputs[at]})))
+    outputs[at] = _WRITTEN
     new = Program(program.states, tuple(body), tuple(outputs))
-    own = Statement(state, reader.function, args_with(reader.args, {state: _source_name(state)}))
+    own = Statement(state, reader.function, args_with(reader.args, {state: source_name(state)}))
     mapping = (*_unchanged(program, state), own)
-    yield Change(f"stored after: {reader.function}({state})", program, new, mapping, new)
+    yield StateChange(f"stored after: {reader.function}({state})", program, new, mapping, new)
 
 
-def _stored_before(program: Program, state: str) -> Iterator[Change]:
+def _stored_before(program: Program, state: str) -> Iterator[StateChange]:
     """A state that is written by one function may be stored before it, and read through it."""
     new = program.outputs[1 + program.states.index(state)]
     writer = next((s for s in program.statements if s.target == new), None)
     if writer is not None and _is_unary(writer):
         (inside,) = (a for a in writer.args if isinstance(a, str))
         if inside not in program.inputs:
-            read = Statement(state, writer.function, args_with(writer.args, {inside: state}))
+            read = Statement(_READ, writer.function, args_with(writer.args, {inside: state}))
             yield _stored(program, state, read, inside, f"stored before: {writer.function} of {state}")
 
 
@@ -219,19 +137,19 @@ def _factors(program: Program, state: str) -> list[float]:
     return [f for f in found if 1e-6 < abs(f) < 1e6 and f != 1][:_MOST_FACTORS]
 
 
-_OF_FACTOR = {"sqrt": 2.0, "cbrt": 3.0, "square": 0.5, "cube": 1 / 3, "abs": 1.0}
-"""The power of c that, as a factor of x, becomes the factor c of f(x)."""
-
-
 def _factors_of_reader(program: Program, reader: Statement) -> list[float]:
-    """The constants that a state is multiplied with, at once or behind a power."""
+    """The constants that a state is multiplied with, at once or behind a power.
+
+    Of a function of degree d, what becomes the factor c of f(x) is the factor c^(1/d) of x.
+    """
     if reader.function in ("multiply", "divide"):
         return [_factor_of(reader)]
-    power = _OF_FACTOR.get(reader.function)
-    if power is None:
+    row = FUNCTIONS[reader.function]
+    degree = row.properties.degrees[0] if row.arity == 1 and row.elementwise and row.properties.degrees else 0
+    if degree <= 0:
         return []
     behind = [s for s in program.statements if reader.target in s.args and _is_unary(s)]
-    return [abs(_factor_of(s)) ** power for s in behind if s.function in ("multiply", "divide")]
+    return [abs(_factor_of(s)) ** (1 / degree) for s in behind if s.function in ("multiply", "divide")]
 
 
 def _factor_of(statement: Statement) -> float:
@@ -268,7 +186,7 @@ def _linear_forms(program: Program) -> Mapping[Argument, Mapping[Argument, float
     return forms
 
 
-def _derived(program: Program) -> Iterator[Change]:
+def _derived(program: Program) -> Iterator[StateChange]:
     """States that, in numbers, are zero, or a multiple or a function of another state."""
     if not program.states:
         return
@@ -281,14 +199,15 @@ def _derived(program: Program) -> Iterator[Change]:
                 yield from _as_function(program, state, other, values[i], values[j])
 
 
-def _as_function(program: Program, state: str, other: str, y: np.ndarray, x: np.ndarray) -> Iterator[Change]:
+def _as_function(
+    program: Program, state: str, other: str, y: np.ndarray, x: np.ndarray
+) -> Iterator[StateChange]:
     """The state ``y`` as a function of the other, ``x``, if some function fits."""
-    source = _source_name(other)
+    source = source_name(other)
     forms: list[tuple[tuple[Statement, ...], np.ndarray]] = [((), x)]
+    functions = [f for f in FUNCTIONS.values() if f.arity == 1 and f.elementwise and f.properties.zero_if]
     with np.errstate(all="ignore"):
-        forms += [
-            ((Statement(state, f, (source,)),), FUNCTIONS[f].meaning(np, x)) for f in _FUNCTIONS_OF_STATES
-        ]
+        forms += [((Statement(state, f.name, (source,)),), f.meaning(np, x)) for f in functions]
         factors = [np.sum(value * y) / np.sum(value * value) for _, value in forms]
     for (first, value), factor in zip(forms, factors, strict=True):
         fits = np.isfinite(factor) and factor != 0
@@ -298,17 +217,17 @@ def _as_function(program: Program, state: str, other: str, y: np.ndarray, x: np.
             return
 
 
-def _without(program: Program, state: str, mapping: tuple[Statement, ...]) -> Change:
+def _without(program: Program, state: str, mapping: tuple[Statement, ...]) -> StateChange:
     """The state is computed from others."""
     at = program.states.index(state)
     states = tuple(s for s in program.states if s != state)
-    names: dict[str, Argument] = {_source_name(s): s for s in states}
+    names: dict[str, Argument] = {source_name(s): s for s in states}
     new = Program(
         states,
         (*with_values(mapping, names), *program.statements),
         (*program.outputs[: at + 1], *program.outputs[at + 2 :]),
     )
-    return Change(f"derived: {state}", new, program, (*_unchanged(program, state), *mapping), new)
+    return StateChange(f"derived: {state}", new, program, (*_unchanged(program, state), *mapping), new)
 
 
 def _trajectories(program: Program) -> np.ndarray:
@@ -327,4 +246,4 @@ def _trajectories(program: Program) -> np.ndarray:
 
 def _unchanged(program: Program, but: str) -> list[Statement]:
     """The part of a map that leaves all states but one as they are."""
-    return [Statement(s, "multiply", (_source_name(s), 1.0)) for s in program.states if s != but]
+    return [Statement(s, "multiply", (source_name(s), 1.0)) for s in program.states if s != but]

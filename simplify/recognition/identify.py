@@ -10,21 +10,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import permutations
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.equivalence.value_graph import round_to_float32
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.program import Argument, Program, Statement
-from lion_search.dsl.text import format_program, format_statement
+from lion_search.dsl.text import format_statement
 from lion_search.simplify.equality.egraph import RewriteLimits
 from lion_search.simplify.equality.rewriting import ALL_KINDS, PROVED
+from lion_search.simplify.program_text import ProgramText
 from lion_search.simplify.proving.proofs import simplify_by_proof
-from lion_search.simplify.recognition.matching import Graph, Match, Matcher, saturate, with_own_names
+from lion_search.simplify.recognition.matching import Match, Matcher
+from lion_search.simplify.recognition.program_graph import ProgramGraph, saturate, with_own_names
 from lion_search.simplify.recognition.rescaling import rescaled
 from lion_search.simplify.recognition.resemblance import resemblance
 from lion_search.simplify.recognition.templates import Template, make_template
@@ -82,15 +86,13 @@ class Recognition:
     missing: tuple[str, ...]
     extra: tuple[str, ...]
     also: tuple[str, ...]
-    form: Program
+    form: ProgramText
     met_limits: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        plain = {field: getattr(self, field) for field in self.__slots__}
-        lists = {k: list(v) for k, v in plain.items() if isinstance(v, tuple)}
-        constants = [asdict(c) for c in self.constants]
-        return {**plain, **lists, "constants": constants, "form": format_program(self.form)}
+        plain: dict[str, Any] = TypeAdapter(Recognition).dump_python(self, mode="json")
+        return plain
 
     def summary(self) -> str:
         """One line for people."""
@@ -146,7 +148,7 @@ class _Search:
         self.plain = self._graph(with_own_names(prune(program)))
         self.simple = self.plain
 
-    def stages(self) -> Iterator[tuple[Graph, Callable[[str], Template | None]]]:
+    def stages(self) -> Iterator[tuple[ProgramGraph, Callable[[str], Template | None]]]:
         """Graphs, and the entries' templates to look for in them; what takes longest comes last."""
         yield from self._written_in(self.plain)
         proved = simplify_by_proof(self._program, epsilon=self._epsilon, limits=self._left())
@@ -155,7 +157,7 @@ class _Search:
         yield from self._written_in(self.simple)
         yield self.simple, self._simplified
 
-    def _written_in(self, graph: Graph) -> Iterator[tuple[Graph, Callable[[str], Template]]]:
+    def _written_in(self, graph: ProgramGraph) -> Iterator[tuple[ProgramGraph, Callable[[str], Template]]]:
         yield graph, _written
         for form in rescaled(graph):
             yield self._scaled_graph(form), _written
@@ -167,27 +169,27 @@ class _Search:
         match, _ = _best(self.simple, _generic(name, self._epsilon))
         return None if match is None else _simplified(name, self._epsilon)
 
-    def matches(self, graph: Graph, templates: Callable[[str], Template | None]) -> dict[str, Match]:
+    def matches(self, graph: ProgramGraph, templates: Callable[[str], Template | None]) -> dict[str, Match]:
         """What is found, by name, best first."""
         found = {name: self._match(graph, templates(name)) for name in _names()}
         matches = {name: match for name, match in found.items() if match is not None}
         return dict(sorted(matches.items(), key=lambda item: _rank(item[1])))
 
-    def met_limits(self, graph: Graph) -> tuple[str, ...]:
+    def met_limits(self, graph: ProgramGraph) -> tuple[str, ...]:
         """The limits that were met so far."""
         return tuple(sorted((self._met | {graph.classes.met_limit}) - {""}))
 
-    def _match(self, graph: Graph, template: Template | None) -> Match | None:
+    def _match(self, graph: ProgramGraph, template: Template | None) -> Match | None:
         if template is None:
             return None
         match, is_cut_short = _best(graph, template)
         self._met.update(["steps"] if is_cut_short else [])
         return match
 
-    def _graph(self, form: Program) -> Graph:
+    def _graph(self, form: Program) -> ProgramGraph:
         return saturate(form, self._kinds, self._left())
 
-    def _scaled_graph(self, form: Program) -> Graph:
+    def _scaled_graph(self, form: Program) -> ProgramGraph:
         left = self._left()
         limits = replace(left, nodes=_LARGER * left.nodes, rounds=min(_SCALED_ROUNDS, left.rounds))
         return saturate(form, self._kinds, limits)
@@ -196,7 +198,7 @@ class _Search:
         return replace(self._limits, seconds=max(0.0, self._deadline - time.monotonic()))
 
 
-def _best(graph: Graph, template: Template) -> tuple[Match | None, bool]:
+def _best(graph: ProgramGraph, template: Template) -> tuple[Match | None, bool]:
     """The best match over all orders of the states, and whether a search was cut short."""
     if len(graph.form.states) != len(template.program.states):
         return None, False
@@ -234,7 +236,7 @@ def _recognized(matches: dict[str, Match], met_limits: tuple[str, ...]) -> Recog
     )
 
 
-def _nearest(graph: Graph, met_limits: tuple[str, ...]) -> Recognition:
+def _nearest(graph: ProgramGraph, met_limits: tuple[str, ...]) -> Recognition:
     found = {name: resemblance(_written(name), graph) for name in _names()}
     name = max(found, key=lambda n: found[n].similarity)
     near = found[name]

@@ -1,71 +1,24 @@
 """E-matching: a template is looked for in a program's graph of equal values.
 
-Each statement of the template must be found in the graph; inputs match themselves, states those of the
-program in some order, and each hole any constant. What is computed once in the template is one class wherever
-it is used. Each match is a proof: with the constants found, the template computes what the program does.
+The template ``sign(interp(g, m, ?)) * ?`` is found in a program if the class of the update holds a
+product of a constant and a class that holds a sign, and so on down to the inputs. Inputs match
+themselves, states those of the program in some order, and each hole (``?``) any constant. A value that
+the template uses twice has to be one class. Each match is a proof: with the constants found, the template
+computes what the program does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lion_search.dsl.functions import FUNCTIONS
-from lion_search.dsl.program import Program, inlined
-from lion_search.simplify.equality.egraph import Classes, ClassId, RewriteLimits
-from lion_search.simplify.equality.rewriting import LONG, egraph, never_negative
-from lion_search.simplify.equality.rules import Kind
+from lion_search.simplify.equality.egraph import ClassId
+from lion_search.simplify.recognition.program_graph import ProgramGraph
 from lion_search.simplify.recognition.templates import Apply, Hole, Input, Template
 
 MOST_STEPS = 4_000
 """How many classes are tried for a template's nodes before a search is cut short."""
-
-
-@dataclass(frozen=True, slots=True)
-class Graph:
-    """A program and its classes of equal values.
-
-    Attributes:
-        form: the program; no variable is assigned twice.
-        classes: the graph.
-        outputs: the classes of the update and of the new value of each state.
-        statements: the class of each statement.
-        inputs: the class of each input.
-    """
-
-    form: Program
-    classes: Classes
-    outputs: tuple[ClassId, ...]
-    statements: tuple[ClassId, ...]
-    inputs: Mapping[str, ClassId]
-
-
-def saturate(form: Program, kinds: Collection[Kind], limits: RewriteLimits) -> Graph:
-    """The graph of a program.
-
-    Args:
-        form: the program; no variable is assigned twice.
-        kinds: the kinds of rules to use.
-        limits: when to stop.
-    """
-    targets = tuple(s.target for s in form.statements)
-    all_values = replace(form, outputs=form.outputs + targets)
-    invariants = never_negative(form) if len(form.statements) < LONG else ()
-    classes = egraph(all_values, kinds, limits, nonnegative=invariants)
-    inputs = {
-        term.function: owner
-        for owner, terms in classes.terms.items()
-        for term in terms
-        if not term.args and term.function in form.inputs
-    }
-    roots, end = tuple(classes.roots), len(form.outputs)
-    return Graph(form, classes, roots[:end], roots[end:], inputs)
-
-
-def with_own_names(program: Program) -> Program:
-    """The same with a variable of its own for each statement."""
-    body, outputs = inlined(program, "value ", {})
-    return Program(program.states, tuple(body), outputs)
 
 
 _Goal = tuple[int, ClassId]
@@ -128,7 +81,9 @@ class Matcher:
             average with an input whose weight is 0 or 1.
     """
 
-    def __init__(self, template: Template, graph: Graph, states: Sequence[str], *, lenient: bool) -> None:
+    def __init__(
+        self, template: Template, graph: ProgramGraph, states: Sequence[str], *, lenient: bool
+    ) -> None:
         self.is_cut_short = False
         self._template, self._graph, self._lenient = template, graph, lenient
         own = dict(zip(template.program.states, states, strict=False))

@@ -1,19 +1,21 @@
 """A program with its states stored at another scale: the same updates for ever.
 
-A momentum may be kept as an average or as a sum. One step of a program does not show that these are the same,
-so for comparison each state is tried both ways: as an average of itself and something, and as a multiple of
-itself to which something is added.
+A momentum may be kept as an average, ``m = interp(g, m, 0.9)``, or as a sum, ``m = m * 0.9 + g``, which
+is ten times as large. No rule about values shows that these are the same optimizer. So a program that
+sums is compared as if it averaged, too, and one that averages as if it summed; what is stored is read
+divided by its scale.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, product
 
 from lion_search.dsl.program import Argument, Program, Statement
 from lion_search.simplify.equality.egraph import ClassId
-from lion_search.simplify.recognition.matching import Graph
+from lion_search.simplify.proving.storage import stored
+from lion_search.simplify.recognition.program_graph import ProgramGraph
 
 _MOST = 6
 """How many scaled programs are tried."""
@@ -44,37 +46,28 @@ class _Storage:
         return Statement(kept, "multiply", (state, self.keep)), Statement(target, "add", (kept, self.added))
 
 
-def rescaled(graph: Graph) -> Iterator[Program]:
+def rescaled(graph: ProgramGraph) -> Iterator[Program]:
     """Programs that equal a graph's but for the scale of their states; no variable is assigned twice."""
     choices = [(*_storages(graph, i), None) for i in range(len(graph.form.states))]
     for storages in islice(product(*choices), _MOST):
         chosen = {s: storage for s, storage in zip(graph.form.states, storages, strict=True) if storage}
         if chosen:
-            yield _stored(graph.form, chosen)
+            yield _at_scales(graph.form, chosen)
 
 
-def _stored(program: Program, storages: Mapping[str, _Storage]) -> Program:
-    """The program that stores some states in other ways; it computes all else from what it stores."""
-    own = {new: s for s, new in zip(program.states, program.outputs[1:], strict=True) if s in storages}
-    read: dict[Argument, Argument] = {s: f"{s} read" for s in storages}
-    statements = [
-        Statement(f"{s} read", "multiply", (s, _rounded(1 / way.scale))) for s, way in storages.items()
-    ]
-    stored: dict[str, Argument] = {}
-    for s in program.statements:
-        state = own.get(s.target)
-        if state is None:
-            statements.append(Statement(s.target, s.function, tuple(read.get(a, a) for a in s.args)))
-            continue
-        target = stored[state] = f"{state} stored"
-        statements += storages[state].statements(state, target)
-        statements.append(Statement(s.target, "multiply", (target, _rounded(1 / storages[state].scale))))
-    update, *new_values = (read.get(o, o) for o in program.outputs)
-    outputs = tuple(stored.get(s, o) for s, o in zip(program.states, new_values, strict=True))
-    return Program(program.states, tuple(statements), (update, *outputs))
+def _at_scales(program: Program, storages: Mapping[str, _Storage]) -> Program:
+    """The program that stores some states in other ways, and computes their values from what it stores."""
+    for state, way in reversed([*storages.items()]):
+        new = program.outputs[1 + program.states.index(state)]
+        back, target = _rounded(1 / way.scale), f"{state} stored"
+        form = stored(program, state, Statement(f"{state} read", "multiply", (state, back)), target)
+        at = next(i for i, s in enumerate(form.statements) if s.target == new)
+        in_place = (*way.statements(state, target), Statement(str(new), "multiply", (target, back)))
+        program = replace(form, statements=(*form.statements[:at], *in_place, *form.statements[at + 1 :]))
+    return program
 
 
-def _storages(graph: Graph, index: int) -> tuple[_Storage, ...]:
+def _storages(graph: ProgramGraph, index: int) -> tuple[_Storage, ...]:
     """Ways to store a state at another scale than it is."""
     state, new = graph.form.states[index], graph.form.outputs[1 + index]
     if state not in graph.inputs or graph.form.outputs[1:].count(new) > 1:
@@ -95,7 +88,7 @@ def _rounded(value: float) -> float:
     return float(f"{value:.10g}")
 
 
-def _computed_before(graph: Graph, variable: Argument) -> dict[ClassId, str]:
+def _computed_before(graph: ProgramGraph, variable: Argument) -> dict[ClassId, str]:
     """The inputs and what is computed before a variable, by class; nothing if it is an input."""
     targets = [s.target for s in graph.form.statements]
     if variable not in targets:
@@ -104,7 +97,7 @@ def _computed_before(graph: Graph, variable: Argument) -> dict[ClassId, str]:
     return {owner: name for name, owner in (*reversed([*before]), *graph.inputs.items())}
 
 
-def _sums(graph: Graph, state: ClassId, new: ClassId) -> Iterator[tuple[float, float, ClassId]]:
+def _sums(graph: ProgramGraph, state: ClassId, new: ClassId) -> Iterator[tuple[float, float, ClassId]]:
     """How much of a state is kept, what is added and its factor, for each way to see its new value so."""
     value = graph.classes.value
     for term in graph.classes.terms.get(new, ()):
@@ -119,7 +112,7 @@ def _sums(graph: Graph, state: ClassId, new: ClassId) -> Iterator[tuple[float, f
                     yield from ((keep, (1.0 - keep) * factor, x) for factor, x in _multiples(graph, other))
 
 
-def _multiples(graph: Graph, owner: ClassId) -> list[tuple[float, ClassId]]:
+def _multiples(graph: ProgramGraph, owner: ClassId) -> list[tuple[float, ClassId]]:
     """Constants and classes whose products a class is."""
     value = graph.classes.value
     products = [

@@ -13,7 +13,8 @@ from itertools import islice, permutations
 
 from lion_search.dsl.text import format_return, format_statement
 from lion_search.simplify.equality.egraph import ClassId
-from lion_search.simplify.recognition.matching import Graph, Matcher
+from lion_search.simplify.recognition.matching import Matcher
+from lion_search.simplify.recognition.program_graph import ProgramGraph
 from lion_search.simplify.recognition.templates import Apply, Template
 
 _LEAST = 0.5
@@ -37,7 +38,7 @@ class Resemblance:
     extra: tuple[str, ...]
 
 
-def resemblance(template: Template, graph: Graph) -> Resemblance:
+def resemblance(template: Template, graph: ProgramGraph) -> Resemblance:
     """Compares a template and a program under the best of all assignments of states to states."""
     pairings = (
         _Pairing(template, graph, states) for states in islice(_orders(template, graph), _MOST_ORDERS)
@@ -46,7 +47,7 @@ def resemblance(template: Template, graph: Graph) -> Resemblance:
     return Resemblance(best.similarity, *best.difference())
 
 
-def _orders(template: Template, graph: Graph) -> Iterator[tuple[str, ...]]:
+def _orders(template: Template, graph: ProgramGraph) -> Iterator[tuple[str, ...]]:
     """For each state of the template one of the program's, or none."""
     count = len(template.program.states)
     spare = ("",) * (count - len(graph.form.states))
@@ -56,7 +57,7 @@ def _orders(template: Template, graph: Graph) -> Iterator[tuple[str, ...]]:
 class _Pairing:
     """The partners under one assignment of states, and how alike they are."""
 
-    def __init__(self, template: Template, graph: Graph, states: tuple[str, ...]) -> None:
+    def __init__(self, template: Template, graph: ProgramGraph, states: tuple[str, ...]) -> None:
         self._template, self._graph = template, graph
         self._matcher = Matcher(template, graph, states, lenient=False)
         self._known: dict[tuple[int, ClassId], float] = {}

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.program import GRADIENT, LEARNING_RATE, WEIGHTS, Argument, Program, Statement
-from lion_search.dsl.variation.mutation import MAX_SIZE
+from lion_search.dsl.variation.statements import MAX_SIZE
 from lion_search.simplify.equality.egraph import RewriteLimits
 from lion_search.simplify.equality.rewriting import PROVED, egraph
 from lion_search.simplify.writing.dataflow import Dataflow, dataflow

@@ -12,10 +12,8 @@ from __future__ import annotations
 import keyword
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
-from lion_search.dsl.equivalence.identities import ODD
-from lion_search.dsl.functions import FUNCTIONS
+from lion_search.dsl.functions import FUNCTIONS, Parity
 from lion_search.dsl.program import GRADIENT, LEARNING_RATE, UPDATE, Argument, Program, Statement
 from lion_search.simplify.writing.dataflow import Dataflow, closing_chain, state_chain
 from lion_search.simplify.writing.roles import Role, state_roles
@@ -24,28 +22,6 @@ WEIGHT_DECAY = "weight_decay"
 
 _LONGEST = 24
 _SUMS = frozenset(("add", "subtract"))
-_PREPARING = (_SUMS | {"clip", "negative", *ODD}) - {"sign", "reciprocal"}
-"""Functions whose value may take the gradient's place."""
-_POWERS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {"square": ("2", "_squared"), "cube": ("3", "_cubed")}
-)
-_WITH_NUMBER: Mapping[str, str] = MappingProxyType(
-    {"add": "shifted", "subtract": "shifted", "multiply": "scaled", "divide": "scaled"}
-)
-"""What these functions do to a tree if their second argument is a number."""
-_NOUNS: Mapping[str, str] = MappingProxyType(
-    {
-        "add": "total",
-        "subtract": "difference",
-        "multiply": "product",
-        "divide": "ratio",
-        "maximum": "larger",
-        "minimum": "smaller",
-        "interp": "average",
-        "power": "raised",
-        "cosine_sim": "cosine",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +85,7 @@ def _wishes(flow: Dataflow, states: Mapping[str, str]) -> dict[Argument, _Wish]:
         value = statement.target
         if value in wishes:
             continue
-        if statement.function in _PREPARING and statement.args[0] in gradients:
+        if _prepares(statement.function) and statement.args[0] in gradients:
             gradients.add(value)
             wishes[value] = _Wish(GRADIENT)
         elif flow.is_decay(value) and _is_added(value, flow):
@@ -134,8 +110,15 @@ def _update_chain(flow: Dataflow, taken: Mapping[Argument, _Wish]) -> list[str]:
     return chain
 
 
+def _prepares(function: str) -> bool:
+    """Whether a function's value may take the gradient's place: it is one still, shifted, clipped or bent."""
+    known = FUNCTIONS[function].properties
+    is_bent = known.parity is Parity.ODD and known.zero_if is not None and not known.decides
+    return function in _SUMS or is_bent
+
+
 def _is_prepared_gradient(value: Argument, flow: Dataflow) -> bool:
-    while (statement := flow.definitions.get(value)) is not None and statement.function in _PREPARING:
+    while (statement := flow.definitions.get(value)) is not None and _prepares(statement.function):
         value = statement.args[0]
     return value == GRADIENT
 
@@ -199,20 +182,21 @@ class _Namer:
 
     def _has_number(self, statement: Statement) -> bool:
         x, y = (*statement.args, 0.0, 0.0)[:2]
-        return statement.function in _WITH_NUMBER and self._flow.is_tree(x) and not self._flow.is_tree(y)
+        words = FUNCTIONS[statement.function].words
+        return bool(words.with_number) and self._flow.is_tree(x) and not self._flow.is_tree(y)
 
     def _called(self, statement: Statement) -> str:
         """What a value is called after its function and argument."""
-        function = statement.function
+        row = FUNCTIONS[statement.function]
         of = [n for n in map(self.name, statement.args) if isinstance(n, str)]
         first = of[0] if of else "number"
-        if function in _POWERS:
-            return first + _POWERS[function][first[-1].isdigit()]
+        if row.words.suffixes is not None:
+            return first + row.words.suffixes[first[-1].isdigit()]
         if self._has_number(statement):
-            return f"{_WITH_NUMBER[function]}_{first}"
-        if function in _NOUNS:
-            return _NOUNS[function]
-        return "_".join((function, *of)) if function == "dot" else f"{function}_{first}"
+            return f"{row.words.with_number}_{first}"
+        if row.words.noun:
+            return row.words.noun
+        return "_".join((row.name, *of)) if row.commutative else f"{row.name}_{first}"
 
     def _fresh(self, name: str) -> str:
         """The name, shortened if it is long and numbered if it was used before."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 
-from lion_search.dsl.equivalence.identities import BLIND_TO_SIGN, ODD
+from lion_search.dsl.functions import FUNCTIONS, Parity
 from lion_search.dsl.program import GRADIENT, Argument
 from lion_search.simplify.writing.dataflow import Dataflow
 
@@ -21,7 +21,7 @@ class Role(enum.StrEnum):
     """Anything else, also what is kept for one step only."""
 
 
-class _Parity(enum.IntFlag):
+class _InGradient(enum.IntFlag):
     """How a value answers to a change of the gradient's sign."""
 
     NONE = 0
@@ -31,22 +31,17 @@ class _Parity(enum.IntFlag):
     MIXED = 3
 
 
-_PRODUCTS = frozenset(("multiply", "divide", "dot", "cosine_sim"))
-_JOINS = frozenset(("add", "subtract", "maximum", "minimum", "interp"))
-_KEEPS = frozenset(("clip", "negative", *ODD))
-
-
 def state_roles(flow: Dataflow) -> Mapping[str, Role]:
     """The role of each state of a program."""
     program = flow.program
-    parity: dict[Argument, _Parity] = dict.fromkeys(program.inputs, _Parity.NONE)
-    parity[GRADIENT] = _Parity.ODD
+    parity: dict[Argument, _InGradient] = dict.fromkeys(program.inputs, _InGradient.NONE)
+    parity[GRADIENT] = _InGradient.ODD
     changed = True
     while changed:
         for statement in program.statements:
-            args = [parity.get(a, _Parity.NONE) for a in statement.args]
+            args = [parity.get(a, _InGradient.NONE) for a in statement.args]
             parity[statement.target] = _parity(statement.function, args)
-        new = {s: parity[s] | parity.get(o, _Parity.NONE) for s, o in _new_values(flow).items()}
+        new = {s: parity[s] | parity.get(o, _InGradient.NONE) for s, o in _new_values(flow).items()}
         changed = any(parity[s] != p for s, p in new.items())
         parity.update(new)
     return {s: _role(parity[s], s in flow.sources.get(o, ())) for s, o in _new_values(flow).items()}
@@ -56,29 +51,34 @@ def _new_values(flow: Dataflow) -> dict[str, Argument]:
     return dict(zip(flow.program.states, flow.program.outputs[1:], strict=True))
 
 
-def _role(parity: _Parity, gathers: bool) -> Role:
-    roles = {_Parity.ODD: Role.MOMENTUM, _Parity.EVEN: Role.SECOND_MOMENT}
+def _role(parity: _InGradient, gathers: bool) -> Role:
+    roles = {_InGradient.ODD: Role.MOMENTUM, _InGradient.EVEN: Role.SECOND_MOMENT}
     return roles.get(parity, Role.STATE) if gathers else Role.STATE
 
 
-def _parity(function: str, args: Sequence[_Parity]) -> _Parity:
+def _parity(function: str, args: Sequence[_InGradient]) -> _InGradient:
     """The parity of a function's value; weights of averages and limits of clipping count for nothing."""
     if not any(args):
-        return _Parity.NONE
-    if function in _KEEPS:
-        return args[0]
-    if function in _JOINS:
-        return args[0] | args[1]
-    if function in _PRODUCTS:
-        return _of_product(*args)
-    if function in BLIND_TO_SIGN or all(p in (_Parity.NONE, _Parity.EVEN) for p in args):
-        return _Parity.EVEN
-    return _Parity.MIXED
+        return _InGradient.NONE
+    match FUNCTIONS[function].properties.parity:
+        case Parity.ODD:
+            return args[0]
+        case Parity.JOINT:
+            return args[0] | args[1]
+        case Parity.PRODUCT:
+            return _of_product(*args)
+        case Parity.EVEN:
+            return _InGradient.EVEN
+    return (
+        _InGradient.EVEN
+        if all(p in (_InGradient.NONE, _InGradient.EVEN) for p in args)
+        else _InGradient.MIXED
+    )
 
 
-def _of_product(x: _Parity, y: _Parity) -> _Parity:
+def _of_product(x: _InGradient, y: _InGradient) -> _InGradient:
     if not (x and y):
         return x | y
-    if _Parity.MIXED in (x, y):
-        return _Parity.MIXED
-    return _Parity.EVEN if x == y else _Parity.ODD
+    if _InGradient.MIXED in (x, y):
+        return _InGradient.MIXED
+    return _InGradient.EVEN if x == y else _InGradient.ODD

@@ -10,7 +10,10 @@ output little. How much of a sample that leaves is printed.
 """
 
 import random
+import sys
 from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -24,6 +27,8 @@ from lion_search.dsl.liveness import liveness, prune
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.dsl.variation.mutation import MutationSpace, mutate
+
+sys.path.insert(0, str(Path(__file__).parent))  # dsl_programs
 
 SHAPES = ((3, 4), (), (5,))  # the second is 0-d, the third never gets a gradient
 NUM_STEPS = 20
@@ -129,6 +134,7 @@ def reference(trace: Trace) -> Callable[..., SimpleNamespace]:
     finite history ``[steps, N]``; what is finite and not comparable is ill-conditioned.
     """
 
+    @cache
     def run(program: Program, num_steps: int = NUM_STEPS, shake: float = 1e-7) -> SimpleNamespace:
         program = prune(program)
         outputs, tainted = _walk(program, trace, ShakenDomain(trace.shapes, 0.0, 0), num_steps)
@@ -179,6 +185,16 @@ def evolve(walk: Callable[..., np.ndarray]) -> Callable[..., Program]:
 def evolved(evolve: Callable[..., Program]) -> list[Program]:
     """A hundred evolved programs."""
     return [evolve(seed) for seed in range(100)]
+
+
+@pytest.fixture(scope="session", params=["hundred", pytest.param("thousand", marks=pytest.mark.large)])
+def many_programs(
+    request: pytest.FixtureRequest, known_programs: dict[str, Program], evolve: Callable[..., Program]
+) -> list[Program]:
+    """The known programs and a hundred evolved ones; or, of the large tests, a thousand evolved ones."""
+    if request.param == "thousand":
+        return [evolve(seed) for seed in range(1000)]
+    return [*known_programs.values(), *request.getfixturevalue("evolved")]
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from lion_search.dsl.arrays import ArrayDomain, step
@@ -19,44 +18,6 @@ Walk = Callable[..., np.ndarray]
 def _flat(trees: list[tuple[Any, ...]]) -> np.ndarray:
     """Trees as an array ``[steps, N]``."""
     return np.array([np.concatenate([np.ravel(a) for a in tree]) for tree in trees], np.float64)
-
-
-def test_adamw_is_what_its_formulas_say(walk: Walk, trace: Any, known_programs: dict[str, Program]):
-    """Written down in NumPy: no bias correction, 1e-8 added to the root, decay decoupled."""
-    weights, gradients = _flat(trace.weights), _flat(trace.gradients)
-    m = v = np.zeros(weights.shape[1])
-    outputs = walk(known_programs["adamw"])
-    for t, lr in enumerate(trace.learning_rates):
-        m = 0.9 * m + 0.1 * gradients[t]
-        v = 0.999 * v + 0.001 * gradients[t] ** 2
-        update = 0.001 * lr * (m / (np.sqrt(v) + 1e-8) + 0.01 * weights[t])
-        np.testing.assert_allclose(outputs[t], [update, m, v], rtol=1e-10, atol=1e-18)
-
-
-def test_lion_is_what_its_formulas_say(walk: Walk, trace: Any, known_programs: dict[str, Program]):
-    """Written down in NumPy: the update is the sign of one interpolation, the state another."""
-    weights, gradients = _flat(trace.weights), _flat(trace.gradients)
-    m = np.zeros(weights.shape[1])
-    outputs = walk(known_programs["lion"])
-    for t, lr in enumerate(trace.learning_rates):
-        update = 0.0001 * lr * (np.sign(0.9 * m + 0.1 * gradients[t]) + 1.0 * weights[t])
-        m = 0.99 * m + 0.01 * gradients[t]
-        np.testing.assert_allclose(outputs[t], [update, m], rtol=1e-10, atol=1e-18)
-
-
-def test_lion_is_optax_lion(walk: Walk, trace: Any, known_programs: dict[str, Program]):
-    """The same updates, in float32, on one recorded sequence of gradients."""
-    schedule = jnp.asarray(trace.learning_rates, jnp.float32)
-    rule = optax.lion(lambda count: 1e-4 * schedule[count], b1=0.9, b2=0.99, weight_decay=1.0)
-    state = rule.init(tuple(jnp.zeros(s) for s in trace.shapes))
-    updates = []
-    for weights, gradient in zip(trace.weights, trace.gradients, strict=True):
-        update, state = rule.update(
-            *(tuple(map(jnp.float32, gradient)), state, tuple(map(jnp.float32, weights)))
-        )
-        updates.append(tuple(-u for u in update))
-    outputs = walk(known_programs["lion"], dtype=np.float32)[:, 0]
-    np.testing.assert_allclose(outputs, _flat(updates), rtol=1e-5, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["adamw", "paper/program8", "three_states"])

@@ -26,26 +26,6 @@ def test_a_statement_on_scalars_costs_nothing(function: str):
     assert cost(f"u = {function}({', '.join(args)})") == 0
 
 
-def test_arithmetic_on_the_result_of_a_reduction_costs_nothing():
-    assert cost("s = global_norm(g)", "s = sqrt(s)", "s = s * lr") == FUNCTIONS["global_norm"].cost
-
-
-def test_one_number_per_array_is_a_row():
-    """The machine holds it as one."""
-    assert cost("p = norm(g)", "q = sin(p)") == FUNCTIONS["norm"].cost + FUNCTIONS["sin"].cost
-
-
-@pytest.mark.parametrize("line", ["u = g * lr", "u = lr * g", "u = interp(0.5, m, lr)"])
-def test_one_row_among_the_arguments_is_enough(line: str):
-    assert cost(line) == 1
-
-
-def test_the_statements_add_up():
-    lines = ("a = g * m", "b = tan(a)", "c = dot(b, w)", "c = sin(c)", "d = b / c")
-    expected = sum(FUNCTIONS[name].cost for name in ("multiply", "tan", "dot", "divide"))
-    assert cost(*lines) == expected
-
-
 def test_without_statements_there_is_no_cost():
     assert static_cost(Program((), (), ("g",))) == 0
 
@@ -55,5 +35,20 @@ def test_an_addition_is_the_unit_and_no_function_is_cheaper_than_free():
     assert all(FUNCTIONS[name].cost >= 0 for name in BUILT_IN)
 
 
-def test_a_reduction_of_scalars_goes_through_rows():
-    assert cost("s = dot(lr, 0.5)", "u = g * s") == FUNCTIONS["dot"].cost + FUNCTIONS["multiply"].cost
+@pytest.mark.parametrize(
+    ("lines", "rows"),
+    [
+        (["u = g * lr"], ["multiply"]),  # one row among the arguments is enough
+        (["u = lr * g"], ["multiply"]),
+        (["u = interp(0.5, m, lr)"], ["interp"]),
+        (["s = global_norm(g)", "s = sqrt(s)", "s = s * lr"], ["global_norm"]),
+        (["p = norm(g)", "q = sin(p)"], ["norm", "sin"]),  # the machine holds one number per array as a row
+        (["s = dot(lr, 0.5)", "u = g * s"], ["dot", "multiply"]),  # a reduction of scalars goes through rows
+        (
+            ["a = g * m", "b = tan(a)", "c = dot(b, w)", "c = sin(c)", "d = b / c"],
+            ["multiply", "tan", "dot", "divide"],
+        ),
+    ],
+)
+def test_the_statements_on_rows_add_up(lines: list[str], rows: list[str]):
+    assert cost(*lines) == sum(FUNCTIONS[name].cost for name in rows)

@@ -129,15 +129,21 @@ class SlotMachine(Machine):
             self._scalar_instruction(*slot[7:])
 
 
+@pytest.fixture(scope="session", params=[Machine, SlotMachine], ids=["one by one", "interleaved"])
+def run_on_each(request: pytest.FixtureRequest, trace: Any) -> Callable[..., np.ndarray]:
+    """``run_on_each(program, num_steps)``: outputs on the trace ``[steps, outputs, N]``, by both codes."""
+    return partial(_run, request.param, trace)
+
+
 @pytest.fixture(scope="session")
 def run_slots(trace: Any) -> Callable[..., np.ndarray]:
-    """``run_slots(program, num_steps)``: the same as ``run_encoded``, by interleaved code."""
+    """The same, by interleaved code only."""
     return partial(_run, SlotMachine, trace)
 
 
 @pytest.fixture(scope="session")
 def run_encoded(trace: Any) -> Callable[..., np.ndarray]:
-    """``run_encoded(program, num_steps)``: its outputs on the trace ``[steps, outputs, N]``."""
+    """The same, by code as it is encoded only."""
     return partial(_run, Machine, trace)
 
 
@@ -161,34 +167,21 @@ def _assert_same(program: Program, run_encoded: Callable, walk: Walk, num_steps:
     assert np.array_equal(found, expected, equal_nan=True), format_program(program)
 
 
-def test_known_programs(known_programs: dict[str, Program], run_encoded: Callable, walk: Walk):
+@pytest.mark.parametrize("form", [lambda p: p, prune, lambda p: canonicalise(p).program()])
+def test_a_program_computes_the_same(
+    form: Callable[[Program], Program], many_programs: list[Program], run_on_each: Callable, walk: Walk
+):
+    """As it is, pruned and canonical."""
+    for program in map(form, many_programs):
+        _assert_same(program, run_on_each, walk)
+
+
+def test_a_known_program_computes_the_same_for_longer(
+    known_programs: dict[str, Program], run_on_each: Callable, walk: Walk
+):
     for program in known_programs.values():
-        _assert_same(program, run_encoded, walk, num_steps=8)
-        _assert_same(prune(program), run_encoded, walk, num_steps=8)
-        _assert_same(canonicalise(program).program(), run_encoded, walk, num_steps=8)
-
-
-def test_evolved_programs_raw(evolved: list[Program], run_encoded: Callable, walk: Walk):
-    for program in evolved:
-        _assert_same(program, run_encoded, walk)
-
-
-def test_evolved_programs_pruned(evolved: list[Program], run_encoded: Callable, walk: Walk):
-    for program in evolved:
-        _assert_same(prune(program), run_encoded, walk)
-
-
-def test_evolved_programs_canonical(evolved: list[Program], run_encoded: Callable, walk: Walk):
-    for program in evolved:
-        _assert_same(canonicalise(program).program(), run_encoded, walk)
-
-
-@pytest.mark.large
-def test_a_thousand_evolved_programs(evolve: Callable[..., Program], run_encoded: Callable, walk: Walk):
-    for seed in range(1000):
-        program = evolve(seed)
-        _assert_same(program, run_encoded, walk)
-        _assert_same(canonicalise(program).program(), run_encoded, walk)
+        for form in (program, prune(program), canonicalise(program).program()):
+            _assert_same(form, run_on_each, walk, num_steps=8)
 
 
 # Corners: (states, statements, what is returned)
@@ -254,16 +247,13 @@ CORNERS = {
 }
 
 
-def _corner(name: str) -> Program:
-    states, body, returned = CORNERS[name]
-    header = ", ".join(filter(None, ("w", "g", states, "lr")))
-    lines = [*filter(None, (s.strip() for s in body.split(";"))), f"return {returned}"]
-    return parse(f"def train({header}):\n" + "".join(f"    {line}\n" for line in lines))
-
-
 @pytest.mark.parametrize("name", CORNERS)
-def test_corner(name: str, run_encoded: Callable, walk: Walk):
-    _assert_same(_corner(name), run_encoded, walk, num_steps=6)
+def test_a_corner(name: str, run_on_each: Callable, walk: Walk):
+    states, body, returned = CORNERS[name]
+    lines = [*filter(None, (s.strip() for s in body.split(";"))), f"return {returned}"]
+    header = ", ".join(filter(None, ("w", "g", states, "lr")))
+    program = parse(f"def train({header}):\n" + "".join(f"    {line}\n" for line in lines))
+    _assert_same(program, run_on_each, walk, num_steps=6)
 
 
 @pytest.mark.parametrize("function", BUILT_IN)
@@ -358,19 +348,6 @@ def test_scalar_statements_cost_no_pass_over_the_weights():
 
 
 # ---- code for many programs in step
-
-
-@pytest.mark.parametrize("name", CORNERS)
-def test_interleaved_code_computes_the_same_in_a_corner(name: str, run_slots: Callable, walk: Walk):
-    _assert_same(_corner(name), run_slots, walk, num_steps=6)
-
-
-def test_interleaved_code_computes_the_same(
-    known_programs: dict[str, Program], evolved: list[Program], run_slots: Callable, walk: Walk
-):
-    for program in (*known_programs.values(), *evolved):
-        _assert_same(program, run_slots, walk)
-        _assert_same(canonicalise(program).program(), run_slots, walk)
 
 
 def test_interleaved_code_fits_the_machines_slots(evolved: list[Program]):

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -17,11 +17,15 @@ from lion_search.dsl.functions import (
     EPSILON,
     FUNCTION_OF_SYMBOL,
     FUNCTIONS,
+    CommonFactor,
     Function,
+    Parity,
     Type,
+    ZeroIf,
     add_function,
 )
 
+T, S = Type.TREE, Type.SCALAR
 ELEMENTWISE = tuple(name for name in BUILT_IN if FUNCTIONS[name].elementwise)
 ACROSS = ("norm", "global_norm", "dot", "cosine_sim", "clip")
 CONSTANTS = ("get_pi", "get_e", "get_eps")
@@ -152,25 +156,8 @@ LARGEST_TERM: dict[str, Reference] = {
 }
 
 _SIZES = (
-    0.0,
-    1e-30,
-    1e-8,
-    1e-3,
-    0.1,
-    0.5,
-    0.9,
-    1.0,
-    1.5,
-    2.0,
-    3.0,
-    math.pi,
-    10.0,
-    40.0,
-    88.0,
-    1e4,
-    1e18,
-    1e30,
-)
+    0.0, 1e-30, 1e-8, 1e-3, 0.1, 0.5, 0.9, 1.0, 1.5, 2.0, 3.0, math.pi, 10.0, 40.0, 88.0, 1e4, 1e18, 1e30,
+)  # fmt: skip
 _SPECIAL = [float(np.float32(s * x)) for x in _SIZES for s in (1, -1)]
 _RANDOM = [float(np.float32(x)) for x in np.random.default_rng(1).normal(size=60) * 2]
 UNARY = [*_SPECIAL, *_RANDOM, math.inf, -math.inf, math.nan]
@@ -260,75 +247,64 @@ def test_elementwise_row_agrees_with_its_reference(name: str, precision: str):
     _check(name, precision, got, points, np.array([REFERENCES[name](*p) for p in points]), term)
 
 
-@precisions
-@pytest.mark.parametrize("name", ["global_norm", "norm"])
-def test_norms_agree_with_their_references(name: str, precision: str):
-    xp, dtype = PRECISIONS[precision]
-    for tree in _trees(xp, dtype):
-        expected = np.atleast_1d(REFERENCES[name](tree))
-        got = np.atleast_1d(np.asarray(_apply(name, xp, tree)))
-        assert got.dtype == dtype
-        assert got.shape == expected.shape
-        _check(name, precision, got, ["(tree)"] * 3, expected)
-
-
-@precisions
-def test_dot_agrees_with_its_reference(precision: str):
-    xp, dtype = PRECISIONS[precision]
-    x, y, z = _trees(xp, dtype)
+def _cases_across(xp: Any, dtype: Any) -> Iterator[tuple[str, tuple[Any, ...], Any]]:
+    """Function, arguments, and the largest term of each sum."""
+    x, y, z = trees = _trees(xp, dtype)
+    for tree in trees:
+        yield from (("global_norm", (tree,), 0.0), ("norm", (tree,), 0.0))
+        for limit in (0.0, 1e-3, 0.5, 1.0, 1e7):  # within it a tree is unchanged, else it gets it as its norm
+            yield "clip", (tree, xp.asarray(limit, dtype)), 0.0
     for a, b in ((x, y), (y, z), (x, x)):
         terms = [abs(p * q) for p, q in zip(_numbers(a), _numbers(b), strict=True)]
-        got = np.atleast_1d(np.asarray(_apply("dot", xp, a, b)))
-        assert got.dtype == dtype
-        _check("dot", precision, got, ["(tree, tree)"], np.atleast_1d(_dot(a, b)), math.fsum(terms))
+        yield "dot", (a, b), math.fsum(terms)
+    for a, b in ((x, y), (y, z), (y, y), (y, tuple(-3 * a for a in y))):
+        yield "cosine_sim", (a, b), 1.0
 
 
 @precisions
-def test_cosine_sim_agrees_with_its_reference(precision: str):
-    """It is 1 for parallel and -1 for opposite trees."""
+def test_a_row_across_arrays_agrees_with_its_reference(precision: str):
+    """Shapes and the precision are kept."""
     xp, dtype = PRECISIONS[precision]
-    x, y, z = _trees(xp, dtype)
-    opposite = tuple(-3 * a for a in y)
-    for a, b in ((x, y), (y, z), (y, y), (y, opposite)):
-        got = np.atleast_1d(np.asarray(_apply("cosine_sim", xp, a, b)))
-        assert got.dtype == dtype
-        _check(
-            "cosine_sim", precision, got, ["(tree, tree)"], np.atleast_1d(REFERENCES["cosine_sim"](a, b)), 1.0
-        )
-    assert _apply("cosine_sim", xp, y, opposite) == pytest.approx(-1, rel=1e-6)
+    for name, args, term in _cases_across(xp, dtype):
+        got = _apply(name, xp, *args)
+        expected = REFERENCES[name](*args)
+        leaves = got if isinstance(got, tuple) else (got,)
+        assert all(leaf.dtype == dtype for leaf in leaves)
+        if name == "clip":
+            assert [leaf.shape for leaf in leaves] == [a.shape for a in args[0]]
+            expected = _numbers(expected)
+        flat = np.concatenate([np.ravel(leaf) for leaf in leaves])
+        _check(name, precision, flat, [f"{args}"] * flat.size, np.atleast_1d(expected), term)
 
 
 @precisions
-@pytest.mark.parametrize("limit", [1e-3, 0.5, 1.0, 1e7])
-def test_clip_agrees_with_its_reference(limit: float, precision: str):
-    """A tree within the limit is unchanged, a larger one gets the limit as its norm."""
-    xp, dtype = PRECISIONS[precision]
-    limit = float(np.float32(limit))
-    for tree in _trees(xp, dtype):
-        clipped = _apply("clip", xp, tree, xp.asarray(limit, dtype))
-        assert [a.shape for a in clipped] == [a.shape for a in tree]
-        assert all(a.dtype == dtype for a in clipped)
-        got = np.concatenate([np.ravel(a) for a in clipped])
-        _check(
-            "clip", precision, got, [f"(tree, {limit})"] * got.size, np.array(_numbers(_clip(tree, limit)))
-        )
-
-
-@precisions
-@pytest.mark.parametrize("limit", [0.0, 1.0, math.inf])
-def test_clip_of_zeros_is_zeros(limit: float, precision: str):
-    """The factor c / norm is 0 / 0 there."""
+def test_what_is_divided_by_a_norm_of_zero(precision: str):
+    """``clip``'s factor would be 0 / 0, and is not; ``cosine_sim`` is unprotected."""
     xp, dtype = PRECISIONS[precision]
     zeros = _tree(xp, dtype, np.zeros((2, 2)), 0.0)
-    for array in _apply("clip", xp, zeros, xp.asarray(limit, dtype)):
-        assert np.array_equal(array, np.zeros(array.shape))
+    for limit in (0.0, 1.0, math.inf):
+        for array in _apply("clip", xp, zeros, xp.asarray(limit, dtype)):
+            assert np.array_equal(array, np.zeros(array.shape))
+    assert math.isnan(_apply("cosine_sim", xp, zeros, zeros))
+
+
+PROTECTED = [
+    ("log", (-math.e,), 1.0), ("log2", (-8.0,), 3.0), ("log10", (-1000.0,), 3.0), ("log", (0.0,), -math.inf),
+    ("log1p", (-3.0,), math.log(2.0)), ("sqrt", (-9.0,), 3.0),
+    ("divide", (0.0, 0.0), 0.0), ("divide", (1.0, 0.0), 1e8), ("divide", (-1.0, 0.0), -1e8),
+    ("divide", (1.0, -1e-8), math.inf),
+    ("reciprocal", (0.0,), math.inf), ("reciprocal", (-0.0,), -math.inf),
+    ("power", (0.0, 0.0), 1.0), ("power", (-2.0, 3.0), -8.0), ("power", (-2.0, 0.5), math.nan),
+]  # fmt: skip
 
 
 @precisions
-def test_clip_to_zero_is_zeros(precision: str):
+@pytest.mark.parametrize(("name", "args", "expected"), PROTECTED)
+def test_protected_semantics(name: str, args: tuple[float, ...], expected: float, precision: str):
+    """Logarithms and root act on sizes, division adds 1e-8, reciprocal and power are unprotected."""
     xp, dtype = PRECISIONS[precision]
-    for array in _apply("clip", xp, _trees(xp, dtype)[0], xp.asarray(0.0, dtype)):
-        assert np.array_equal(array, np.zeros(array.shape))
+    result = float(_apply(name, xp, *_tree(xp, dtype, *args)))
+    assert result == pytest.approx(expected, rel=1e-6, nan_ok=True)
 
 
 @precisions
@@ -360,41 +336,6 @@ def test_constant_agrees_with_its_reference(name: str, precision: str):
     assert float(value) == pytest.approx(REFERENCES[name](), rel=1e-7)
 
 
-PROTECTED = [
-    ("log", (-math.e,), 1.0),
-    ("log2", (-8.0,), 3.0),
-    ("log10", (-1000.0,), 3.0),
-    ("log1p", (-3.0,), math.log(2.0)),
-    ("sqrt", (-9.0,), 3.0),
-    ("divide", (0.0, 0.0), 0.0),
-    ("divide", (1.0, 0.0), 1e8),
-    ("divide", (-1.0, 0.0), -1e8),
-    ("divide", (1.0, -1e-8), math.inf),
-    ("log", (0.0,), -math.inf),
-    ("reciprocal", (0.0,), math.inf),
-    ("reciprocal", (-0.0,), -math.inf),
-    ("power", (0.0, 0.0), 1.0),
-    ("power", (-2.0, 3.0), -8.0),
-    ("power", (-2.0, 0.5), math.nan),
-]
-
-
-@precisions
-@pytest.mark.parametrize(("name", "args", "expected"), PROTECTED)
-def test_protected_semantics(name: str, args: tuple[float, ...], expected: float, precision: str):
-    """Logarithms and root act on sizes, division adds 1e-8, reciprocal and power are unprotected."""
-    xp, dtype = PRECISIONS[precision]
-    result = float(_apply(name, xp, *_tree(xp, dtype, *args)))
-    assert result == pytest.approx(expected, rel=1e-6, nan_ok=True)
-
-
-@precisions
-def test_cosine_sim_is_unprotected(precision: str):
-    xp, dtype = PRECISIONS[precision]
-    zeros = _tree(xp, dtype, np.zeros(3))
-    assert math.isnan(_apply("cosine_sim", xp, zeros, zeros))
-
-
 @pytest.mark.parametrize("name", [name for name in BUILT_IN if FUNCTIONS[name].arity >= 2])
 def test_the_commutative_flag_is_true_exactly_if_swapping_changes_nothing(name: str):
     row = FUNCTIONS[name]
@@ -420,10 +361,8 @@ def test_names_and_arities_are_the_papers():
     arities = {**dict.fromkeys(unary.split(), 1), **dict.fromkeys(binary.split(), 2), "interp": 3}
     assert {name: FUNCTIONS[name].arity for name in BUILT_IN} == {**arities, **dict.fromkeys(CONSTANTS, 0)}
     assert all(row.name == name for name, row in FUNCTIONS.items())
-
-
-def test_infix_operators_are_four():
     assert dict(FUNCTION_OF_SYMBOL) == {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
+    assert EPSILON == 1e-8  # that of the release
 
 
 def test_every_row_says_what_it_is_and_costs_something():
@@ -461,10 +400,6 @@ def test_a_narrow_value_stands_for_the_tree_it_is_spread_to(
         np.testing.assert_allclose(a, b, rtol=1e-14)
 
 
-def test_the_protective_constant_is_that_of_the_release():
-    assert EPSILON == 1e-8
-
-
 # ---- a user's own rows
 
 
@@ -490,23 +425,102 @@ def test_a_users_row_comes_last_and_is_not_built_in():
 
 
 @pytest.mark.usefixtures("own_rows")
-@pytest.mark.parametrize("name", ["sin", "taken", "a b", "", "lambda"])
-def test_a_users_row_needs_a_name_of_its_own(name: str):
-    add_function(_own("taken"))
-    with pytest.raises(ProgramError, match="cannot name a function of your own"):
-        add_function(_own(name))
-
-
-@pytest.mark.usefixtures("own_rows")
 @pytest.mark.parametrize(
-    "parameters", [(), (Type.SCALAR,), (Type.TREE,) * 3, (Type.TREE, Type.SCALAR, Type.SCALAR)]
+    ("name", "parameters", "symbol", "message"),
+    [
+        *(
+            (n, (T,), None, "cannot name a function of your own")
+            for n in ("sin", "taken", "a b", "", "lambda")
+        ),
+        *(
+            ("mine", p, None, "one or two trees and at most one scalar")
+            for p in ((), (S,), (T,) * 3, (T, S, S))
+        ),
+        ("mine", (T, T), "@", "operators are the language's own"),
+    ],
 )
-def test_a_users_row_takes_one_or_two_trees_and_at_most_one_scalar(parameters: tuple[Type, ...]):
-    with pytest.raises(ProgramError, match="must take one or two trees and at most one scalar"):
-        add_function(_own("mine", parameters))
+def test_a_users_row_that_cannot_be_added_is_told_why(
+    name: str, parameters: tuple[Type, ...], symbol: str | None, message: str
+):
+    add_function(_own("taken"))
+    with pytest.raises(ProgramError, match=message):
+        add_function(_own(name, parameters, symbol=symbol))
 
 
-@pytest.mark.usefixtures("own_rows")
-def test_a_users_row_is_no_operator():
-    with pytest.raises(ProgramError, match="operators are the language's own"):
-        add_function(_own("mine", (Type.TREE, Type.TREE), symbol="@"))
+# ---- what the rows claim to know
+
+POINT = np.float64([-40.0, -3.0, -1.0, -0.6, -1e-3, 0.0, 1e-3, 0.6, 1.0, 3.0, 40.0])
+X, Y = np.meshgrid(POINT, POINT)
+
+
+def _values(row: Function, *args: np.ndarray) -> np.ndarray:
+    """Of numbers one by one, each a tree of its own where whole trees are wanted."""
+    with np.errstate(all="ignore"):
+        if row.elementwise:
+            return np.asarray(row.meaning(np, *args, *[np.float64(0.3)] * (row.arity - len(args))))
+        values = []
+        for numbers in zip(*(np.ravel(a) for a in args), strict=True):
+            trees = [(a,) if wanted is T else a for a, wanted in zip(numbers, row.parameters, strict=False)]
+            trees += [np.float64(0.3)] * (row.arity - len(args))
+            value = row.meaning(np, *trees)
+            values.append(value[0] if isinstance(value, tuple) else value)
+        return np.reshape(values, np.shape(args[0]))
+
+
+def _is(found: np.ndarray, expected: np.ndarray) -> bool:
+    """Equal wherever both are finite and no protective epsilon shows; and that is somewhere."""
+    both = np.isfinite(found) & np.isfinite(expected)
+    return bool(both.any()) and np.allclose(found[both], expected[both], rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "row", [FUNCTIONS[n] for n in BUILT_IN if FUNCTIONS[n].arity], ids=lambda row: row.name
+)
+def test_what_a_row_claims_to_know_is_so(row: Function):
+    """And what is so of signs is claimed: no row forgets that it is odd, even or never negative."""
+    known, num = row.properties, min(row.arity, row.parameters.count(T))
+    args = (X, Y)[:num] if num == 2 else (POINT,)
+    value = _values(row, *args)
+    finite = value[np.isfinite(value)]
+    assert (finite >= known.low).all()
+    assert (finite <= known.high).all()
+    assert not known.is_positive or ((finite > 0) | (np.abs(finite) < 1e-12)).all()
+    mirrored = _values(row, *(-a for a in args))
+    if num == 1:
+        assert (known.parity is Parity.ODD) == _is(mirrored, -value)
+        assert (known.parity is Parity.EVEN) == (
+            _is(mirrored, value) and _is(_values(row, np.abs(POINT)), value)
+        )
+        assert row.never_negative == bool((finite >= 0).all())
+        assert not known.keeps_sign or (np.sign(value) == np.sign(POINT))[np.isfinite(value)].all()
+        zero = _values(row, np.zeros(1))[0]
+        assert (known.zero_if is ZeroIf.FIRST) == bool(zero == 0)
+    if known.parity is Parity.PRODUCT:
+        assert _is(_values(row, -X, Y)[Y != 0], -value[Y != 0])
+    zero_if = {ZeroIf.FIRST: (0 * X, Y), ZeroIf.ANY: (X, 0 * Y), ZeroIf.BOTH: (0 * X, 0 * Y)}
+    if num == 2 and known.zero_if is not None:
+        at_zero = _values(row, *zero_if[known.zero_if])
+        assert (at_zero[np.isfinite(at_zero) & (Y > 0)] == 0).all()
+    for position, degree in enumerate(known.degrees):
+        scaled = _values(row, *(2 * a if i == position else a for i, a in enumerate(args)))
+        assert _is(scaled, 2.0**degree * value)
+    if known.common_factor is not None and num == 2:
+        factor = -2.0 if known.common_factor is CommonFactor.ANY else 2.0
+        assert _is(_values(row, factor * X, factor * Y), factor * value)
+    for other in known.undoes:
+        assert _is(_values(row, _values(FUNCTIONS[other], POINT)), POINT)
+    for other in known.undoes_up_to_sign:
+        assert _is(_values(row, _values(FUNCTIONS[other], POINT)), np.abs(POINT))
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_the_type_rule_of_a_row_is_the_type_of_its_value(name: str):
+    """For arguments of every type that may stand there."""
+    row, domain = FUNCTIONS[name], ArrayDomain(np, SHAPES, np.float64)
+    values = {Type.SCALAR: SCALAR, Type.PER_ARRAY: PER_ARRAY, Type.TREE: TREE}
+    for types in itertools.product(*([t for t in Type if t <= widest] for widest in row.parameters)):
+        with np.errstate(all="ignore"):
+            value = domain.apply(row, [values[t] for t in types], 0)
+        shapes = tuple(np.shape(leaf) for leaf in value) if isinstance(value, tuple) else ()
+        expected = {Type.SCALAR: (), Type.PER_ARRAY: ((), (), ()), Type.TREE: SHAPES}
+        assert shapes == expected[row.result_type(types)]

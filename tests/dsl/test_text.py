@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lion_search.dsl.errors import ProgramError
-from lion_search.dsl.library import LIBRARY
 from lion_search.dsl.program import Program, Statement
 from lion_search.dsl.text import MAX_STATEMENTS, MAX_TEXT_BYTES, format_program, parse
 from lion_search.dsl.types import check
@@ -34,11 +33,6 @@ def _error(text: str) -> ProgramError:
 
 
 # ---- what is printed is read back
-
-
-@pytest.mark.parametrize("name", LIBRARY)
-def test_a_library_program_is_printed_as_it_was_written(name: str, known_programs: dict[str, Program]):
-    assert format_program(known_programs[name]) == LIBRARY[name].text.lstrip()
 
 
 def test_an_evolved_program_is_read_back_as_it_was(evolved: list[Program]):

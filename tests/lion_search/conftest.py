@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import importlib
 import io
 import json
 import os
@@ -13,22 +15,25 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any, NamedTuple
 
+import psutil
 import pytest
 
 from lion_search import cli
 from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.text import parse
+from lion_search.proxy_tasks.baseline import load_baselines
 from lion_search.proxy_tasks.scores import Status, overall_status
+from lion_search.proxy_tasks.tasks import find_task
 from lion_search.results.records import (
     BASELINE_SUBJECT,
     HITS,
     NOVEL,
     TRAINED,
-    Evaluation,
     Individual,
     Outcome,
     Stage,
@@ -37,49 +42,44 @@ from lion_search.results.store import Store
 
 COMMAND = Path(sys.executable).with_name("lion-search")
 MARK = "LION_SEARCH_TEST_MARK"
-PLAIN = (
-    "--set=mutation.until_changed=0.0",
-    "--set=search.update_scales=[1.0]",
-    "--set=noise.max_seeds=null",
-    "--set=hurdle.percentile=null",
-    "--set=hurdle.rejects=false",
-    "--set=simplification.how_far=redundancy",
+_TERMINAL = ("COLUMNS", "LINES", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in _TERMINAL} | {
+    "JAX_PLATFORMS": "cpu"
+}
+"""Of real processes: no terminal, no accelerator."""
+
+
+def _set(**values: str) -> tuple[str, ...]:
+    """Options that set keys of the configuration; two underlines stand for a dot."""
+    return tuple(f"--set={key.replace('__', '.')}={value}" for key, value in values.items())
+
+
+PLAIN = _set(
+    mutation__until_changed="0.0",
+    search__update_scales="[1.0]",
+    noise__max_seeds="null",
+    hurdle__percentile="null",
+    hurdle__rejects="false",
+    simplification__how_far="redundancy",
 )
 """A search without the quickstart's policies: programs are all trained on the same seeds; and no proofs nor
 experiments at its end, which take seconds."""
-
 SMALL = (
     *PLAIN,
-    "--set=budget.programs=300",
-    "--set=search.population=50",
-    "--set=search.lag=32",
-    "--set=tasks.0.seeds=1",
-    "--set=selection.finalists=2",
-    "--set=selection.validation_seeds=8",
-    "--set=selection.test_seeds=8",
+    *_set(budget__programs="300", search__population="50", search__lag="32", tasks__0__seeds="1"),
+    *_set(selection__finalists="2", selection__validation_seeds="8", selection__test_seeds="8"),
 )
 """A run of seconds, once everything is compiled."""
-
-SIMPLIFYING = ("--set=simplification.how_far=experiments", "--set=simplification.minutes=0.15")
+SIMPLIFYING = _set(simplification__how_far="experiments", simplification__minutes="0.03")
 """What makes its winner readable all the same."""
-
-TINY = ("--config=quickstart", *PLAIN, "--set=tasks.0.name=tiny:sine", "--set=budget.minutes=null")
+TINY = ("--config=quickstart", *PLAIN, *_set(tasks__0__name="tiny:sine", budget__minutes="null"))
 """A run on the task of ``tiny.py``, whose trainings take a millisecond."""
 POLICIES = (
     *TINY,
-    "--set=budget.programs=1000",
-    "--set=mutation.until_changed=0.3",
-    "--set=search.population=60",
-    "--set=search.repeats=2",
-    "--set=search.plateau=100",
-    "--set=search.update_scales=[1.0, 0.5, 0.25]",
-    "--set=noise.max_seeds=8",
-    "--set=hurdle.percentile=60",
-    "--set=hurdle.rejects=true",
-    "--set=tasks.0.seeds=2",
-    "--set=selection.finalists=6",
-    "--set=selection.validation_seeds=200",
-    "--set=selection.test_seeds=400",
+    *_set(budget__programs="1000", mutation__until_changed="0.3", search__population="60"),
+    *_set(search__repeats="2", search__plateau="100", search__update_scales="[1.0, 0.5, 0.25]"),
+    *_set(noise__max_seeds="8", hurdle__percentile="60", hurdle__rejects="true", tasks__0__seeds="2"),
+    *_set(selection__finalists="6", selection__validation_seeds="200", selection__test_seeds="400"),
 )
 """The same with everything a search can do, and with phases long enough to be killed in."""
 
@@ -105,7 +105,7 @@ class Running:
     mark: str
     out_path: Path
     err_path: Path
-    _seen: set[tuple[int, int]] = field(default_factory=set)
+    _seen: set[psutil.Process] = field(default_factory=set)
 
     @property
     def out(self) -> str:
@@ -118,13 +118,14 @@ class Running:
     def family(self) -> dict[int, str]:
         """Command lines, by process id, of the processes that live: the command and all its descendants."""
         members: dict[int, str] = {}
-        for process in _processes():  # parents before their children
-            key = (process.pid, process.started)
-            is_command = process.pid == self.process.pid and self.process.returncode is None
-            is_below = process.parent in members or _is_marked(process.pid, self.mark)
-            if is_command or is_below or key in self._seen:
-                self._seen.add(key)
-                members[process.pid] = process.line
+        for process in sorted(psutil.process_iter(), key=lambda p: (p.create_time(), p.pid)):
+            with contextlib.suppress(psutil.Error):  # it may end at any moment
+                is_command = process.pid == self.process.pid and self.process.returncode is None
+                is_known = is_command or process in self._seen or process.ppid() in members
+                is_there = process.status() != psutil.STATUS_ZOMBIE
+                if is_there and (is_known or process.environ().get(MARK) == self.mark):
+                    self._seen.add(process)
+                    members[process.pid] = " ".join(process.cmdline())
         return members
 
     def survivors(self, within_seconds: float) -> dict[int, str]:
@@ -144,167 +145,6 @@ class Running:
             time.sleep(0.1)
 
 
-@dataclass
-class CommandLine:
-    """The console command, run in a folder as real processes."""
-
-    folder: Path
-    environment: Mapping[str, str]
-    _running: list[Running] = field(default_factory=list)
-
-    def __call__(self, *arguments: str | Path, timeout_seconds: float = 280) -> Called:
-        done = subprocess.run(
-            [COMMAND, *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout_seconds,
-        )
-        return Called(done.returncode, done.stdout, done.stderr)
-
-    def start(self, *arguments: str | Path, stdout: IO[bytes] | None = None) -> Running:
-        """Starts it and does not wait."""
-        mark = uuid.uuid4().hex
-        out_path, err_path = (self.folder / f"{mark}.{kind}" for kind in ("out", "err"))
-        with out_path.open("wb") as out, err_path.open("wb") as err:
-            process = subprocess.Popen(
-                [COMMAND, *arguments],
-                cwd=self.folder,
-                env={**self.environment, MARK: mark},
-                stdin=subprocess.DEVNULL,
-                stdout=stdout or out,
-                stderr=err,
-                start_new_session=True,
-            )
-        running = Running(process, mark, out_path, err_path)
-        self._running.append(running)
-        return running
-
-    def end_all(self) -> None:
-        """Ends what a failed test may have left, so that it does not disturb the others."""
-        for running in self._running:
-            for pid in running.family():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, 9)
-            running.process.wait()
-
-
-class _Process(NamedTuple):
-    """A process; when it ``started``, in ticks, tells it from an older one with its number."""
-
-    pid: int
-    parent: int
-    started: int
-    line: str
-
-
-def _processes() -> list[_Process]:
-    """All processes, the oldest first; not those that have ended and wait for their parent to notice."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if folder.name.isdecimal():
-                state, parent, *others = (folder / "stat").read_text().rpartition(")")[2].split()
-                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                if state != "Z":
-                    found.append(_Process(int(folder.name), int(parent), int(others[17]), line.strip()))
-    return sorted(found, key=lambda process: (process.started, process.pid))
-
-
-def _is_marked(pid: int, mark: str) -> bool:
-    try:
-        return f"{MARK}={mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return False
-
-
-@pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of real processes: no terminal, no accelerator, and one compilation for all of them.
-
-    JAX's persistent cache only saves the time of compiling the same training loops in every process.
-    """
-    terminal = ("COLUMNS", "LINES", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
-    return {
-        **{name: value for name, value in os.environ.items() if name not in terminal},
-        "JAX_PLATFORMS": "cpu",
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("jax_cache")),
-    }
-
-
-@pytest.fixture(scope="session")
-def command_in(environment: dict[str, str]) -> Callable[[Path], CommandLine]:
-    """The console command as real processes, in a folder."""
-    return lambda folder: CommandLine(folder, environment)
-
-
-@pytest.fixture
-def command(tmp_path: Path, command_in: Callable[[Path], CommandLine]) -> Iterator[CommandLine]:
-    """The console command as real processes, in an empty folder."""
-    line = command_in(tmp_path)
-    yield line
-    line.end_all()
-
-
-@pytest.fixture(scope="session")
-def small() -> Sequence[str]:
-    """Options that make a run small."""
-    return SMALL
-
-
-@pytest.fixture(scope="session")
-def simplifying() -> Sequence[str]:
-    """Options of a run that simplifies its winner."""
-    return SIMPLIFYING
-
-
-@pytest.fixture(scope="session")
-def policies() -> Sequence[str]:
-    """Options of a run on the tiny task with everything a search can do."""
-    return POLICIES
-
-
-@pytest.fixture(scope="session")
-def tiny_options() -> Sequence[str]:
-    """Options of a run on the tiny task."""
-    return TINY
-
-
-def _make_tiny(folder: Path) -> None:
-    """Puts the tiny task and its baselines where a user has theirs."""
-    shutil.copy(Path(__file__).with_name("tiny.py"), folder)
-    (folder / "baselines").mkdir()
-    adamw = {
-        "form": "program",
-        "hyperparameters": {"learning_rate": 0.1, "weight_decay": 0.001, "b1": 0.9, "b2": 0.99},
-        "validation_loss": 0.3,
-        "standard_error": 0.01,
-    }
-    content = {"facts": {"task": "tiny:sine", "steps": 30}, "baselines": {"adamw": adamw}}
-    (folder / "baselines" / "tiny_sine.json").write_text(json.dumps(content))
-
-
-@pytest.fixture
-def tiny(command: CommandLine) -> CommandLine:
-    """The command in a folder with the tiny task."""
-    _make_tiny(command.folder)
-    return command
-
-
-@pytest.fixture(scope="session")
-def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory, command_in: Callable[[Path], CommandLine]
-) -> FinishedRun:
-    """A run on the tiny task with everything a search can do and two Ray workers, which nothing disturbs."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    _make_tiny(folder)
-    done = FinishedRun(folder / "r", command_in(folder)("run", *POLICIES, "--out=r", "--workers=2"))
-    assert done.called.status == 0, done.called.err
-    return done
-
-
 class Rows(NamedTuple):
     """All that is in a log but times: the individuals, and the trainings of the search, in their order."""
 
@@ -313,129 +153,99 @@ class Rows(NamedTuple):
     others: list[Any]
     """Trainings of other stages, which are logged as they end; sorted."""
 
-
-_EVALUATION = "individual_id, stage, subject, task, part, seed, status, loss, num_steps, reason"
-
-
-def _rows_of(folder: Path) -> Rows:
-    with contextlib.closing(sqlite3.connect(f"{(folder / 'log.db').as_uri()}?mode=ro", uri=True)) as log:
-        log.execute("BEGIN")  # one moment, should somebody write
-        individuals = log.execute("SELECT * FROM individuals ORDER BY id").fetchall()
-        evaluations = log.execute(f"SELECT {_EVALUATION} FROM evaluations ORDER BY id").fetchall()
-    search = [row for row in evaluations if row[1] == "search"]
-    return Rows(individuals, search, sorted((row for row in evaluations if row[1] != "search"), key=repr))
-
-
-@pytest.fixture(scope="session")
-def rows_of() -> Callable[[Path], Rows]:
-    """What is in the log of a run folder, also while it runs."""
-    return _rows_of
-
-
-def _count_rows(folder: Path, table: str, where: str) -> int:
-    try:
-        with contextlib.closing(sqlite3.connect(f"{(folder / 'log.db').as_uri()}?mode=ro", uri=True)) as log:
-            return int(log.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()[0])
-    except sqlite3.OperationalError:
-        return 0  # not there yet
-
-
-@pytest.fixture(scope="session")
-def count_rows() -> Callable[..., int]:
-    """How many rows of a table there are at this moment; 0 while there is no table."""
-    return lambda folder, table="individuals", where="1": _count_rows(folder, table, where)
+    def is_beginning(self, of: Rows) -> bool:
+        """Whether individuals and trainings of the search are the first ones of another log."""
+        return (
+            self.individuals == of.individuals[: len(self.individuals)]
+            and self.search == of.search[: len(self.search)]
+        )
 
 
 @dataclass(frozen=True)
-class FinishedRun:
-    """A finished run in a user's own folder."""
+class RunFolder:
+    """A run's folder, and how the command that made it ended."""
 
     folder: Path
-    called: Called
+    called: Called = field(default_factory=lambda: Called(0, "", ""))
 
     @property
     def user_folder(self) -> Path:
+        """The folder of the user, in which it was begun."""
         return self.folder.parent
 
-    def open(self) -> Store:
-        """Its log."""
-        return Store.open(self.folder / "log.db")
+    @property
+    def command(self) -> CommandLine:
+        """The command in that folder."""
+        return CommandLine(self.user_folder)
 
+    @property
+    def result(self) -> Any:
+        """What is in its ``result.json``."""
+        return json.loads((self.folder / "result.json").read_text())
 
-@pytest.fixture(scope="session")
-def finished(
-    tmp_path_factory: pytest.TempPathFactory, command_in: Callable[[Path], CommandLine]
-) -> FinishedRun:
-    """One run of the real command with two real Ray workers, looked at by many tests.
+    def open(self) -> contextlib.closing[Store]:
+        """Its log, to be used in a ``with`` statement."""
+        return contextlib.closing(Store.open(self.folder / "log.db"))
 
-    The folder it is started in holds modules with the names of our rooms; importing one of them fails.
-    """
-    folder = tmp_path_factory.mktemp("user")
-    (folder / "configs").mkdir()
-    for name in ("search.py", "results.py", "configs/__init__.py"):
-        (folder / name).write_text(f"raise RuntimeError('the user\\'s own {name} was imported')\n")
-    options = (
-        "--config",
-        "quickstart",
-        "--out",
-        "found",
-        "--workers",
-        "2",
-        "--seed",
-        "1",
-        *SMALL,
-        *SIMPLIFYING,
-    )
-    return FinishedRun(folder / "found", command_in(folder)("run", *options))
+    def rows(self) -> Rows:
+        """What is in its log at this moment."""
+        columns = "individual_id, stage, subject, task, part, seed, status, loss, num_steps, reason"
+        with self._read() as log:
+            log.execute("BEGIN")  # one moment, should somebody write
+            individuals = log.execute("SELECT * FROM individuals ORDER BY id").fetchall()
+            evaluations = log.execute(f"SELECT {columns} FROM evaluations ORDER BY id").fetchall()
+        search = [row for row in evaluations if row[1] == "search"]
+        return Rows(individuals, search, sorted((row for row in evaluations if row[1] != "search"), key=repr))
 
+    def count(self, table: str = "individuals", where: str = "1") -> int:
+        """How many rows of a table there are at this moment; 0 while there is no table."""
+        try:
+            with self._read() as log:
+                return int(log.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0
 
-@pytest.fixture(scope="session")
-def log(finished: FinishedRun) -> Iterator[Store]:
-    """The log of the finished run."""
-    store = finished.open()
-    yield store
-    store.close()
+    def change(self, statement: str, *values: Any) -> None:
+        """Changes one row of its log, as nobody should."""
+        with contextlib.closing(sqlite3.connect(self.folder / "log.db")) as log, log:
+            log.execute(statement, values)
+            assert log.total_changes == 1
 
+    def _read(self) -> contextlib.closing[sqlite3.Connection]:
+        uri = f"{(self.folder / 'log.db').as_uri()}?mode=ro"
+        return contextlib.closing(sqlite3.connect(uri, uri=True))
 
-@pytest.fixture
-def main(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Called]:
-    """The command line in this process; what it does not catch, and so a person's traceback, fails a test."""
+    def files(self) -> dict[str, tuple[bytes, int]]:
+        """All files with what they hold and when they were written; the lock is not part of the run."""
+        return {
+            str(path.relative_to(self.folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+            for path in self.folder.rglob("*")
+            if path.is_file() and path.name != "lock"
+        }
 
-    def call(*arguments: str | Path) -> Called:
-        monkeypatch.setattr(sys, "argv", ["lion-search", *map(str, arguments)])
-        out, err = io.StringIO(), io.StringIO()
-        status: int | str | None = 0
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                cli.main()
-            except SystemExit as stop:
-                status = stop.code
-        return Called(status if isinstance(status, int) else int(status is not None), *map(_text, (out, err)))
+    def check_same(self, other: RunFolder) -> None:
+        """Checks that log and result are those of another run, but for times and names."""
+        ours, theirs = self.rows(), other.rows()
+        assert ours.individuals == theirs.individuals
+        assert ours.search == theirs.search
+        assert ours.others == theirs.others
+        assert self.lasting_result() == other.lasting_result()
 
-    return call
+    def lasting_result(self) -> dict[str, Any]:
+        """What must be the same in the result of two runs."""
+        kept = {key: self.result[key] for key in ("program", "finalists", "test", "judged_by", "exports")}
+        timed = {"seconds", "seconds_in_store", "seconds_left", "stopped_share"}
+        return {**kept, "search": {k: v for k, v in self.result["search"].items() if k not in timed}}
 
-
-def _text(stream: io.StringIO) -> str:
-    return stream.getvalue()
-
-
-@pytest.fixture(scope="session")
-def individuals_of() -> Callable[[Store], list[Individual]]:
-    """All individuals of a log, in its order."""
-    return lambda store: list(store.individuals())
-
-
-@pytest.fixture(scope="session")
-def checked_log() -> Callable[..., list[Individual]]:
-    """Checks that a log is a consistent prefix of a search, however it ended; gives its individuals."""
-
-    def check(store: Store, *, num_seeds: int = 1) -> list[Individual]:
-        individuals = list(store.individuals())
-        assert [individual.id for individual in individuals] == list(range(sum(store.counts().values())))
-        trainings: dict[int, list[Evaluation]] = {individual.id: [] for individual in individuals}
-        for evaluation in store.evaluations(stage=Stage.SEARCH):
+    def checked(self, *, num_seeds: int = 1) -> list[Individual]:
+        """Checks that its log is a consistent prefix of a search, however it ended; gives its individuals."""
+        with self.open() as store:
+            individuals = list(store.individuals())
+            assert [individual.id for individual in individuals] == list(range(sum(store.counts().values())))
+            evaluations = store.evaluations(stage=Stage.SEARCH)
+        trainings: dict[int | None, list[Any]] = {individual.id: [] for individual in individuals}
+        for evaluation in evaluations:
             if evaluation.subject != BASELINE_SUBJECT:
-                assert evaluation.individual_id is not None
                 trainings[evaluation.individual_id].append(evaluation)
         known: dict[str, int] = {}
         proposed: set[str] = set()
@@ -459,8 +269,6 @@ def checked_log() -> Callable[..., list[Individual]]:
             _check_scores_are_shared(individual, individuals, known)
         return individuals
 
-    return check
-
 
 def _check_scores_are_shared(
     individual: Individual, individuals: Sequence[Individual], known: Mapping[str, int]
@@ -479,3 +287,219 @@ def _check_scores_are_shared(
     is_like_parent = parent is not None and parent.hash == individual.proposed_hash
     if individual.outcome in HITS:
         assert is_like_parent == (individual.outcome is Outcome.SAME_AS_PARENT)
+
+
+@dataclass
+class CommandLine:
+    """The console command, run in a folder as real processes."""
+
+    folder: Path
+    _running: list[Running] = field(default_factory=list)
+
+    def __call__(self, *arguments: str | Path, timeout_seconds: float = 280) -> Called:
+        done = subprocess.run(
+            [COMMAND, *arguments],
+            cwd=self.folder,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_seconds,
+        )
+        return Called(done.returncode, done.stdout, done.stderr)
+
+    def run(self, name: str, *arguments: str | Path, **options: Any) -> RunFolder:
+        """A whole run into a folder of that name, which must end well."""
+        called = self("run", f"--out={name}", *arguments, **options)
+        assert called.status == 0, called.err
+        return RunFolder(self.folder / name, called)
+
+    def resume(self, name: str, *arguments: str) -> RunFolder:
+        """A run gone on with to its end, which must end well."""
+        called = self("resume", name, *arguments)
+        assert called.status == 0, called.err
+        return RunFolder(self.folder / name, called)
+
+    def start(self, *arguments: str | Path, stdout: IO[bytes] | None = None) -> Running:
+        """Starts it and does not wait."""
+        mark = uuid.uuid4().hex
+        out_path, err_path = (self.folder / f"{mark}.{kind}" for kind in ("out", "err"))
+        with out_path.open("wb") as out, err_path.open("wb") as err:
+            process = subprocess.Popen(
+                [COMMAND, *arguments],
+                cwd=self.folder,
+                env={**ENVIRONMENT, MARK: mark},
+                stdin=subprocess.DEVNULL,
+                stdout=stdout or out,
+                stderr=err,
+                start_new_session=True,
+            )
+        running = Running(process, mark, out_path, err_path)
+        self._running.append(running)
+        return running
+
+    def end_all(self) -> None:
+        """Ends what a failed test may have left, so that it does not disturb the others."""
+        for running in self._running:
+            for pid in running.family():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, 9)
+            running.process.wait()
+
+
+@pytest.fixture(scope="session")
+def environment() -> Mapping[str, str]:
+    """The environment of real processes."""
+    return ENVIRONMENT
+
+
+@pytest.fixture(scope="session")
+def options() -> SimpleNamespace:
+    """Options of small runs."""
+    return SimpleNamespace(small=SMALL, simplifying=SIMPLIFYING, tiny=TINY, policies=POLICIES)
+
+
+@pytest.fixture(scope="session")
+def run_in() -> Callable[..., RunFolder]:
+    """A folder as that of a run."""
+    return RunFolder
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Iterator[CommandLine]:
+    """The console command as real processes, in an empty folder."""
+    line = CommandLine(tmp_path)
+    yield line
+    line.end_all()
+
+
+def _make_tiny(folder: Path) -> None:
+    """Puts the tiny task and its baselines where a user has theirs."""
+    shutil.copy(Path(__file__).with_name("tiny.py"), folder)
+    (folder / "baselines").mkdir()
+    adamw = {
+        "form": "program",
+        "hyperparameters": {"learning_rate": 0.1, "weight_decay": 0.001, "b1": 0.9, "b2": 0.99},
+        "validation_loss": 0.3,
+        "standard_error": 0.01,
+    }
+    content = {"facts": {"task": "tiny:sine", "steps": 30}, "baselines": {"adamw": adamw}}
+    (folder / "baselines" / "tiny_sine.json").write_text(json.dumps(content))
+
+
+@pytest.fixture
+def tiny(command: CommandLine) -> CommandLine:
+    """The command in a folder with the tiny task."""
+    _make_tiny(command.folder)
+    return command
+
+
+def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[CommandLine], Called]) -> RunFolder:
+    """A run of that name, made once for many tests, also for those in other processes of pytest."""
+    own = factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / f"user-{name}"
+    folder.mkdir(exist_ok=True)
+    done = folder.with_suffix(".json")
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            done.write_text(json.dumps(asdict(make(CommandLine(folder)))))
+    called = Called(**json.loads(done.read_text()))
+    assert called.status == 0, called.err
+    return RunFolder(folder / name, called)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run of the quickstart, smaller, with two real Ray workers.
+
+    The folder it is started in holds modules with the names of our rooms; importing one of them fails.
+    """
+
+    def make(command: CommandLine) -> Called:
+        (command.folder / "configs").mkdir()
+        for name in ("search.py", "results.py", "configs/__init__.py"):
+            (command.folder / name).write_text(
+                f"raise RuntimeError('the user\\'s own {name} was imported')\n"
+            )
+        return command(
+            "run", "--config=quickstart", "--out=found", "--workers=2", "--seed=1", *SMALL, *SIMPLIFYING
+        )
+
+    return _once(tmp_path_factory, "found", make)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run on the tiny task with everything a search can do and two Ray workers, which nothing disturbs."""
+
+    def make(command: CommandLine) -> Called:
+        _make_tiny(command.folder)
+        return command("run", *POLICIES, "--out=r", "--workers=2")
+
+    return _once(tmp_path_factory, "r", make)
+
+
+@pytest.fixture
+def copy(tiny: CommandLine, undisturbed: RunFolder) -> RunFolder:
+    """The undisturbed run again, in a folder with its task, to be resumed."""
+    shutil.copytree(undisturbed.folder, tiny.folder / "r")
+    return RunFolder(tiny.folder / "r")
+
+
+@pytest.fixture(scope="session")
+def log(finished: RunFolder) -> Iterator[Store]:
+    """The log of the finished run."""
+    with finished.open() as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def individuals(log: Store) -> Sequence[Individual]:
+    """The individuals of the finished run, in the order of its log."""
+    return list(log.individuals())
+
+
+@pytest.fixture
+def main(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Called]:
+    """The command line in this process; what it does not catch, and so a person's traceback, fails a test."""
+
+    def call(*arguments: str | Path) -> Called:
+        monkeypatch.setattr(sys, "argv", ["lion-search", *map(str, arguments)])
+        out, err = io.StringIO(), io.StringIO()
+        status: int | str | None = 0
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                cli.main()
+            except SystemExit as stop:
+                status = stop.code
+        return Called(
+            status if isinstance(status, int) else int(status is not None), out.getvalue(), err.getvalue()
+        )
+
+    return call
+
+
+@pytest.fixture
+def in_folder(
+    main: Callable[..., Called], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Callable[..., Called]]]:
+    """The command line in this process, as if started in a folder that holds a module of the user's."""
+    mine: list[str] = []
+
+    def forget() -> None:
+        importlib.invalidate_caches()
+        find_task.cache_clear()
+        load_baselines.cache_clear()
+        for module in mine:
+            sys.modules.pop(module, None)
+
+    def go(folder: Path, module: str) -> Callable[..., Called]:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "path", [*sys.path, str(folder)])
+        mine.append(module)
+        forget()
+        return main
+
+    yield go
+    forget()

@@ -77,7 +77,7 @@ Refused = Callable[..., str]
         ("initial: lino", ["no program 'lino'", "did you mean 'lion'?"]),
         ("initial: found:3", ["no run 'found'"]),
         ("mutation: {invert: 1.0}", ["bad.yaml", "unknown key 'mutation.invert'", "'insert'"]),
-        ("search: {method: annealing}", ["bad.yaml", "search.method", "'evolution'", "'annealing'"]),
+        ("search: {method: annealing}", ["bad.yaml", "search.method", "evolution", "'annealing'"]),
         ("search: {order: any}", ["bad.yaml", "search.order", "'asynchronous'", "'any'"]),
         ("search: {update_scales: [0.5, 1.0]}", ["bad.yaml", "search", "begin with 1.0", "[0.5, 1.0]"]),
         ("search: {update_scales: [1.0, 0.5, 0.5]}", ["differ from each other", "[1.0, 0.5, 0.5]"]),

@@ -31,9 +31,10 @@ def in_user_folder(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(finished.user_folder)
 
 
-def longest(log: Store, individuals_of: Callable[..., Any]) -> Any:
+@pytest.fixture
+def longest(individuals: Any) -> Any:
     """The individual with most redundant statements."""
-    return max(individuals_of(log), key=lambda i: i.num_statements - i.num_live_statements)
+    return max(individuals, key=lambda i: i.num_statements - i.num_live_statements)
 
 
 def call(main: Main, *arguments: str | Path) -> str:
@@ -92,29 +93,23 @@ def test_top_shows_failures_last_with_their_status(main: Main, log: Store) -> No
 
 
 @pytest.mark.usefixtures("in_user_folder")
-def test_show_marks_exactly_the_redundant_statements_of_an_individual(
-    main: Main, log: Store, individuals_of: Callable[..., Any]
-) -> None:
+def test_show_marks_exactly_the_redundant_statements_of_an_individual(main: Main, longest: Any) -> None:
     """What is printed is the whole program; without the marked lines it is still the same optimizer."""
-    individual = longest(log, individuals_of)
-    text = call(main, "show", f"found:{individual.id}")
+    text = call(main, "show", f"found:{longest.id}")
     marked = [line for line in text.splitlines() if REDUNDANT.search(line)]
-    assert parse(text) == parse(individual.program)
-    assert len(marked) == individual.num_statements - individual.num_live_statements > 2
-    assert functional_hash(without_marked(text)) == individual.hash
+    assert parse(text) == parse(longest.program)
+    assert len(marked) == longest.num_statements - longest.num_live_statements > 2
+    assert functional_hash(without_marked(text)) == longest.hash
 
 
 @pytest.mark.usefixtures("in_user_folder")
-def test_show_as_json_is_the_logged_program(
-    main: Main, log: Store, individuals_of: Callable[..., Any]
-) -> None:
+def test_show_as_json_is_the_logged_program(main: Main, longest: Any) -> None:
     """Its text, and which statements and states are live."""
-    individual = longest(log, individuals_of)
-    shown = json.loads(call(main, "show", f"found:{individual.id}", "--json"))
-    assert shown["program"] == individual.program
-    assert len(shown["live"]) == individual.num_statements
-    assert sum(shown["live"]) == individual.num_live_statements
-    assert len(shown["live_states"]) == len(parse(individual.program).states)
+    shown = json.loads(call(main, "show", f"found:{longest.id}", "--json"))
+    assert shown["program"] == longest.program
+    assert len(shown["live"]) == longest.num_statements
+    assert sum(shown["live"]) == longest.num_live_statements
+    assert len(shown["live_states"]) == len(parse(longest.program).states)
 
 
 def test_show_marks_exactly_the_redundant_statements_of_program_8(main: Main) -> None:
@@ -156,15 +151,12 @@ def test_check_of_program_8_counts_what_is_live(main: Main) -> None:
 
 
 @pytest.mark.usefixtures("in_user_folder")
-def test_check_of_an_individual_agrees_with_the_log(
-    main: Main, log: Store, individuals_of: Callable[..., Any]
-) -> None:
+def test_check_of_an_individual_agrees_with_the_log(main: Main, longest: Any) -> None:
     """Its sizes and hash."""
-    individual = longest(log, individuals_of)
-    facts = json.loads(call(main, "check", f"found:{individual.id}", "--json"))
-    assert facts["hash"] == individual.hash
-    assert facts["statements"] == individual.num_statements
-    assert facts["live_statements"] == individual.num_live_statements
+    facts = json.loads(call(main, "check", f"found:{longest.id}", "--json"))
+    assert facts["hash"] == longest.hash
+    assert facts["statements"] == longest.num_statements
+    assert facts["live_statements"] == longest.num_live_statements
 
 
 @pytest.mark.usefixtures("in_user_folder")
@@ -172,7 +164,7 @@ def test_export_of_an_individual_is_a_file_that_needs_nothing_of_ours(
     main: Main, finished: Any, tmp_path: Path
 ) -> None:
     """Printed, or written to a file; the winner's is the code that the run has exported."""
-    winner = json.loads((finished.folder / "result.json").read_text())["winner"]
+    winner = finished.result["winner"]
     printed = call(main, "export", winner, "--name", "winner")
     assert not re.search(r"^\s*(import|from) lion_search", printed, re.MULTILINE)
     assert "\ndef winner(" in printed

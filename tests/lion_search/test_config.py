@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lion_search.config import Config, ConfigError, check_config, load_config, shipped_configs, to_yaml
+from lion_search.config import (
+    Config,
+    ConfigError,
+    check_config,
+    commented_yaml,
+    load_config,
+    shipped_configs,
+    to_yaml,
+)
 from lion_search.dsl.functions import FUNCTIONS
 from lion_search.results.judge import JudgeSettings
 from lion_search.search.methods.table import settings_class
@@ -260,3 +269,45 @@ def test_more_seeds_than_a_stage_has_are_refused(key: str) -> None:
     """Stages must not share seeds."""
     with pytest.raises(ConfigError, match="less than or equal to 10000"):
         load_config("quickstart", [f"{key}=10001"])
+
+
+@pytest.mark.parametrize("name", shipped_configs())
+def test_a_commented_configuration_is_that_configuration(name: str) -> None:
+    """Every key is explained, and what is printed may be run."""
+    config = load_config(name)
+    text = commented_yaml(config)
+    assert check_config(yaml.safe_load(text), "the text") == config
+    for section, values in config.model_dump().items():
+        for key in values if isinstance(values, dict) else ():
+            assert re.search(rf"#.*\n  {key}: |  {key}: .*#", text), f"{section}.{key} is not explained"
+
+
+def test_the_comments_of_quickstart_are_those_of_the_schema() -> None:
+    text = shipped_configs()["quickstart"].read_text(encoding="utf-8")
+    head, _, body = text.partition("\n\n")
+    assert all(line.startswith("#") for line in head.splitlines())
+    assert body == commented_yaml(load_config("quickstart"))
+
+
+def test_the_settings_of_a_method_of_ones_own_reach_yaml(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its keys, their bounds and what they mean; those of other methods are unknown then."""
+    (tmp_path / "own_method.py").write_text(
+        "from lion_search import LoopSettings\n"
+        "class Mine(LoopSettings):\n"
+        "    patience: int = 7\n"
+        '    """How long it waits."""\n'
+        "class Method:\n"
+        "    settings = Mine\n"
+        "    choose = make = apply = best = living = None\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "mine.yaml"
+    path.write_text("search: {method: 'own_method:Method', lag: 5}")
+    config = load_config(str(path), ["search.patience=3"])
+    assert config.search.patience == 3
+    assert "  patience: 3             # How long it waits." in commented_yaml(config)
+    assert check_config(yaml.safe_load(to_yaml(config)), "the text") == config
+    with pytest.raises(ConfigError, match=r"unknown key 'search\.population'.*patience"):
+        load_config(str(path), ["search.population=3"])

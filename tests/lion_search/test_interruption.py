@@ -6,43 +6,32 @@ import os
 import re
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lion_search.dsl.errors import LionSearchError
-from lion_search.results.store import Store
+from lion_search.results.records import TRAINED
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/environ").exists(), reason="finds processes by their environment in Linux's /proc"
-)
+Main = Callable[..., Any]
+ENDLESS = "--set=budget.programs=1000000"
 
 
-def start(command: Any, finished: Any, *, workers: int, programs: int = 1_000_000) -> Any:
-    """A run like the finished one that does not end by itself."""
-    return command.start(
-        *("run", "--config", finished.folder / "config.yaml", "--out", "stopped"),
-        *("--workers", str(workers), "--set", f"budget.programs={programs}"),
+@pytest.fixture
+def stopped(tiny: Any, run_in: Any) -> Any:
+    """The folder of the run that is stopped."""
+    return run_in(tiny.folder / "stopped")
+
+
+@pytest.fixture
+def start(tiny: Any, options: Any) -> Callable[..., Any]:
+    """Starts a run like the undisturbed one, which does not end by itself."""
+    return lambda workers, *more: tiny.start(
+        "run", *options.policies, "--out=stopped", f"--workers={workers}", *(more or (ENDLESS,))
     )
-
-
-def num_logged(folder: Path) -> int:
-    try:
-        store = Store.open(folder / "stopped" / "log.db")
-        number = sum(store.counts().values())
-        store.close()
-    except LionSearchError:
-        return 0  # not there yet
-    return number
 
 
 def num_workers(running: Any) -> int:
     return sum(line.startswith("ray::Worker") for line in running.family().values())
-
-
-def numbers_in(text: str) -> set[int]:
-    return {int(number.replace(",", "")) for number in re.findall(r"\b\d[\d,]*\b", text)}
 
 
 def check_ended(running: Any, status: int) -> None:
@@ -51,127 +40,103 @@ def check_ended(running: Any, status: int) -> None:
     assert running.survivors(within_seconds=5) == {}
 
 
-def test_ctrl_c_ends_a_search_in_order(
-    command: Any,
-    finished: Any,
-    main: Callable[..., Any],
-    checked_log: Callable[..., Any],
-    individuals_of: Callable[..., Any],
-    log: Store,
-) -> None:
-    """SIGINT to the whole process group, as a terminal sends it.
+def check_said(running: Any, stopped: Any) -> None:
+    """All that was evaluated is in the database, and the message says how much that is."""
+    told = {int(number.replace(",", "")) for number in re.findall(r"\b\d[\d,]*\b", running.err)}
+    individuals = stopped.checked(num_seeds=2)
+    assert {len(individuals), sum(i.outcome in TRAINED for i in individuals)} <= told
 
-    All that was evaluated is in the database and the message says how much that is; nothing runs on. The
-    log is the beginning of the same search with another number of workers.
+
+def test_ctrl_c_ends_a_search_in_order_and_it_is_resumed_to_the_same_log(
+    tiny: Any, start: Any, stopped: Any, undisturbed: Any, main: Main
+) -> None:
+    """SIGINT to the whole process group, as a terminal sends it; nothing runs on.
+
+    The log is the beginning of the same search with another number of workers, and goes on by the command
+    that the message names.
     """
-    running = start(command, finished, workers=1)
-    running.wait_until(lambda: num_logged(command.folder) > 60)
-    assert num_workers(running) == 1
+    running = start(1, "--set=budget.programs=1000")
+    running.wait_until(lambda: num_workers(running) == 1)
+    running.wait_until(lambda: stopped.count() > 20)
     os.killpg(running.process.pid, signal.SIGINT)
     check_ended(running, 130)
-
-    store = Store.open(command.folder / "stopped" / "log.db")
-    individuals, counts = checked_log(store), store.counts()
-    store.close()
-    assert {len(individuals), counts["evaluated"]} <= numbers_in(running.err)
+    check_said(running, stopped)
+    assert 20 < stopped.count() < 1000
     assert "lion-search top stopped" in running.err
     assert "lion-search resume stopped" in running.err
     assert "Selection" not in running.out
-    assert individuals[:300] == individuals_of(log)[: len(individuals)]
-    assert main("top", command.folder / "stopped").status == 0
+    assert stopped.rows().is_beginning(undisturbed.rows())
+    assert main("top", stopped.folder).status == 0
+    assert "Resuming stopped: " in tiny.resume("stopped", "--set=workers=inline").called.out
+    stopped.check_same(undisturbed)
 
 
-def test_ctrl_c_before_anything_is_evaluated_ends_in_order(
-    command: Any, finished: Any, checked_log: Callable[..., Any]
-) -> None:
+def test_ctrl_c_before_anything_is_evaluated_ends_in_order(start: Any, stopped: Any) -> None:
     """Here while Ray's processes are being started."""
-    running = start(command, finished, workers=1)
+    running = start(1)
     running.wait_until(lambda: "Starting 1 Ray worker" in running.out)
     os.killpg(running.process.pid, signal.SIGINT)
     check_ended(running, 130)
-    store = Store.open(command.folder / "stopped" / "log.db")
-    assert checked_log(store) == []
-    store.close()
-    assert numbers_in(running.err) == {0}
+    assert stopped.checked() == []
+    assert set(re.findall(r"\b\d+\b", running.err)) == {"0"}
 
 
-def test_a_killed_driver_leaves_no_process_and_a_sound_log(
-    command: Any, finished: Any, checked_log: Callable[..., Any], main: Callable[..., Any]
-) -> None:
+def test_a_killed_driver_leaves_no_process_and_a_sound_log(start: Any, stopped: Any, main: Main) -> None:
     """After ``kill -9`` of the driver alone."""
-    running = start(command, finished, workers=2)
-    running.wait_until(lambda: num_logged(command.folder) > 60)
+    running = start(2)
+    running.wait_until(lambda: stopped.count() > 60)
     assert num_workers(running) == 2
     running.process.kill()
     check_ended(running, -signal.SIGKILL)
-    store = Store.open(command.folder / "stopped" / "log.db")
-    assert len(checked_log(store)) > 60
-    store.close()
-    assert main("show", f"{command.folder / 'stopped'}:60").status == 0
+    assert len(stopped.checked(num_seeds=2)) > 60
+    assert main("show", f"{stopped.folder}:60").status == 0
 
 
 @pytest.mark.large
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("whole_group", [True, False])
 def test_each_way_of_stopping_ends_in_order(
-    command: Any, finished: Any, checked_log: Callable[..., Any], number: signal.Signals, whole_group: bool
+    start: Any, stopped: Any, number: signal.Signals, whole_group: bool
 ) -> None:
     """SIGINT and SIGTERM, to the driver alone or to all processes."""
-    running = start(command, finished, workers=2)
-    running.wait_until(lambda: num_logged(command.folder) > 60)
+    running = start(2)
+    running.wait_until(lambda: stopped.count() > 60)
     (os.killpg if whole_group else os.kill)(running.process.pid, number)
     check_ended(running, 130)
-    store = Store.open(command.folder / "stopped" / "log.db")
-    individuals, counts = checked_log(store), store.counts()
-    store.close()
-    assert {len(individuals), counts["evaluated"]} <= numbers_in(running.err)
+    check_said(running, stopped)
 
 
 @pytest.mark.large
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_stopping_while_the_workers_compile_ends_in_order(
-    command: Any, finished: Any, checked_log: Callable[..., Any], number: signal.Signals
+    start: Any, stopped: Any, number: signal.Signals
 ) -> None:
     """The workers are there; no result is."""
-    running = start(command, finished, workers=2)
+    running = start(2)
     running.wait_until(lambda: num_workers(running) == 2)
     os.kill(running.process.pid, number)
     check_ended(running, -number if number is signal.SIGKILL else 130)
-    store = Store.open(command.folder / "stopped" / "log.db")
-    checked_log(store)
-    store.close()
+    stopped.checked(num_seeds=2)
 
 
 @pytest.mark.large
-def test_an_impatient_second_ctrl_c_leaves_no_process(
-    command: Any, finished: Any, checked_log: Callable[..., Any]
-) -> None:
+def test_an_impatient_second_ctrl_c_leaves_no_process(start: Any, stopped: Any) -> None:
     """It ends at once, without waiting for what is being evaluated."""
-    running = start(command, finished, workers=2)
+    running = start(2)
     running.wait_until(lambda: "Starting 2 Ray workers" in running.out)
     os.killpg(running.process.pid, signal.SIGINT)
     running.wait_until(lambda: num_workers(running) > 0)
     os.killpg(running.process.pid, signal.SIGINT)
     check_ended(running, 130)
-    store = Store.open(command.folder / "stopped" / "log.db")
-    checked_log(store)
-    store.close()
+    stopped.checked(num_seeds=2)
 
 
 @pytest.mark.large
 @pytest.mark.parametrize("stage", ["Selection", "Test"])
-def test_ctrl_c_after_the_search_ends_in_order(
-    command: Any, finished: Any, checked_log: Callable[..., Any], stage: str
-) -> None:
+def test_ctrl_c_after_the_search_ends_in_order(start: Any, stopped: Any, stage: str) -> None:
     """While the winner is chosen, or measured on test data."""
-    running = command.start(
-        *("run", "--config", finished.folder / "config.yaml", "--out", "stopped"),
-        *("--set", "budget.programs=60", "--set", "selection.validation_seeds=300"),
-        *("--set", "selection.test_seeds=300"),
-    )
+    running = start(2, "--set=budget.programs=60")
     running.wait_until(lambda: f"{stage}: " in running.out)
     os.killpg(running.process.pid, signal.SIGINT)
     check_ended(running, 130)
-    store = Store.open(command.folder / "stopped" / "log.db")
-    assert len(checked_log(store)) == 60
-    store.close()
+    assert len(stopped.checked(num_seeds=2)) == 60

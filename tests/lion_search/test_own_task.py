@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from readme import code_with
 
-README = Path(__file__).parents[2] / "README.md"
 TUNED = {
     "facts": {"task": "mine:sine", "steps": 200},
     "baselines": {
@@ -28,9 +26,7 @@ TUNED = {
 @pytest.fixture
 def stranger(command: Any) -> Any:
     """A folder with the README's mine.py, and a module whose name is also one of ours."""
-    code = re.search(r"((?:    .*\n|\n)*    # mine\.py\n(?:    .*\n|\n)*)", README.read_text())
-    assert code is not None
-    (command.folder / "mine.py").write_text(textwrap.dedent(code[1]))
+    (command.folder / "mine.py").write_text(code_with("Problem, Task"))
     (command.folder / "search.py").write_text("raise RuntimeError('not yours')\n")
     return command
 
@@ -40,11 +36,11 @@ def write_baselines(folder: Path, content: object = TUNED) -> None:
     (folder / "baselines" / "mine_sine.json").write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize("workers", ["inline", "1"])
-def test_it_scores_optimizers(stranger: Any, workers: str) -> None:
+def test_it_scores_optimizers(stranger: Any) -> None:
+    """In a Ray worker."""
     called = stranger(
         "evaluate", "adamw", "optax:adam?learning_rate=0.01", "--task", "mine:sine?steps=100",
-        "--seeds", "2", "--workers", workers, "--json",
+        "--seeds", "2", "--workers", "1", "--json",
     )  # fmt: skip
     assert called.status == 0, called.err
     rows = json.loads(called.out)
@@ -55,30 +51,40 @@ def test_it_scores_optimizers(stranger: Any, workers: str) -> None:
     assert rows[1]["mean"] < 0.4, "the variance of the targets is about 0.5"
 
 
-def test_a_run_searches_on_it(stranger: Any, small: Sequence[str]) -> None:
+def test_a_run_searches_on_it(stranger: Any, options: Any) -> None:
+    """In its own process; the undisturbed run of the tiny task does so in Ray workers."""
     write_baselines(stranger.folder)
-    called = stranger(
-        "run", "--config", "quickstart", *small, "--set=tasks.0.name=mine:sine", "--set=workers=1", "--out=r"
+    run = stranger.run(
+        "r", "--config=quickstart", *options.small, "--set=tasks.0.name=mine:sine", "--set=workers=inline"
     )
-    assert called.status == 0, called.err
-    assert "Baselines of mine:sine: baselines/mine_sine.json" in called.out
-    result = json.loads((stranger.folder / "r" / "result.json").read_text())
-    assert {row["task"] for row in result["test"]} == {"mine:sine"}
+    assert "Baselines of mine:sine: baselines/mine_sine.json" in run.called.out
+    assert {row["task"] for row in run.result["test"]} == {"mine:sine"}
 
 
-def test_without_baselines_a_run_names_the_command_that_makes_them(stranger: Any) -> None:
-    called = stranger("run", "--config", "quickstart", "--set=tasks.0.name=mine:sine")
-    assert called.status == 2
-    assert "lion-search baseline 'mine:sine'" in called.err
-    assert not (stranger.folder / "runs").exists()
+@pytest.fixture
+def refused(stranger: Any, in_folder: Callable[..., Any]) -> Callable[[str], None]:
+    """Begins a run on the task, which must be refused before anything starts, with that message."""
+
+    def check(message: str) -> None:
+        called = in_folder(stranger.folder, "mine")(
+            "run", "--config=quickstart", "--set=tasks.0.name=mine:sine"
+        )
+        assert called.status == 2
+        assert message in called.err
+        assert not (stranger.folder / "runs").exists()
+
+    return check
 
 
-def test_baselines_that_were_tuned_on_something_else_are_refused(stranger: Any) -> None:
+def test_without_baselines_a_run_names_the_command_that_makes_them(refused: Callable[[str], None]) -> None:
+    refused("lion-search baseline 'mine:sine'")
+
+
+def test_baselines_that_were_tuned_on_something_else_are_refused(
+    stranger: Any, refused: Callable[[str], None]
+) -> None:
     write_baselines(stranger.folder, {**TUNED, "facts": {"task": "mine:sine", "steps": 100}})
-    called = stranger("run", "--config", "quickstart", "--set=tasks.0.name=mine:sine")
-    assert called.status == 2
-    assert "steps 100 there and 200 here" in called.err
-    assert not (stranger.folder / "runs").exists()
+    refused("steps 100 there and 200 here")
 
 
 @pytest.mark.parametrize(
@@ -97,22 +103,19 @@ def test_baselines_that_were_tuned_on_something_else_are_refused(stranger: Any) 
         (("import numpy as np", "import nothing_such"), "cannot import task 'mine:sine': No module named"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:invalid value encountered in sqrt:RuntimeWarning")
 def test_what_is_wrong_with_it_is_said_before_anything_starts(
-    stranger: Any, change: tuple[str, str], message: str
+    stranger: Any, refused: Callable[[str], None], change: tuple[str, str], message: str
 ) -> None:
     path = stranger.folder / "mine.py"
     assert change[0] in path.read_text()
     path.write_text(path.read_text().replace(*change))
     write_baselines(stranger.folder)
-    called = stranger("run", "--config", "quickstart", "--set=tasks.0.name=mine:sine")
-    assert called.status == 2
-    assert message in called.err
-    assert "Traceback" not in called.err
-    assert not (stranger.folder / "runs").exists()
+    refused(message)
 
 
 @pytest.mark.large
-def test_its_baselines_are_tuned_and_used(stranger: Any, small: Sequence[str]) -> None:
+def test_its_baselines_are_tuned_and_used(stranger: Any, options: Any) -> None:
     called = stranger("baseline", "mine:sine", timeout_seconds=600)
     assert called.status == 0, called.err
     content = json.loads((stranger.folder / "baselines" / "mine_sine.json").read_text())
@@ -120,5 +123,4 @@ def test_its_baselines_are_tuned_and_used(stranger: Any, small: Sequence[str]) -
     again = stranger("baseline", "mine:sine")
     assert again.status == 2
     assert "exists; nothing was overwritten" in again.err
-    run = stranger("run", "--config", "quickstart", *small, "--set=tasks.0.name=mine:sine", "--out=r")
-    assert run.status == 0, run.err
+    stranger.run("r", "--config=quickstart", *options.small, "--set=tasks.0.name=mine:sine")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import shutil
 import signal
-import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -20,88 +17,35 @@ from typing import Any
 import pytest
 import yaml
 
-from lion_search.results.records import Outcome, Stage
-from lion_search.results.store import Store
+from lion_search.results.records import Outcome
 
 Main = Callable[..., Any]
-
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/environ").exists(), reason="finds processes by their environment in Linux's /proc"
-)
-
-
-def result_of(folder: Path) -> dict[str, Any]:
-    """What must be the same in the result of two runs: everything but times and names."""
-    result = json.loads((folder / "result.json").read_text())
-    kept = {key: result[key] for key in ("program", "finalists", "test", "judged_by", "exports")}
-    timed = {"seconds", "seconds_in_store", "seconds_left", "stopped_share"}
-    return {**kept, "search": {key: value for key, value in result["search"].items() if key not in timed}}
-
-
-def check_equal(folder: Path, undisturbed: Any, rows_of: Callable[[Path], Any]) -> None:
-    ours, expected = rows_of(folder), rows_of(undisturbed.folder)
-    assert ours.individuals == expected.individuals
-    assert ours.search == expected.search
-    assert ours.others == expected.others
-    assert result_of(folder) == result_of(undisturbed.folder)
-
-
-def is_beginning(log: Any, of: Any) -> bool:
-    """Whether individuals and trainings of a log are the first ones of another."""
-    return (
-        log.individuals == of.individuals[: len(log.individuals)]
-        and log.search == of.search[: len(log.search)]
-    )
-
-
-def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """All files with what they hold and when they were written; the lock is not part of the run."""
-    return {
-        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != "lock"
-    }
-
-
-@pytest.fixture
-def copy(tiny: Any, undisturbed: Any) -> Path:
-    """The undisturbed run again, in a folder with its task, to be resumed."""
-    shutil.copytree(undisturbed.folder, tiny.folder / "r")
-    return Path(tiny.folder / "r")
-
-
-@pytest.fixture
-def refused(main: Main) -> Callable[..., str]:
-    """Resumes a run that must be refused with nothing written; gives the message."""
-
-    def call(folder: Path, *arguments: str) -> str:
-        before = contents(folder)
-        called = main("resume", folder, *arguments)
-        assert called.status == 2, called
-        assert called.out == ""
-        assert called.err.startswith("Error: ")
-        assert contents(folder) == before
-        return str(called.err)
-
-    return call
+INLINE = "--set=workers=inline"
 
 
 # Kills.
 
 
-def test_the_undisturbed_run_does_everything_a_search_can_do(
-    undisturbed: Any, checked_log: Callable[..., Any]
-) -> None:
+def test_the_undisturbed_run_does_everything_a_search_can_do(undisturbed: Any) -> None:
     """So that the comparisons here are of something."""
-    store = undisturbed.open()
-    individuals = checked_log(store, num_seeds=2)
-    store.close()
+    individuals = undisturbed.checked(num_seeds=2)
     assert {i.outcome for i in individuals} == set(Outcome) - {Outcome.REUSED}
     assert {i.update_scale for i in individuals} == {1.0, 0.5, 0.25}
     assert {"ok", "diverged", "stopped"} <= {i.status for i in individuals}
     assert {i.repeat for i in individuals} == {0, 1}
     assert max(i.era for i in individuals) > 0
     assert any("+" in i.mutation for i in individuals)
+
+
+STARTING = ("", "", 0)
+"""A moment while a run starts; others are a table, a condition, and how many rows of it there must be."""
+
+
+def has_come(running: Any, run: Any, moment: tuple[str, str, int]) -> bool:
+    if moment == STARTING:
+        return "Run folder" in running.out or "Resuming" in running.out
+    table, where, number = moment
+    return bool(run.count(table, where) >= number)
 
 
 @pytest.mark.parametrize(
@@ -111,9 +55,8 @@ def test_the_undisturbed_run_does_everything_a_search_can_do(
 def test_a_run_killed_at_any_moment_is_resumed_to_the_same_log(
     tiny: Any,
     undisturbed: Any,
-    policies: Sequence[str],
-    rows_of: Callable[..., Any],
-    count_rows: Callable[..., int],
+    options: Any,
+    run_in: Any,
     seed: int,
     starting: int,
     searching: int,
@@ -123,148 +66,116 @@ def test_a_run_killed_at_any_moment_is_resumed_to_the_same_log(
 
     It is awaited that the run has come so far, and then a random part of what its log takes to grow.
     """
-    rng, folder = random.Random(seed), tiny.folder / "r"
+    rng, run = random.Random(seed), run_in(tiny.folder / "r")
     moments = [("individuals", "1", number) for number in sorted(rng.sample(range(20, 850), searching))]
     moments += [("evaluations", "stage = 'selection'", n) for n in sorted(rng.sample(range(1, 900), later))]
     moments += [("evaluations", "stage = 'test'", n) for n in sorted(rng.sample(range(1, 900), later))]
     for _ in range(starting):
         moments.insert(rng.randrange(searching), STARTING)
-    running = tiny.start("run", *policies, "--out=r", "--set=workers=1")
+    running = tiny.start("run", *options.policies, "--out=r", "--set=workers=1")
     for moment, workers in zip(moments, cycle(["inline", "1", "inline", "2"]), strict=False):
-        running.wait_until(partial(has_come, running, folder, count_rows, moment))
+        running.wait_until(partial(has_come, running, run, moment))
         time.sleep(rng.uniform(0, 0.3))
         running.process.kill()
         assert running.process.wait(60) == -signal.SIGKILL, "the moment came too late"
-        assert is_beginning(rows_of(folder), rows_of(undisturbed.folder))
+        assert run.rows().is_beginning(undisturbed.rows())
         running = tiny.start("resume", "r", f"--set=workers={workers}")
     assert running.process.wait(250) == 0, running.err
-    check_equal(folder, undisturbed, rows_of)
-
-
-STARTING = ("", "", 0)
-"""A moment while a run starts; others are a table, a condition, and how many rows of it there must be."""
-
-
-def has_come(
-    running: Any, folder: Path, count_rows: Callable[..., int], moment: tuple[str, str, int]
-) -> bool:
-    if moment == STARTING:
-        return "Run folder" in running.out or "Resuming" in running.out
-    table, where, number = moment
-    return count_rows(folder, table, where) >= number
+    run.check_same(undisturbed)
 
 
 def test_a_search_is_the_same_on_one_worker_on_two_and_on_none(
-    tiny: Any, undisturbed: Any, policies: Sequence[str], rows_of: Callable[..., Any]
+    tiny: Any, undisturbed: Any, options: Any
 ) -> None:
     """The undisturbed one has two; a smaller budget gives its beginning."""
+    few = ("--set=selection.validation_seeds=8", "--set=selection.test_seeds=8")
     for workers in ("1", "inline"):
-        called = tiny(
-            *("run", *policies, f"--out={workers}", f"--set=workers={workers}", "--set=budget.programs=250"),
-            *("--set=selection.validation_seeds=8", "--set=selection.test_seeds=8"),
+        run = tiny.run(
+            workers, *options.policies, *few, f"--set=workers={workers}", "--set=budget.programs=250"
         )
-        assert called.status == 0, called.err
-        log = rows_of(tiny.folder / workers)
-        assert len(log.individuals) == 250
-        assert is_beginning(log, rows_of(undisturbed.folder))
-
-
-def test_a_run_stopped_by_ctrl_c_is_resumed_to_the_same_log(
-    tiny: Any,
-    undisturbed: Any,
-    policies: Sequence[str],
-    rows_of: Callable[..., Any],
-    count_rows: Callable[..., int],
-) -> None:
-    """By the command that its message names."""
-    running = tiny.start("run", *policies, "--out=r", "--set=workers=inline")
-    running.wait_until(lambda: count_rows(tiny.folder / "r") > 300)
-    os.killpg(running.process.pid, signal.SIGINT)
-    assert running.process.wait(60) == 130, running.err
-    assert "lion-search resume r" in running.err
-    assert 300 < count_rows(tiny.folder / "r") < 1000
-    called = tiny("resume", "r")
-    assert called.status == 0, called.err
-    assert "Resuming r: " in called.out
-    check_equal(tiny.folder / "r", undisturbed, rows_of)
+        assert run.count() == 250
+        assert run.rows().is_beginning(undisturbed.rows())
 
 
 # Runs that have ended.
 
 
 def test_resuming_a_finished_run_changes_nothing_and_prints_its_result_again(
-    tiny: Any, undisturbed: Any, copy: Path, rows_of: Callable[..., Any]
+    tiny: Any, undisturbed: Any, copy: Any
 ) -> None:
     """The same winner, the same table, and nothing more in its log."""
-    config = (copy / "config.yaml").read_text().replace("workers: 2", "workers: inline")
-    called = tiny("resume", "r", "--set=workers=inline")
-    assert called.status == 0, called.err
-    check_equal(copy, undisturbed, rows_of)
-    assert (copy / "config.yaml").read_text() == config
-    _, _, again = called.out.partition("Winner")
-    _, _, before = undisturbed.called.out.partition("Winner")
-    assert again == before != ""
+    config = (copy.folder / "config.yaml").read_text().replace("workers: 2", "workers: inline")
+    again = tiny.resume("r", INLINE)
+    again.check_same(undisturbed)
+    assert (copy.folder / "config.yaml").read_text() == config
+    printed = [run.called.out.partition("Winner")[2] for run in (again, undisturbed)]
+    assert printed[0] == printed[1] != ""
 
 
-def test_a_larger_budget_goes_on_with_a_finished_run(
-    tiny: Any, undisturbed: Any, policies: Sequence[str], rows_of: Callable[..., Any]
-) -> None:
+def test_a_larger_budget_goes_on_with_a_finished_run(tiny: Any, undisturbed: Any, options: Any) -> None:
     """Its log begins with what it was, and log and result are those of one run with that budget."""
-    folder = tiny.folder / "r"
-    options = ("--out=r", "--set=workers=inline", "--set=budget.programs=300")
-    assert tiny("run", *policies, *options).status == 0
-    before = rows_of(folder)
-    called = tiny("resume", "r", "--set=budget.programs=1000")
-    assert called.status == 0, called.err
-    log, expected = rows_of(folder), rows_of(undisturbed.folder)
+    before = tiny.run("r", *options.policies, INLINE, "--set=budget.programs=300").rows()
+    run = tiny.resume("r", "--set=budget.programs=1000")
+    log, expected = run.rows(), undisturbed.rows()
     assert len(before.individuals) == 300
-    assert is_beginning(before, log)
+    assert before.is_beginning(log)
     assert set(before.others) | set(expected.others) == set(log.others)
     assert (log.individuals, log.search) == (expected.individuals, expected.search)
-    assert result_of(folder) == result_of(undisturbed.folder)
-    with closing(Store.open(folder / "log.db")) as store:
+    assert run.lasting_result() == undisturbed.lasting_result()
+    with run.open() as store:
         assert store.run_facts()["config"]["budget"]["programs"] == 1000
-    assert yaml.safe_load((folder / "config.yaml").read_text())["budget"]["programs"] == 1000
+    assert yaml.safe_load((run.folder / "config.yaml").read_text())["budget"]["programs"] == 1000
 
 
 # Refusals.
 
 
-def test_a_run_whose_config_was_changed_is_refused(copy: Path, refused: Callable[..., str]) -> None:
+@pytest.fixture
+def refused(main: Main, copy: Any) -> Callable[..., str]:
+    """Resumes the run, which must be refused with nothing written; gives the message."""
+
+    def call(*arguments: str, by: Main | None = None) -> str:
+        before = copy.files()
+        called = by("resume", "r", *arguments) if by else main("resume", copy.folder, *arguments)
+        assert called.status == 2, called
+        assert by or called.out == ""
+        assert called.err.startswith("Error: ")
+        assert len(called.err.splitlines()) == 1
+        assert copy.files() == before
+        return str(called.err)
+
+    return call
+
+
+def test_a_run_whose_config_was_changed_is_refused(copy: Any, refused: Callable[..., str]) -> None:
     """In its file or on the command line; the message names the keys, both values, and what may change."""
-    message = refused(copy, "--set=search.tournament=3", "--set=seed=5", "--set=budget.programs=2000")
+    message = refused("--set=search.tournament=3", "--set=seed=5", "--set=budget.programs=2000")
     assert "search.tournament was 2 and is 3" in message
     assert "seed was 0 and is 5" in message
     assert "budget.programs was" not in message
     assert "What may change: budget, selection, simplification, workers" in message
-    path = copy / "config.yaml"
+    path = copy.folder / "config.yaml"
     path.write_text(path.read_text().replace("population: 60", "population: 61"))
-    assert "search.population was 60 and is 61" in refused(copy)
+    assert "search.population was 60 and is 61" in refused()
 
 
-def test_a_run_whose_task_was_changed_is_refused(tiny: Any, copy: Path) -> None:
-    """Here the user's own, by its steps; the baselines are of the new one."""
-    for name in ("tiny.py", "baselines/tiny_sine.json"):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ([("tiny.py", "STEPS = 30", "STEPS = 31"), ("baselines/tiny_sine.json", ': 30', ': 31')],
+         "tasks.tiny:sine.steps was 30 and is 31"),
+        ([("tiny.py", "default_rng(0)", "default_rng(1)")], "tasks.tiny:sine.data was "),
+    ],
+)  # fmt: skip
+def test_a_run_whose_task_or_data_were_changed_is_refused(
+    tiny: Any, refused: Callable[..., str], changes: list[tuple[str, str, str]], message: str
+) -> None:
+    """Here the user's own: its steps, with baselines of the new one; or the random number of its examples."""
+    for name, before, now in changes:
         path = tiny.folder / name
-        text = path.read_text()
-        assert "30" in text
-        path.write_text(text.replace("STEPS = 30", "STEPS = 31").replace('"steps": 30', '"steps": 31'))
-    before = contents(copy)
-    called = tiny("resume", "r")
-    assert called.status == 2
-    assert "tasks.tiny:sine.steps was 30 and is 31" in called.err
-    assert contents(copy) == before
-
-
-def test_a_run_whose_data_were_changed_is_refused(tiny: Any, copy: Path) -> None:
-    """Another random number for the task's examples."""
-    path = tiny.folder / "tiny.py"
-    path.write_text(path.read_text().replace("default_rng(0)", "default_rng(1)"))
-    before = contents(copy)
-    called = tiny("resume", "r")
-    assert called.status == 2
-    assert "tasks.tiny:sine.data was " in called.err
-    assert contents(copy) == before
+        assert before in path.read_text()
+        path.write_text(path.read_text().replace(before, now))
+    assert message in refused(by=tiny)
 
 
 @pytest.mark.parametrize(
@@ -275,40 +186,32 @@ def test_a_run_whose_data_were_changed_is_refused(tiny: Any, copy: Path) -> None
     ],
 )
 def test_a_run_made_by_another_version_is_refused(
-    copy: Path, refused: Callable[..., str], key: str, message: str
+    copy: Any, refused: Callable[..., str], key: str, message: str
 ) -> None:
     """Of the language's semantics, or of the database's tables."""
-    with closing(sqlite3.connect(copy / "log.db")) as log, log:
-        log.execute("UPDATE run SET value = '999' WHERE key = ?", (key,))
-    assert message in refused(copy)
+    copy.change("UPDATE run SET value = '999' WHERE key = ?", key)
+    assert message in refused()
 
 
-def test_a_log_that_the_search_would_not_have_made_is_refused(
-    tiny: Any, copy: Path, rows_of: Callable[..., Any]
-) -> None:
+def test_a_log_that_the_search_would_not_have_made_is_refused(tiny: Any, copy: Any) -> None:
     """Here another parent than the tournament's winner; it is named, and log and result stay as they are."""
-    with closing(sqlite3.connect(copy / "log.db")) as log, log:
-        log.execute("UPDATE individuals SET parent_id = 3 WHERE id = 700 AND parent_id <> 3")
-        assert log.total_changes == 1
-    before, result = rows_of(copy), (copy / "result.json").read_bytes()
-    called = tiny("resume", "r", "--set=workers=inline")
+    copy.change("UPDATE individuals SET parent_id = 3 WHERE id = 700 AND parent_id <> 3")
+    before, result = copy.rows(), copy.result
+    called = tiny("resume", "r", INLINE)
     assert called.status == 2
     assert "individual 700 is not what this configuration and these versions propose there" in called.err
     assert "Traceback" not in called.err
-    assert rows_of(copy) == before
-    assert (copy / "result.json").read_bytes() == result
+    assert (copy.rows(), copy.result) == (before, result)
 
 
-def test_a_run_that_another_process_drives_is_refused(
-    tiny: Any, copy: Path, main: Main, count_rows: Callable[..., int]
-) -> None:
+def test_a_run_that_another_process_drives_is_refused(tiny: Any, copy: Any, main: Main) -> None:
     """The message names that process, which goes on."""
-    running = tiny.start("resume", "r", "--set=workers=inline", "--set=budget.programs=1000000")
+    running = tiny.start("resume", "r", INLINE, "--set=budget.programs=1000000")
     running.wait_until(lambda: "Resuming" in running.out)
-    called = main("resume", copy)
+    called = main("resume", copy.folder)
     assert called.status == 2
     assert f"is in use by process {running.process.pid} on " in called.err
-    running.wait_until(lambda: count_rows(copy) > 1000)
+    running.wait_until(lambda: copy.count() > 1000)
 
 
 def test_a_run_that_does_not_exist_is_refused(main: Main, tmp_path: Path) -> None:
@@ -334,41 +237,30 @@ def read_only(path: Path) -> Iterator[None]:
         path.chmod(0o644)
 
 
-def test_a_run_whose_database_is_read_only_is_refused(tiny: Any, copy: Path) -> None:
+def test_a_run_whose_database_is_read_only_is_refused(
+    tiny: Any, copy: Any, refused: Callable[..., str]
+) -> None:
     """It is looked at before anything is written; once the file can be written it goes on."""
-    with read_only(copy / "log.db"):
-        before = contents(copy)
-        called = tiny("resume", "r", "--set=workers=inline")
-        assert called.status == 2, called
-        assert "log.db: attempt to write a readonly database" in called.err
-        assert len(called.err.splitlines()) == 1
-        assert contents(copy) == before
-    assert tiny("resume", "r", "--set=workers=inline").status == 0
+    with read_only(copy.folder / "log.db"):
+        assert "log.db: attempt to write a readonly database" in refused(INLINE, by=tiny)
+    tiny.resume("r", INLINE)
 
 
 # Asynchronous order.
 
 
-def test_in_asynchronous_order_a_killed_search_goes_on(
-    tiny: Any,
-    policies: Sequence[str],
-    rows_of: Callable[..., Any],
-    count_rows: Callable[..., int],
-    checked_log: Callable[..., Any],
-) -> None:
+def test_in_asynchronous_order_a_killed_search_goes_on(tiny: Any, options: Any, run_in: Any) -> None:
     """With real workers: the log has no gaps and begins with what was there when it was killed."""
-    options = ("--set=search.order=asynchronous", "--set=budget.programs=300", "--workers=2", "--out=r")
-    running = tiny.start("run", *policies, *options)
-    running.wait_until(lambda: count_rows(tiny.folder / "r") > 100)
+    asynchronous = ("--set=search.order=asynchronous", "--set=budget.programs=300", "--workers=2", "--out=r")
+    run = run_in(tiny.folder / "r")
+    running = tiny.start("run", *options.policies, *asynchronous)
+    running.wait_until(lambda: run.count() > 100)
     running.process.kill()
     running.process.wait()
-    before = rows_of(tiny.folder / "r")
-    called = tiny("resume", "r")
-    assert called.status == 0, called.err
-    assert is_beginning(before, rows_of(tiny.folder / "r"))
-    store = Store.open(tiny.folder / "r" / "log.db")
-    individuals = checked_log(store, num_seeds=2)
+    before = run.rows()
+    tiny.resume("r")
+    assert before.is_beginning(run.rows())
+    individuals = run.checked(num_seeds=2)
     assert len({individual.draw for individual in individuals}) == len(individuals) >= 300
     assert [individual.draw for individual in individuals] != sorted(i.draw for i in individuals)
-    assert store.evaluations(stage=Stage.TEST)
-    store.close()
+    assert run.count("evaluations", "stage = 'test'")

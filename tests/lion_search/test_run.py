@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,8 @@ from lion_search.dsl.liveness import liveness, prune
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.scores import Part, Status
-from lion_search.results.records import BASELINE_SUBJECT, HITS, Outcome, Stage
+from lion_search.results.records import BASELINE_SUBJECT, HITS, Individual, Outcome, Stage
 from lion_search.results.store import Store
-
-
-def result_of(finished: Any) -> dict[str, Any]:
-    return json.loads((finished.folder / "result.json").read_text())
 
 
 def test_a_run_ends_well_beside_modules_named_like_our_rooms(finished: Any) -> None:
@@ -50,7 +45,7 @@ def test_the_run_folder_holds_the_database_the_config_the_result_and_the_exports
         "exports/winner.py",
         "exports/simplified_optax.py",
         "exports/simplified.py",
-        f"simplified/{result_of(finished)['finalists'][0]['id']}.json",
+        f"simplified/{finished.result['finalists'][0]['id']}.json",
     }
 
 
@@ -60,11 +55,9 @@ def test_nothing_is_written_outside_the_run_folder(finished: Any) -> None:
     assert [p.name for p in (finished.user_folder / "configs").iterdir()] == ["__init__.py"]
 
 
-def test_the_written_config_is_the_resolved_one(
-    finished: Any, small: tuple[str, ...], simplifying: tuple[str, ...]
-) -> None:
+def test_the_written_config_is_the_resolved_one(finished: Any, options: Any) -> None:
     """It holds what the command line set, and gives the same run again."""
-    overrides = [option.removeprefix("--set=") for option in (*small, *simplifying)]
+    overrides = [option.removeprefix("--set=") for option in (*options.small, *options.simplifying)]
     expected = load_config("quickstart", [*overrides, "workers=2", "seed=1"])
     assert load_config(str(finished.folder / "config.yaml")) == expected
     assert expected.search.population == 50
@@ -83,20 +76,18 @@ def test_the_log_knows_how_the_run_was_made(finished: Any, log: Store) -> None:
     assert {"adamw", "lion"} <= facts["baselines"]["digits_mlp"].keys()
 
 
-def test_the_log_holds_the_whole_budget_consistently(log: Store, checked_log: Callable[..., Any]) -> None:
+def test_the_log_holds_the_whole_budget_consistently(finished: Any) -> None:
     """Every program has its hash, outcome and status; every evaluated one its raw losses."""
-    individuals = checked_log(log)
+    individuals = finished.checked()
     assert len(individuals) == 300
     outcomes = {individual.outcome for individual in individuals}
     assert {Outcome.EVALUATED, Outcome.SAME_AS_PARENT, Outcome.SEEN} <= outcomes
     assert outcomes <= {*HITS, Outcome.EVALUATED}
 
 
-def test_the_sizes_in_the_log_are_those_of_the_programs(
-    log: Store, individuals_of: Callable[..., Any]
-) -> None:
+def test_the_sizes_in_the_log_are_those_of_the_programs(individuals: Sequence[Individual]) -> None:
     """Statements, live ones among them, and what is left in canonical form."""
-    for individual in individuals_of(log):
+    for individual in individuals:
         alive = liveness(parse(individual.program)).statements
         assert (individual.num_statements, individual.num_live_statements) == (len(alive), sum(alive))
         canonical = canonicalise(parse(individual.program))
@@ -104,15 +95,14 @@ def test_the_sizes_in_the_log_are_those_of_the_programs(
         assert individual.num_canonical_statements == len(canonical.applications)
 
 
-def test_each_individual_is_its_parent_with_the_logged_mutation(
-    log: Store, individuals_of: Callable[..., Any]
-) -> None:
+def test_each_individual_is_its_parent_with_the_logged_mutation(individuals: Sequence[Individual]) -> None:
     """The first is the initial program; parents are as old as the lag says, and living."""
-    first, *others = individuals_of(log)
+    first, *others = individuals
     assert (first.parent_id, first.mutation) == (None, "initial")
     assert parse(first.program) == library_program("adamw")
     programs = [parse(first.program)]
     for individual in others:
+        assert individual.parent_id is not None
         end = max(1, individual.id - 32)
         assert individual.parent_id == 0 or end - 50 <= individual.parent_id < end
         programs.append(parse(individual.program))
@@ -155,7 +145,7 @@ def test_finalists_are_the_best_of_the_search_on_fresh_seeds(finished: Any, log:
     tuned = selection.pop(BASELINE_SUBJECT)
     search.pop(BASELINE_SUBJECT)
     assert set(selection) == set(sorted(search, key=search.__getitem__)[:2])
-    finalists = result_of(finished)["finalists"]
+    finalists = finished.result["finalists"]
     hashes = [log.individual(finalist["id"]).hash for finalist in finalists]
     assert hashes == sorted(selection, key=selection.__getitem__)
     for finalist, hash_ in zip(finalists, hashes, strict=True):
@@ -172,11 +162,11 @@ def _mean_losses(log: Store, stage: Stage) -> dict[str, float]:
 
 def test_the_test_compares_optimizers_on_seeds_no_other_stage_has_seen(finished: Any, log: Store) -> None:
     """Means are those of the raw test losses; the winner, the tuned baselines, the untuned start."""
-    rows = {row["optimizer"]: row for row in result_of(finished)["test"]}
+    rows = {row["optimizer"]: row for row in finished.result["test"]}
     tuned = ["tuned adamw", "tuned lion", "tuned signum", "tuned sgd"]
     assert [name for name in rows if name != "simplified"] == ["winner", *tuned, "untuned start"]
-    winner = log.individual(result_of(finished)["finalists"][0]["id"])
-    hashes = {"winner": winner.hash, "simplified": functional_hash(parse(result_of(finished)["simplified"]))}
+    winner = log.individual(finished.result["finalists"][0]["id"])
+    hashes = {"winner": winner.hash, "simplified": functional_hash(parse(finished.result["simplified"]))}
     logged = _mean_losses(log, Stage.TEST)
     for name, row in rows.items():
         assert row["mean_loss"] == pytest.approx(logged[hashes.get(name, f"baseline:{name}")])
@@ -190,7 +180,7 @@ def test_the_test_compares_optimizers_on_seeds_no_other_stage_has_seen(finished:
 
 def test_the_result_says_what_the_log_says(finished: Any, log: Store) -> None:
     """Programs, evaluations, hit rate and failures of the search."""
-    counts, search = log.counts(), result_of(finished)["search"]
+    counts, search = log.counts(), finished.result["search"]
     assert search["num_programs"] == 300
     assert search["num_evaluated"] == search["num_novel"] == counts[Outcome.EVALUATED]
     assert search["hits"] == {cause: counts.get(cause, 0) for cause in HITS}
@@ -202,7 +192,7 @@ def test_the_result_says_what_the_log_says(finished: Any, log: Store) -> None:
 
 def test_the_exported_program_is_the_winner_without_redundant_statements(finished: Any, log: Store) -> None:
     """As the file winner.py and in the result."""
-    result = result_of(finished)
+    result = finished.result
     folder, number = result["winner"].split(":")
     expected = prune(parse(log.individual(int(number)).program))
     assert folder == finished.folder.name
@@ -213,7 +203,7 @@ def test_the_exported_program_is_the_winner_without_redundant_statements(finishe
 
 def test_a_person_reads_what_was_done_what_won_and_what_to_do_next(finished: Any) -> None:
     """The stages as they come, the winner, the table of four with their losses, the files, commands."""
-    out, result = finished.called.out, result_of(finished)
+    out, result = finished.called.out, finished.result
     stages = [
         "Run folder: found",
         "Starting 2 Ray workers",
@@ -268,11 +258,11 @@ print(sorted(name for name in sys.modules if name.partition(".")[0] == "lion_sea
 
 
 def test_the_exported_optimizer_trains_a_network_without_us(
-    finished: Any, tmp_path: Path, environment: dict[str, str]
+    finished: Any, tmp_path: Path, environment: Any
 ) -> None:
     """In a fresh, isolated process (-I) that imports nothing of lion_search."""
     done = subprocess.run(
-        [sys.executable, "-I", "-c", TRAIN, finished.folder / "exports"],
+        [sys.executable, "-IB", "-c", TRAIN, finished.folder / "exports"],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -287,45 +277,36 @@ def test_the_exported_optimizer_trains_a_network_without_us(
 
 
 @pytest.fixture(scope="module")
-def inline(finished: Any, command_in: Callable[..., Any]) -> Any:
+def inline(finished: Any, run_in: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The first programs of the same run again, quietly, in one process without Ray."""
-    return command_in(finished.user_folder)(
-        *("run", "--config", finished.folder / "config.yaml", "--out", _inline_folder(finished), "--quiet"),
-        *("--set", "workers=inline", "--set", "budget.programs=120"),
+    folder = tmp_path_factory.mktemp("inline") / "inline run [b]"
+    called = finished.command(
+        *("run", "--config", finished.folder / "config.yaml", "--out", folder, "--quiet"),
+        *("--set=workers=inline", "--set=budget.programs=120", "--set=simplification.how_far=redundancy"),
     )
+    assert called.status == 0, called.err
+    return run_in(folder, called)
 
 
-def _inline_folder(finished: Any) -> Path:
-    return Path(finished.user_folder.with_name("inline run [b]"))
-
-
-def test_inline_and_on_ray_the_same_programs_are_found(
-    inline: Any, finished: Any, log: Store, individuals_of: Callable[..., Any]
-) -> None:
+def test_inline_and_on_ray_the_same_programs_are_found(inline: Any, finished: Any) -> None:
     """The same config and seed give the same individuals, and the same losses, without workers."""
-    assert inline.status == 0, inline.err
-    store = Store.open(_inline_folder(finished) / "log.db")
-    individuals = individuals_of(store)
-    losses, expected = (
-        {e.individual_id: e.score.loss for e in one.evaluations(stage=Stage.SEARCH)} for one in (store, log)
-    )
-    store.close()
-    assert individuals == individuals_of(log)[:120]
-    assert losses == {number: loss for number, loss in expected.items() if number is None or number < 120}
+    rows = inline.rows()
+    assert len(rows.individuals) == 120
+    assert rows.is_beginning(finished.rows())
 
 
 def test_quiet_prints_the_result_only(inline: Any) -> None:
     """No stage is announced; the winner, the table and the next commands are printed as ever."""
-    out = inline.out
+    out = inline.called.out
     assert out.lstrip().startswith("Searched 120 programs")
     for told in ("Run folder", "Ray", "Selection:", "Test:"):
         assert told not in out
     assert "Winner" in out
     assert "tuned adamw" in out
-    assert inline.err == ""
+    assert inline.called.err == ""
 
 
-def test_a_run_is_called_by_its_name_whatever_that_is(inline: Any, finished: Any) -> None:
+def test_a_run_is_called_by_its_name_whatever_that_is(inline: Any) -> None:
     """Also with blanks and brackets: what is printed as its winner is a reference that leads there."""
-    (reference,) = re.findall(r"Winner (.+): fitness", inline.out)
-    assert reference.startswith(f"{_inline_folder(finished)}:")
+    (reference,) = re.findall(r"Winner (.+): fitness", inline.called.out)
+    assert reference.startswith(f"{inline.folder}:")

@@ -67,7 +67,7 @@ def test_the_result_is_a_program_to_go_on_with(main: Main, raw: Path) -> None:
 def test_experiments_train_on_the_task_and_say_what_seeds_showed(tiny: Any) -> None:
     """A real run of the command with real workers; what is not needed on this task is left out."""
     (tiny.folder / "raw.py").write_text(RAW.replace("g + 0.0", "arcsin(tanh(g))"))
-    called = tiny("simplify", "raw.py", "--task", "tiny:sine", "--workers", "1", "--json", "--minutes", "0.2")
+    called = tiny("simplify", "raw.py", "--task", "tiny:sine", "--workers", "1", "--json", "--minutes", "0.5")
     assert called.status == 0, called.err
     record = json.loads(called.out)
     assert record["tasks"] == ["tiny:sine"]
@@ -83,7 +83,7 @@ def test_experiments_train_on_the_task_and_say_what_seeds_showed(tiny: Any) -> N
 
 def test_a_program_of_a_run_is_simplified_on_its_tasks(finished: Any, main: Main) -> None:
     """The run has done so with its winner; the record is in its folder."""
-    result = json.loads((finished.folder / "result.json").read_text())
+    result = finished.result
     number = int(result["winner"].partition(":")[2])
     reference = f"{finished.folder}:{number}"
     record = json.loads(main("show", reference, "--simplified", "--json").out)

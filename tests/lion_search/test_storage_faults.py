@@ -11,75 +11,64 @@ import shutil
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/environ").exists(), reason="finds processes by their environment in Linux's /proc"
-)
-
-Main = Callable[..., Any]
+INLINE = "--set=workers=inline"
 
 
 @pytest.fixture
-def start(tiny: Any, policies: Sequence[str], count_rows: Callable[..., int]) -> Callable[..., Any]:
+def start(tiny: Any, options: Any, run_in: Any) -> Callable[..., Any]:
     """Starts a run and waits until a part of its search is in the log."""
 
-    def call(folder: str = "r", workers: str = "inline", rows: int = 200) -> Any:
-        running = tiny.start("run", *policies, f"--out={folder}", f"--set=workers={workers}")
-        running.wait_until(lambda: count_rows(tiny.folder / folder) > rows)
+    def call(name: str = "r", workers: str = "inline") -> Any:
+        running = tiny.start("run", *options.policies, f"--out={name}", f"--set=workers={workers}")
+        running.wait_until(lambda: run_in(tiny.folder / name).count() > 200)
         return running
 
     return call
 
 
 @pytest.fixture
-def check_stopped(
-    main: Main, undisturbed: Any, rows_of: Callable[..., Any], checked_log: Callable[..., Any]
-) -> Callable[..., None]:
+def check_stopped(tiny: Any, main: Callable[..., Any], undisturbed: Any, run_in: Any) -> Callable[..., None]:
     """Checks that a run ended in order because its log could not be written, and that it can be read."""
 
-    def check(running: Any, folder: Path, *reasons: str) -> None:
+    def check(running: Any, *reasons: str, name: str = "r") -> None:
+        run = run_in(tiny.folder / name)
         assert running.process.wait(120) == 2, running.err
         assert running.err.startswith("Error: database sqlite:///")
         assert "log.db: " in running.err
         assert any(reason in running.err for reason in reasons), running.err
         assert len(running.err.splitlines()) == 1
         assert running.survivors(within_seconds=5) == {}
-        assert main("top", folder).status == 0
-        log, whole = rows_of(folder), rows_of(undisturbed.folder)
-        assert 200 < len(log.individuals) < 1000
-        assert log.individuals == whole.individuals[: len(log.individuals)]
-        assert log.search == whole.search[: len(log.search)]
+        assert main("top", run.folder).status == 0
+        assert 200 < run.count() < 1000
+        assert run.rows().is_beginning(undisturbed.rows())
 
     return check
 
 
 @pytest.fixture
-def check_resumed(tiny: Any, undisturbed: Any, rows_of: Callable[..., Any]) -> Callable[[str], None]:
+def check_resumed(tiny: Any, undisturbed: Any) -> Callable[..., None]:
     """Resumes a run and checks that its log is whole."""
 
-    def check(folder: str) -> None:
-        called = tiny("resume", folder, "--set=workers=inline")
-        assert called.status == 0, called.err
-        assert rows_of(tiny.folder / folder) == rows_of(undisturbed.folder)
+    def check(name: str = "r") -> None:
+        assert tiny.resume(name, INLINE).rows() == undisturbed.rows()
 
     return check
 
 
-def test_a_file_that_must_not_grow_stops_the_run(
-    tiny: Any, start: Any, check_stopped: Any, check_resumed: Any
-) -> None:
+def test_a_file_that_must_not_grow_stops_the_run(start: Any, check_stopped: Any, check_resumed: Any) -> None:
     """By a limit of the system for the driver's files: the nearest to a full disk that needs no rights."""
     running = start()
     _, most = resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (4096, most))
-    check_stopped(running, tiny.folder / "r", "disk I/O error", "database or disk is full")
-    check_resumed("r")
+    check_stopped(running, "disk I/O error", "database or disk is full")
+    check_resumed()
 
 
 def succeeds(command: str, *arguments: str | Path) -> bool:
@@ -106,10 +95,9 @@ def small_disk(folder: Path) -> Iterator[None]:
 def test_a_full_disk_stops_the_run(tiny: Any, start: Any, check_stopped: Any, check_resumed: Any) -> None:
     """Also its worker. With room again it goes on; without, that is said and the log stays as it is."""
     with small_disk(tiny.folder / "disk"):
-        check_stopped(
-            start("disk/r", workers="1"), tiny.folder / "disk/r", "database or disk is full", "disk I/O error"
-        )
-        called = tiny("resume", "disk/r", "--set=workers=inline")
+        running = start("disk/r", workers="1")
+        check_stopped(running, "database or disk is full", "disk I/O error", name="disk/r")
+        called = tiny("resume", "disk/r", INLINE)
         assert called.status == 2
         assert "Traceback" not in called.err
         subprocess.run(["mount", "-o", "remount,size=64m", tiny.folder / "disk"], check=True)
@@ -128,8 +116,8 @@ def test_a_database_that_can_no_longer_be_written_stops_the_run(
         assert running.process.wait(120) == 2, running.err
     finally:
         succeeds("chattr", "-i", *paths)
-    check_stopped(running, tiny.folder / "r", "disk I/O error", "readonly database", "unable to open")
-    check_resumed("r")
+    check_stopped(running, "disk I/O error", "readonly database", "unable to open")
+    check_resumed()
 
 
 @contextmanager
@@ -142,21 +130,17 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def test_a_database_that_another_process_locks_for_a_while_is_waited_for(
-    tiny: Any,
-    start: Any,
-    count_rows: Callable[..., int],
-    undisturbed: Any,
-    rows_of: Callable[..., Any],
+    tiny: Any, start: Any, undisturbed: Any, run_in: Any
 ) -> None:
     """Nothing is lost."""
-    running = start()
-    with locked(tiny.folder / "r" / "log.db"):
-        number = count_rows(tiny.folder / "r")
-        time.sleep(3)
-        assert count_rows(tiny.folder / "r") == number
+    running, run = start(), run_in(tiny.folder / "r")
+    with locked(run.folder / "log.db"):
+        number = run.count()
+        time.sleep(2)
+        assert run.count() == number
         assert running.process.poll() is None
     assert running.process.wait(120) == 0, running.err
-    assert rows_of(tiny.folder / "r") == rows_of(undisturbed.folder)
+    assert run.rows() == undisturbed.rows()
 
 
 @pytest.mark.large
@@ -166,30 +150,26 @@ def test_a_database_that_another_process_keeps_locked_stops_the_run(
     """After half a minute."""
     running = start()
     with locked(tiny.folder / "r" / "log.db"):
-        check_stopped(running, tiny.folder / "r", "database is locked")
-    check_resumed("r")
+        check_stopped(running, "database is locked")
+    check_resumed()
 
 
-@pytest.mark.parametrize(
-    ("name", "written"),
-    [
-        ("result.tmp", "result.json"),
-        ("exports/winner.py", "exports/winner.py"),
-        ("config.tmp", "config.yaml"),
-    ],
-)
 def test_a_result_that_cannot_be_written_is_said_and_can_be_written_later(
-    tiny: Any, undisturbed: Any, name: str, written: str, check_resumed: Any
+    tiny: Any, copy: Any, check_resumed: Any
 ) -> None:
     """Here because a folder is in its place."""
-    folder = tiny.folder / "r"
-    shutil.copytree(undisturbed.folder, folder)
-    path = folder / name
-    path.unlink(missing_ok=True)
-    path.mkdir()
-    called = tiny("resume", "r", "--set=workers=inline")
-    assert called.status == 2
-    assert called.err.startswith(f"Error: cannot write 'r/{written}': Is a directory")
-    assert len(called.err.splitlines()) == 1
-    path.rmdir()
-    check_resumed("r")
+    places = {
+        "result.tmp": "result.json",
+        "exports/winner.py": "exports/winner.py",
+        "config.tmp": "config.yaml",
+    }
+    for name, written in places.items():
+        path = copy.folder / name
+        path.unlink(missing_ok=True)
+        path.mkdir()
+        called = tiny("resume", "r", INLINE)
+        assert called.status == 2
+        assert called.err.startswith(f"Error: cannot write 'r/{written}': Is a directory")
+        assert len(called.err.splitlines()) == 1
+        path.rmdir()
+    check_resumed()

@@ -23,7 +23,7 @@ from lion_search.proxy_tasks.baseline import (
     load_baselines,
     to_json,
 )
-from lion_search.proxy_tasks.problems.dataset import DataError
+from lion_search.proxy_tasks.problems.examples import DataError
 from lion_search.proxy_tasks.scores import Part
 from lion_search.proxy_tasks.tasks import TASKS, TaskError, find_task
 from lion_search.proxy_tasks.training.evaluator import Evaluator, evaluator
@@ -52,8 +52,8 @@ def prepared(task: str) -> FlatProblem:
 # What is shipped.
 
 
-def test_the_task_that_needs_no_download_ships_baselines() -> None:
-    assert "digits_mlp" in SHIPPED
+def test_every_task_ships_baselines() -> None:
+    assert set(TASKS) <= set(SHIPPED)
 
 
 @pytest.mark.parametrize("file", CONTENTS)

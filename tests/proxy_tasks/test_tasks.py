@@ -242,7 +242,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_a_users_own_error_is_shown_as_it_is(folder: Path) -> None:
     (folder / "mine_a.py").write_text(
-        "from lion_search.proxy_tasks.problems.dataset import DataError\n"
+        "from lion_search.proxy_tasks.problems.examples import DataError\n"
         "def task():\n    raise DataError('no file of mine')\n"
     )
     with pytest.raises(LionSearchError, match=r"^no file of mine$"):

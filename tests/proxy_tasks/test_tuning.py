@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from lion_search.proxy_tasks.baseline import FAMILIES, Baseline
-from lion_search.proxy_tasks.jobs import Job, JobResult
+from lion_search.proxy_tasks.jobs import Job, JobResult, Sample, Subject
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.proxy_tasks.tuning import (
@@ -23,51 +23,43 @@ from lion_search.proxy_tasks.tuning import (
     sample_points,
     tune,
 )
-from lion_search.proxy_tasks.workers.pool import Failure, FailureKind, Finished, Pool
+from lion_search.proxy_tasks.workers.pool import InlinePool
+from lion_search.proxy_tasks.workers.work import work
 
 Formula = Callable[[Baseline, int], float | None]
 """The loss of a point with a seed; ``None`` for a divergence."""
 
 
-class FakePool:
-    """Losses from a formula; answers three at a time, the last first, and notes what it is asked."""
+class Trainings:
+    """Losses from a formula, by a worker's own logic; notes the jobs. At a negative loss it raises."""
 
     def __init__(self, formula: Formula) -> None:
         self._formula = formula
-        self._waiting: deque[tuple[int, Job]] = deque()
         self.jobs: list[Job] = []
 
-    @property
-    def in_flight(self) -> int:
-        return len(self._waiting)
+    def __call__(self, jobs: Sequence[Job]) -> list[JobResult]:
+        self.jobs += jobs
+        return work(jobs, self._train)
 
-    @property
-    def room(self) -> int:
-        return 8
-
-    def submit(self, job_id: int, payload: Job) -> None:
-        self.jobs.append(payload)
-        self._waiting.append((job_id, payload))
-
-    def wait(self, timeout_seconds: float) -> list[Finished]:
-        taken = [self._waiting.pop() for _ in range(min(3, len(self._waiting)))]
-        return [self._outcome(job_id, job) for job_id, job in taken]
-
-    def close(self) -> None:
-        self._waiting.clear()
-
-    def _outcome(self, job_id: int, job: Job) -> Finished:
-        assert isinstance(job.subject, Baseline)
+    def _train(self, subjects: Sequence[Subject], samples: Sequence[Sample]) -> list[list[Score]]:
+        (point,) = subjects
+        assert isinstance(point, Baseline)
         scores: list[Score] = []
-        for task, seed, part in job.samples:
-            loss = self._formula(job.subject, seed)
+        for task, seed, part in samples:
+            loss = self._formula(point, seed)
             if loss is None:
-                scores.append(Score(task, part, seed, Status.DIVERGED, None, 1, 0.0, "boom"))
-                break
+                return [[*scores, Score(task, part, seed, Status.DIVERGED, None, 1, 0.0, "boom")]]
             if loss < 0:
-                return Finished(job_id, failure=Failure(FailureKind.TIMED_OUT, "too slow"))
+                raise RuntimeError("too slow")
             scores.append(Score(task, part, seed, Status.OK, loss, 1, 0.0))
-        return Finished(job_id, JobResult(tuple(scores)))
+        return [scores]
+
+
+def jobs_of(name: str) -> list[Job]:
+    """What tuning asks for, with the losses of a bowl."""
+    trainings = Trainings(bowl)
+    tune(InlinePool(lambda: trainings), "mine", name)
+    return trainings.jobs
 
 
 def rate_of(point: Baseline) -> float:
@@ -80,8 +72,7 @@ def bowl(point: Baseline, seed: int) -> float | None:
 
 
 def tuned(formula: Formula = bowl, name: str = "adamw", **options: Any) -> tuple[Baseline, list[dict]]:
-    pool: Pool = FakePool(formula)
-    return tune(pool, "mine", name, **options)
+    return tune(InlinePool(lambda: Trainings(formula)), "mine", name, **options)
 
 
 def test_the_best_point_and_form_win() -> None:
@@ -122,12 +113,11 @@ def test_a_finalist_that_is_best_on_fresh_seeds_beats_the_best_on_tuning_seeds()
 
 
 def test_every_form_gets_the_same_effort_on_the_same_points() -> None:
-    pool = FakePool(bowl)
-    tune(pool, "mine", "adamw")
+    jobs = jobs_of("adamw")
     for form in FAMILIES["adamw"].forms:
         asked = [
             (job.samples, job.subject.hyperparameters)
-            for job in pool.jobs
+            for job in jobs
             if isinstance(job.subject, Baseline) and job.subject.form == form
         ]
         tuning, finals = asked[:NUM_SAMPLES], asked[NUM_SAMPLES:]
@@ -139,9 +129,7 @@ def test_every_form_gets_the_same_effort_on_the_same_points() -> None:
 
 
 def test_the_effort_that_is_recorded_is_what_is_spent() -> None:
-    pool = FakePool(bowl)
-    tune(pool, "mine", "sgd")
-    sizes = Counter(len(job.samples) for job in pool.jobs)
+    sizes = Counter(len(job.samples) for job in jobs_of("sgd"))
     assert sizes == {
         EFFORT["seeds_per_sample"]: EFFORT["samples_per_form"],
         EFFORT["finalist_seeds"]: EFFORT["finalists"],
@@ -149,10 +137,9 @@ def test_the_effort_that_is_recorded_is_what_is_spent() -> None:
 
 
 def test_finalists_are_the_best_of_all_points() -> None:
-    pool = FakePool(bowl)
-    _, trials = tune(pool, "mine", "sgd")
+    _, trials = tuned(name="sgd")
     best = sorted(trials, key=lambda t: t["loss"])[:NUM_FINALISTS]
-    finalists = [rate_of(job.subject) for job in pool.jobs[NUM_SAMPLES:]]  # type: ignore[arg-type]
+    finalists = [rate_of(job.subject) for job in jobs_of("sgd")[NUM_SAMPLES:]]  # type: ignore[arg-type]
     assert finalists == [t["learning_rate"] for t in best]
 
 
@@ -161,7 +148,7 @@ def test_seeds_of_tuning_and_of_finalists_are_apart() -> None:
     assert len(set(FINALIST_SEEDS)) == len(FINALIST_SEEDS) == 16
 
 
-@pytest.mark.parametrize("failure", [None, -1.0], ids=["diverged", "timed out"])
+@pytest.mark.parametrize("failure", [None, -1.0], ids=["diverged", "raised"])
 def test_a_point_that_fails_never_wins(failure: float | None) -> None:
     """Not even on one seed of several, and however good its other losses are."""
 

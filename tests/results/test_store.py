@@ -1,176 +1,311 @@
-"""The log in a real SQLite file: what is written is read, all or nothing, while others look on."""
+"""What a log promises in any database: what is written is read, all or nothing, while others look on."""
 
 from __future__ import annotations
 
+import itertools
 import math
+import random
 import signal
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
+import logs
 import pytest
+import sqlalchemy as sa
+from databases import Server
+from logs import Log, individual, score
 
 from lion_search.proxy_tasks.scores import Part, Score, Status
+from lion_search.results.curves import learning_curve
+from lion_search.results.ranking import rank
 from lion_search.results.records import Evaluation, Individual, Outcome, Stage
-from lion_search.results.schema import SCHEMA_VERSION
-from lion_search.results.store import Store, StoreError, sqlite_url
-
-TEXT = "def train(w, g, lr):\n    update = g * 0.1\n    return update\n"
-
-
-def individual(number: int, **changes: Any) -> Individual:
-    values: dict[str, Any] = {
-        "id": number,
-        "draw": number + 3,
-        "repeat": number % 2,
-        "era": number // 8,
-        "parent_id": number - 1 if number else None,
-        "mutation": "insert" if number else "initial",
-        "program": TEXT,
-        "hash": f"{number % 7:032x}",
-        "proposed_hash": f"{number % 7 + 100:032x}",
-        "fingerprint": f"{number:032x}" if number < 7 else None,
-        "outcome": Outcome.EVALUATED if number < 7 else Outcome.SEEN,
-        "status": Status.OK,
-        "scored_id": number % 7,
-        "update_scale": 0.1 if number % 2 else 1.0,
-        "num_statements": 5,
-        "num_live_statements": 3,
-        "num_states": 2,
-        "num_canonical_statements": 4,
-    }
-    return Individual(**{**values, **changes})
+from lion_search.results.schema import INDIVIDUALS, RUN, SCHEMA_VERSION
+from lion_search.results.statistics import statistics
+from lion_search.results.store import Store, StoreError, absolute_url, sqlite_url
 
 
-def evaluation(number: int, stage: Stage = Stage.SEARCH, **changes: Any) -> Evaluation:
-    values: dict[str, Any] = {
-        "task": "digits_mlp",
-        "part": Part.VALIDATION,
-        "seed": number,
-        "status": Status.OK,
-        "loss": 0.1 + 0.2 * number,
-        "num_steps": 250,
-        "seconds": 0.0123,
-    }
-    return Evaluation(stage, f"{number % 7:032x}", Score(**{**values, **changes}), number)
+def evaluation(seed: int, stage: Stage = Stage.SEARCH, subject: str = "p0") -> Evaluation:
+    return Evaluation(stage, subject, score(0.1, seed), None)
 
 
-FAILED = evaluation(
-    3, status=Status.DIVERGED, loss=None, num_steps=4, reason="not finite after step 4 of 250"
-)
-BASELINE = Evaluation(Stage.SEARCH, "baseline:tuned adamw", evaluation(0).score, None)
+@pytest.fixture
+def store(database: str) -> Store:
+    return Store.create(database, {})
+
+
+def content(store: Store) -> tuple[list[Individual], list[Evaluation], dict]:
+    return list(store.individuals()), store.evaluations(), store.run_facts()
+
+
+# What is written is read.
+
+FULL = individual(
+    4, "f" * 32, draw=9, seen=3, retry_of=2, repeat=1, era=2, parent_id=3, mutation="insert+delete",
+    program="a\nb", scored_id=2, proposed_hash="e" * 32, fingerprint="d" * 32, outcome=Outcome.FINGERPRINT,
+    status=Status.TOO_LARGE, update_scale=0.1, num_statements=5, num_live_statements=4, num_states=2,
+    num_canonical_statements=6,
+)  # fmt: skip
+LOSSES = (0.0, 1 / 3, 5e-324, 1e-30, 1e300, 0.1 + 0.2)
+TRAININGS = [
+    Evaluation(Stage.SEARCH, "baseline:tuned adamw", score(0.1)),
+    *(Evaluation(Stage.TEST, "p1", score(loss, 7, part=Part.TEST, seconds=1 / 7), 1) for loss in LOSSES),
+    Evaluation(
+        Stage.SEARCH, "p4", Score("a", Part.VALIDATION, 1, Status.DIVERGED, None, 4, 0.1, "not finite"), 4
+    ),
+]
+
+
+def test_records_are_read_back_equal_by_another(store: Store, database: str) -> None:
+    """To the last bit, and with their types."""
+    individuals = [*(individual(n) for n in range(4)), FULL]
+    store.append(individuals, TRAININGS)
+    store.close()
+    reader = Store.open(database)
+    assert [reader.individual(n) for n in range(5)] == list(reader.individuals()) == individuals
+    assert reader.individual(5) is None
+    assert reader.evaluations() == TRAININGS
+    for written, read in zip(
+        [*individuals, *TRAININGS], [*reader.individuals(), *reader.evaluations()], strict=True
+    ):
+        assert repr(written) == repr(read)
+
+
+def test_names_and_programs_may_be_of_any_length_and_hold_any_character_but_nul(store: Store) -> None:
+    characters = "".join(map(chr, (*range(1, 0xD800), *range(0xE000, 0x110000))))
+    name = "my.module:task?" + ",".join(f"option_{n}='%s;--:x{n}'" for n in range(20))
+    own = individual(0, mutation="+".join(["insert"] * 200), program=characters)
+    long = individual(1, program="v1 = g * g\n" * 10_000)
+    row = Evaluation(
+        Stage.SEARCH, f"baseline:{name}", Score(name, Part.TEST, 0, Status.CRASHED, None, 0, 0.0, name)
+    )
+    store.append([own, long], [row], {name: name})
+    assert content(store) == ([own, long], [row], {"schema_version": SCHEMA_VERSION, name: name})
+
+
+def test_evaluations_come_in_the_order_of_the_log_by_stage_and_by_subject(store: Store) -> None:
+    rows = [
+        evaluation(seed, stage, subject)
+        for seed, subject, stage in itertools.product((5, 1, 4), ("p1", "p0"), (Stage.TEST, Stage.SEARCH))
+    ]
+    for start in range(0, len(rows), 2):
+        store.append([], rows[start : start + 2])
+    assert store.evaluations() == rows
+    for stage, subject in itertools.product((None, *Stage), (None, "p0", "p1")):
+        expected = [e for e in rows if stage in (None, e.stage) and subject in (None, e.subject)]
+        assert store.evaluations(stage=stage, subject=subject) == expected
+
+
+def test_individuals_come_in_the_order_of_the_log_by_outcome(store: Store) -> None:
+    """More than are fetched at once."""
+    rows = [
+        individual(n, program=f"{n}", outcome=Outcome.SEEN if n % 7 else Outcome.EVALUATED)
+        for n in range(2100)
+    ]
+    store.append(rows[:12], [])
+    store.append(rows[12:], [])
+    assert list(store.individuals()) == rows
+    assert list(store.individuals(start=2090)) == rows[2090:]
+    assert list(store.individuals(start=3, outcomes=[Outcome.EVALUATED])) == rows[7::7]
+    assert list(store.individuals(start=2100)) == list(store.individuals(outcomes=[])) == []
+    assert store.num_individuals() == 2100
+    assert store.counts() == {Outcome.EVALUATED: 300, Outcome.SEEN: 1800}
+    assert store.program_texts(3) == ["0", "1", "2"]
+    assert len(store.program_texts(9999)) == 2100
+
+
+@pytest.mark.parametrize("number", [5, 2**31, 2**63, 10**30])
+def test_a_number_that_no_individual_has_is_nobodys(store: Store, number: int) -> None:
+    assert store.individual(number) is None
+
+
+def test_facts_are_json_values_which_are_added_or_replaced(database: str) -> None:
+    """JSON has no number that is not finite."""
+    store = Store.create(database, {"a": {"b": [1, None, "c"]}, "pi": math.pi, "lost": math.nan})
+    store.append([], [], {"pi": 3, "new": (math.inf, 1.5)})
+    assert Store.open(database).run_facts() == {
+        "schema_version": SCHEMA_VERSION,
+        "a": {"b": [1, None, "c"]}, "pi": 3, "lost": None, "new": [None, 1.5],
+    }  # fmt: skip
+
+
+def test_what_is_computed_from_a_log_does_not_depend_on_the_database(database: str, tmp_path: Path) -> None:
+    logs = [Log(url, {"search_seconds": 9.0}) for url in (database, tmp_path / "other.db")]
+    for log in logs:
+        rng = random.Random(0)
+        log.add_baseline([0.3, 0.31, 0.29, 0.3], seconds=9.0)
+        for number in range(60):
+            losses = [rng.choice([0.1, 0.2, 0.4, None]) for _ in range(rng.randrange(4))]
+            outcome = Outcome.EVALUATED if losses else rng.choice([Outcome.SEEN, Outcome.SAME_AS_PARENT])
+            others = [("scaled", score(0.01, seconds=rng.randrange(9) / 8))] * (
+                number % 5 == 0 and bool(losses)
+            )
+            own = [score(loss, seed, seconds=rng.randrange(9) / 8) for seed, loss in enumerate(losses)]
+            log.add(
+                "", own, outcome, others, num_statements=number % 3, num_live_statements=(number % 3) // 2
+            )
+    ours, theirs = (
+        (statistics(s), rank(s, Stage.SEARCH), learning_curve(s, 20)) for s in (log.store for log in logs)
+    )
+    assert ours == theirs
+    assert len(ours[2]) > 10
+
+
+# All or nothing.
+
+
+def test_what_is_refused_leaves_nothing_and_the_log_goes_on(database: str) -> None:
+    store = Store.create(database, {"done": 0})
+    store.append([], [])
+    store.append([individual(0)], [evaluation(0)], {"done": 1})
+    before = content(store)
+    with pytest.raises(StoreError, match=r"(?i)unique"):
+        store.append([individual(1), individual(0), individual(2)], [evaluation(1)], {"done": 2})
+    nowhere = Evaluation(Stage.SEARCH, "p0", Score("a", Part.TEST, None, Status.OK, 0.1, 9, 0.1))  # type: ignore[arg-type]
+    with pytest.raises(StoreError, match=r"(?i)not.null"):
+        store.append([individual(1)], [evaluation(1), nowhere], {"done": 2})
+    assert content(store) == before
+    store.append([individual(1)], [])
+    assert store.num_individuals() == 2
+
+
+def test_a_failed_creation_leaves_nothing_behind(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a fact that is no JSON value, a mistake of ours, nor one that the database refuses."""
+    with pytest.raises(TypeError):
+        Store.create(database, {"fact": object()})
+    monkeypatch.setattr("lion_search.results.store.to_json", lambda value: None)
+    with pytest.raises(StoreError, match=r"(?i)not.null"):
+        Store.create(database, {"fact": 1})
+    monkeypatch.undo()
+    Store.create(database, {"fact": 1}).close()
+
+
+def test_a_reopened_log_goes_on(store: Store, database: str) -> None:
+    store.append([individual(0)], [evaluation(0)])
+    store.close()
+    again = Store.reopen(database)
+    again.append([individual(1)], [evaluation(1)], {"a": 2})
+    again.close()
+    expected = [individual(0), individual(1)], [evaluation(0), evaluation(1)]
+    assert content(Store.open(database)) == (*expected, {"schema_version": SCHEMA_VERSION, "a": 2})
+
+
+# What is refused.
+
+
+def test_a_database_that_holds_a_run_takes_no_second(database: str) -> None:
+    store = Store.create(database, {"a": 1})
+    store.append([individual(0)], [])
+    before = content(store)
+    with pytest.raises(StoreError, match="already holds a run; nothing was written"):
+        Store.create(database, {"a": 2})
+    assert content(store) == before
+
+
+def test_a_database_of_something_else_holds_no_run(database: str) -> None:
+    with sa.create_engine(database).begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE cats (name TEXT)")
+    for use in (Store.open, Store.reopen):
+        with pytest.raises(StoreError, match="holds no run"):
+            use(database)
+
+
+def test_a_database_of_another_schema_is_refused(store: Store, database: str) -> None:
+    for version in (SCHEMA_VERSION + 1, 0, "old"):
+        store.append([], [], {"schema_version": version})
+        for use in (Store.open, Store.reopen):
+            with pytest.raises(
+                StoreError, match=f"version {version}; this program reads 2 and {SCHEMA_VERSION}"
+            ):
+                use(database)
+
+
+def test_a_log_of_schema_2_is_read_and_brought_up_to_date_when_it_is_reopened(database: str) -> None:
+    """It does not say what a proposal saw."""
+    rows = [individual(number, seen=None) for number in range(3)]
+    lacking = {"seen", "retry_of"}
+    old = sa.MetaData()
+    columns = [column for column in INDIVIDUALS.c if column.name not in lacking]
+    table = sa.Table(
+        "individuals", old, *(sa.Column(c.name, c.type, primary_key=c.primary_key) for c in columns)
+    )
+    facts = RUN.to_metadata(old)
+    with sa.create_engine(database).begin() as connection:
+        old.create_all(connection)
+        values = [{c.name: getattr(row, c.name) for c in columns} for row in rows]
+        connection.execute(sa.insert(table), values)
+        connection.execute(sa.insert(facts), {"key": "schema_version", "value": "2"})
+    assert list(Store.open(database).individuals()) == rows
+    again = Store.reopen(database)
+    again.append([individual(3)], [])
+    again.close()
+    assert list(Store.open(database).individuals()) == [*rows, individual(3)]
+    assert Store.open(database).run_facts() == {"schema_version": SCHEMA_VERSION}
+
+
+def test_an_opened_log_cannot_be_written(store: Store, database: str) -> None:
+    reader = Store.open(database)
+    with pytest.raises(StoreError, match=r"read-?only"):
+        reader.append([individual(0)], [])
+    with pytest.raises(StoreError, match=r"read-?only"):
+        reader.append([], [], {"a": 1})
+    assert store.num_individuals() == 0
+
+
+# Readers.
+
+WRITER = """
+import sys
+import logs
+from logs import individual
+from lion_search.results.store import Store
+store = Store.create(sys.argv[1], {"a": 1})
+for start in range(0, 10**9, 5):
+    store.append([individual(number) for number in range(start, start + 5)], [])
+    if start == 20:
+        print("writing", flush=True)
+"""
+
+
+def test_a_log_is_read_while_another_process_writes_it(database: str) -> None:
+    """Each look sees a longer prefix of whole batches, and after a kill -9 of the writer nothing is lost."""
+    command = [sys.executable, "-c", WRITER, database]
+    environment = {"PYTHONPATH": str(Path(logs.__file__).parent)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "writing\n"
+        reader = Store.open(database)
+        seen = [reader.num_individuals()]
+        while len(seen) < 4:
+            count = reader.num_individuals()
+            if count != seen[-1]:
+                seen.append(count)
+        assert writer.poll() is None
+        writer.send_signal(signal.SIGKILL)
+    assert seen == sorted(seen)
+    assert all(count % 5 == 0 for count in seen)
+    left = [row.id for row in Store.open(database).individuals()]
+    assert left == list(range(len(left)))
+    assert len(left) >= seen[-1]
+
+
+def test_a_reader_does_not_stop_the_writer_and_sees_a_log_of_one_moment(store: Store, database: str) -> None:
+    rows = [individual(n) for n in range(2000)]
+    store.append(rows[:1500], [])
+    reading = Store.open(database).individuals()
+    first = next(reading)
+    store.append(rows[1500:], [])
+    assert [first, *reading] == rows[:1500]
+    assert store.num_individuals() == 2000
+
+
+# SQLite alone: files.
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "log.db"
-
-
-def all_individuals(store: Store) -> list[Individual]:
-    found = []
-    while (row := store.individual(len(found))) is not None:
-        found.append(row)
-    return found
-
-
-# What is written is read.
-
-
-def test_records_are_read_back_equal(path: Path) -> None:
-    individuals = [individual(n) for n in range(20)]
-    evaluations = [BASELINE, *(evaluation(n) for n in range(7)), FAILED]
-    writer = Store.create(path, {})
-    writer.append(individuals, evaluations)
-    writer.close()
-    reader = Store.open(path)
-    assert all_individuals(reader) == individuals
-    assert reader.evaluations() == evaluations
-
-
-@pytest.mark.parametrize("loss", [1 / 3, 5e-324, 1e-30, 1e300, 0.1 + 0.2])
-def test_losses_are_kept_to_the_last_bit(path: Path, loss: float) -> None:
-    store = Store.create(path, {})
-    store.append([], [evaluation(0, loss=loss)])
-    (found,) = store.evaluations()
-    assert found.score.loss == loss
-
-
-def test_what_is_read_has_the_types_of_what_was_written(path: Path) -> None:
-    store = Store.create(path, {})
-    store.append([individual(0)], [FAILED])
-    (found,) = store.evaluations()
-    assert (type(found.stage), type(found.score.part), type(found.score.status)) == (Stage, Part, Status)
-    read = store.individual(0)
-    assert read is not None
-    assert (type(read.outcome), type(read.status)) == (Outcome, Status)
-
-
-def test_evaluations_come_in_the_order_of_the_log(path: Path) -> None:
-    store = Store.create(path, {})
-    for number in (5, 1, 4):
-        store.append([], [evaluation(number), evaluation(number + 10)])
-    assert [e.score.seed for e in store.evaluations()] == [5, 15, 1, 11, 4, 14]
-
-
-def test_evaluations_by_stage_and_by_subject(path: Path) -> None:
-    store = Store.create(path, {})
-    store.append([], [evaluation(1), evaluation(1, Stage.TEST), evaluation(2), evaluation(2, Stage.TEST)])
-    subject = evaluation(1).subject
-    assert store.evaluations(stage=Stage.TEST) == [evaluation(1, Stage.TEST), evaluation(2, Stage.TEST)]
-    assert store.evaluations(subject=subject) == [evaluation(1), evaluation(1, Stage.TEST)]
-    assert store.evaluations(stage=Stage.TEST, subject=subject) == [evaluation(1, Stage.TEST)]
-
-
-def test_an_individual_that_is_not_there_is_none(path: Path) -> None:
-    assert Store.create(path, {}).individual(5) is None
-
-
-def test_individuals_come_in_the_order_of_the_log(path: Path) -> None:
-    store = Store.create(path, {})
-    rows = [individual(n) for n in range(20)]
-    store.append(rows[:12], [])
-    store.append(rows[12:], [])
-    assert list(store.individuals()) == rows
-    assert list(store.individuals(start=5)) == rows[5:]
-    assert list(store.individuals(start=3, outcomes=[Outcome.EVALUATED])) == rows[3:7]
-    assert list(store.individuals(start=20)) == list(store.individuals(outcomes=[])) == []
-
-
-def test_program_texts_are_of_the_first_individuals(path: Path) -> None:
-    store = Store.create(path, {})
-    store.append([individual(n, program=f"program {n}") for n in range(5)], [])
-    assert store.program_texts(3) == ["program 0", "program 1", "program 2"]
-    assert len(store.program_texts(99)) == 5
-
-
-@pytest.mark.parametrize("number", [2**63, 2**64, 10**30])
-def test_a_number_beyond_what_a_database_counts_is_nobodys(path: Path, number: int) -> None:
-    assert Store.create(path, {}).individual(number) is None
-
-
-def test_counts_by_outcome(path: Path) -> None:
-    store = Store.create(path, {})
-    store.append([individual(n) for n in range(20)], [])
-    assert store.counts() == {Outcome.EVALUATED: 7, Outcome.SEEN: 13}
-
-
-def test_facts_are_json_values(path: Path) -> None:
-    facts = {
-        "config": {"population": 100, "tasks": ["a", "b"]},
-        "started": "now",
-        "none": None,
-        "pi": math.pi,
-    }
-    Store.create(path, facts).close()
-    assert Store.open(path).run_facts() == {"schema_version": SCHEMA_VERSION, **facts}
-
-
-def test_a_fact_is_added_or_replaced(path: Path) -> None:
-    store = Store.create(path, {"a": 1})
-    store.append([], [], {"a": 2, "b": [3]})
-    assert store.run_facts() == {"schema_version": SCHEMA_VERSION, "a": 2, "b": [3]}
 
 
 @pytest.mark.parametrize(
@@ -179,86 +314,7 @@ def test_a_fact_is_added_or_replaced(path: Path) -> None:
 def test_a_path_may_hold_any_characters(tmp_path: Path, name: str) -> None:
     Store.create(tmp_path / name, {"a": 1}).close()
     assert [p.name for p in tmp_path.iterdir() if p.suffix == ".db"] == [name]
-    assert Store.open(tmp_path / name).run_facts()["a"] == 1
-
-
-def test_a_path_and_its_url_are_the_same_database(path: Path) -> None:
-    Store.create(sqlite_url(path), {"a": 1}).close()
-    assert Store.open(path).run_facts() == Store.open(sqlite_url(path)).run_facts()
-
-
-# All or nothing.
-
-
-def test_an_append_with_a_number_that_is_taken_leaves_nothing(path: Path) -> None:
-    store = Store.create(path, {})
-    store.append([individual(0)], [evaluation(0)])
-    with pytest.raises(StoreError, match="UNIQUE"):
-        store.append([individual(1), individual(0), individual(2)], [evaluation(1)])
-    assert all_individuals(store) == [individual(0)]
-    assert store.evaluations() == [evaluation(0)]
-
-
-def test_an_append_whose_evaluations_are_refused_leaves_no_individual(path: Path) -> None:
-    store = Store.create(path, {})
-    with pytest.raises(StoreError, match="NOT NULL"):
-        store.append([individual(0)], [evaluation(0), evaluation(1, seed=None)])
-    assert store.individual(0) is None
-    assert store.evaluations() == []
-
-
-def test_a_log_goes_on_after_a_refused_append(path: Path) -> None:
-    store = Store.create(path, {})
-    store.append([individual(0)], [])
-    with pytest.raises(StoreError):
-        store.append([individual(0)], [])
-    store.append([individual(1)], [])
-    assert all_individuals(store) == [individual(0), individual(1)]
-
-
-def test_appending_nothing_is_allowed(path: Path) -> None:
-    store = Store.create(path, {})
-    store.append([], [])
-    assert store.counts() == {}
-
-
-def test_facts_are_committed_with_the_records_or_not_at_all(path: Path) -> None:
-    store = Store.create(path, {"done": 0})
-    store.append([individual(0)], [], {"done": 1})
-    with pytest.raises(StoreError, match="UNIQUE"):
-        store.append([individual(0)], [], {"done": 2})
-    assert store.run_facts()["done"] == 1
-
-
-def test_a_reopened_log_goes_on(path: Path) -> None:
-    first = Store.create(path, {"a": 1})
-    first.append([individual(0)], [evaluation(0)])
-    first.close()
-    again = Store.reopen(path)
-    again.append([individual(1)], [evaluation(1)], {"a": 2})
-    again.close()
-    reader = Store.open(path)
-    assert all_individuals(reader) == [individual(0), individual(1)]
-    assert reader.evaluations() == [evaluation(0), evaluation(1)]
-    assert reader.run_facts() == {"schema_version": SCHEMA_VERSION, "a": 2}
-
-
-def test_reopening_what_is_not_there_is_an_error_and_makes_none(path: Path) -> None:
-    with pytest.raises(StoreError, match="no database at"):
-        Store.reopen(path)
-    assert not path.exists()
-
-
-# What is refused.
-
-
-def test_a_database_that_holds_a_run_takes_no_second(path: Path) -> None:
-    first = Store.create(path, {"a": 1})
-    first.append([individual(0)], [])
-    with pytest.raises(StoreError, match="already holds a run; nothing was written"):
-        Store.create(path, {"a": 2})
-    assert first.run_facts()["a"] == 1
-    assert all_individuals(first) == [individual(0)]
+    assert Store.open(tmp_path / name).run_facts() == Store.open(sqlite_url(tmp_path / name)).run_facts()
 
 
 @pytest.mark.parametrize("inside", [("missing", "log.db"), ()], ids=["folder is missing", "path is a folder"])
@@ -274,34 +330,91 @@ def test_a_path_that_cannot_be_made_is_an_error_that_names_it(
 @pytest.mark.parametrize("inside", [("log.db",), ()], ids=["no file", "path is a folder"])
 def test_opening_what_is_no_file_is_an_error_and_makes_none(tmp_path: Path, inside: tuple[str, ...]) -> None:
     path = tmp_path.joinpath(*inside)
-    with pytest.raises(StoreError, match="no database at") as caught:
-        Store.open(path)
-    assert str(path) in str(caught.value)
+    for use in (Store.open, Store.reopen):
+        with pytest.raises(StoreError, match="no database at") as caught:
+            use(path)
+        assert str(path) in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
     path.write_text("a poem, not a database\n" * 100)
-    for use in (Store.open, lambda p: Store.create(p, {})):
+    for use in (Store.open, Store.reopen, lambda p: Store.create(p, {})):
         with pytest.raises(StoreError, match="file is not a database"):
             use(path)
     assert path.read_text() == "a poem, not a database\n" * 100
 
 
-def test_a_database_of_something_else_holds_no_run(path: Path) -> None:
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE cats (name TEXT)")
-    with pytest.raises(StoreError, match="holds no run"):
-        Store.open(path)
+def test_a_closed_log_can_be_read_where_nothing_can_be_written(path: Path) -> None:
+    """Write-ahead logging would need its files beside the database even to read."""
+    Store.create(path, {"fact": 1}).close()
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    connection.close()
 
 
-@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, 0, "old"])
-def test_a_database_of_another_schema_is_refused(path: Path, version: object) -> None:
-    store = Store.create(path, {})
-    store.append([], [], {"schema_version": version})
-    store.close()
-    with pytest.raises(StoreError, match=f"schema version {version}; this program reads {SCHEMA_VERSION}"):
-        Store.open(path)
+# PostgreSQL alone: a server that may be away.
+
+
+def test_a_server_that_does_not_answer_is_an_error_that_hides_the_password() -> None:
+    pytest.importorskip("psycopg")
+    for use in (Store.open, Store.reopen, lambda url: Store.create(url, {})):
+        with pytest.raises(
+            StoreError, match=r"database postgresql://me:\*\*\*@127.0.0.1:1/db: .*refused"
+        ) as caught:
+            use("postgresql://me:secret@127.0.0.1:1/db")
+        assert "secret" not in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_database_that_the_server_does_not_have_is_an_error(postgresql: Server) -> None:
+    with pytest.raises(StoreError, match='"cats" does not exist'):
+        Store.create(postgresql.url("cats"), {})
+
+
+def test_a_log_goes_on_when_its_server_is_back(postgresql: Server) -> None:
+    """What was committed before the server died is there."""
+    store = Store.create(postgresql.new_database(), {})
+    store.append([individual(0)], [])
+    postgresql.stop()
+    try:
+        for _ in range(2):
+            with pytest.raises(StoreError, match=r"database postgresql://"):
+                store.append([individual(1)], [])
+    finally:
+        postgresql.start()
+    store.append([individual(1)], [])
+    assert list(store.individuals()) == [individual(0), individual(1)]
+
+
+def test_a_connection_that_is_cut_while_it_is_idle_is_made_again(postgresql: Server) -> None:
+    store = Store.create(postgresql.new_database(), {})
+    postgresql.cut_connections()
+    store.append([individual(0)], [])
+    assert store.num_individuals() == 1
+
+
+def test_a_connection_that_is_cut_within_an_append_leaves_nothing_of_it(
+    postgresql: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(facts: object) -> list[dict[str, str]]:
+        postgresql.cut_connections()
+        return [{"key": "a", "value": "1"}]
+
+    store = Store.create(postgresql.new_database(), {})
+    monkeypatch.setattr("lion_search.results.store._fact_rows", cut)
+    with pytest.raises(StoreError, match=r"terminat|closed"):
+        store.append([individual(0)], [evaluation(0)], {"a": 1})
+    assert content(store) == ([], [], {"schema_version": SCHEMA_VERSION})
+
+
+def test_without_the_driver_the_extra_that_holds_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(StoreError, match=r"install lion-search\[postgres\]"):
+        Store.create("postgresql://me@127.0.0.1:1/db", {})
+
+
+# URLs.
 
 
 @pytest.mark.parametrize(
@@ -309,120 +422,20 @@ def test_a_database_of_another_schema_is_refused(path: Path, version: object) ->
     [
         ("nonsense", "not a database URL: 'nonsense'; expected one such as sqlite:///"),
         ("", "not a database URL"),
-        ("oracel://host/db", "oracel"),
+        ("postgresql://user@host:port/db", "not a database URL"),
+        ("oracel://me:secret@host/db", r"database oracel://me:\*\*\*@host/db: "),
         ("sqlite://one/slash/too/few.db", "(?s)Invalid SQLite URL.*sqlite:///relative/path"),
+        ("sqlite://", "in memory only"),
+        ("sqlite:///", "in memory only"),
     ],
 )
-def test_a_bad_url_is_an_error_that_shows_it(url: str, message: str) -> None:
+def test_a_bad_url_is_an_error_that_shows_it_without_its_password(url: str, message: str) -> None:
     with pytest.raises(StoreError, match=message):
         Store.create(url, {})
 
 
-def test_a_password_is_not_shown() -> None:
-    with pytest.raises(StoreError) as caught:
-        Store.create("oracel://me:secret@host/db", {})
-    assert "me" in str(caught.value)
-    assert "secret" not in str(caught.value)
-
-
-# Readers.
-
-
-def test_an_opened_log_cannot_be_written(path: Path) -> None:
-    Store.create(path, {}).close()
-    reader = Store.open(path)
-    with pytest.raises(StoreError, match="readonly"):
-        reader.append([individual(0)], [])
-    with pytest.raises(StoreError, match="readonly"):
-        reader.append([], [], {"a": 1})
-
-
-WRITER = f"""
-import sys
-from pathlib import Path
-from lion_search.results.records import Individual, Outcome
-from lion_search.proxy_tasks.scores import Status
-from lion_search.results.store import Store
-store = Store.create(Path(sys.argv[1]), {{"a": 1}})
-for start in range(0, 10**9, 5):
-    store.append([
-        Individual(id=n, draw=n, repeat=0, era=0, parent_id=None, mutation="insert", program={TEXT!r},
-                   hash=f"{{n:032x}}", proposed_hash=f"{{n:032x}}", fingerprint=None, scored_id=n,
-                   outcome=Outcome.EVALUATED, status=Status.OK, update_scale=1.0, num_statements=1,
-                   num_live_statements=1, num_states=0, num_canonical_statements=1)
-        for n in range(start, start + 5)
-    ], [])
-    if start == 20:
-        print("writing", flush=True)
-"""
-
-
-def test_a_log_is_read_while_another_process_writes_it(path: Path) -> None:
-    """Each look sees a longer prefix of whole batches, and after a kill -9 of the writer nothing is lost."""
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
-    ) as writer:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "writing\n"
-        reader = Store.open(path)
-        seen = [reader.counts()["evaluated"]]
-        while len(seen) < 4:
-            count = reader.counts()["evaluated"]
-            if count != seen[-1]:
-                seen.append(count)
-        assert writer.poll() is None
-        writer.send_signal(signal.SIGKILL)
-    assert seen == sorted(seen)
-    assert all(count % 5 == 0 for count in seen)
-    count = Store.open(path).counts()["evaluated"]
-    assert count >= seen[-1]
-    assert len(all_individuals(Store.open(path))) == count
-
-
-def test_a_reader_does_not_stop_the_writer(path: Path) -> None:
-    writer = Store.create(path, {})
-    writer.append([individual(0)], [])
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as other:
-        other.execute("BEGIN")
-        assert other.execute("SELECT count(*) FROM individuals").fetchone() == (1,)
-        writer.append([individual(1)], [])
-        assert other.execute("SELECT count(*) FROM individuals").fetchone() == (1,)
-    assert writer.counts() == {"evaluated": 2}
-
-
-def test_a_failed_creation_leaves_no_run_behind(tmp_path: Path) -> None:
-    """A fact that is no JSON value is a mistake of ours; the database can be used afterwards."""
-    with pytest.raises(TypeError):
-        Store.create(tmp_path / "log.db", {"fact": object()})
-    Store.create(tmp_path / "log.db", {"fact": 1}).close()
-
-
-def test_tables_and_facts_are_made_in_one_transaction(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "lion_search.results.store.json.dumps", lambda value: None
-    )  # the column takes no NULL
-    with pytest.raises(StoreError):
-        Store.create(tmp_path / "log.db", {"fact": 1})
-    monkeypatch.undo()
-    Store.create(tmp_path / "log.db", {"fact": 1}).close()
-
-
-def test_a_closed_log_can_be_read_where_nothing_can_be_written(tmp_path: Path) -> None:
-    """Write-ahead logging would need its files beside the database even to read."""
-    Store.create(tmp_path / "log.db", {"fact": 1}).close()
-    connection = sqlite3.connect(tmp_path / "log.db")
-    assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
-    connection.close()
-
-
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///"])
-def test_a_log_in_memory_is_refused(url: str) -> None:
-    with pytest.raises(StoreError, match="in memory only"):
-        Store.create(url, {})
-
-
-def test_a_port_that_is_no_number_is_refused() -> None:
-    with pytest.raises(StoreError, match="not a database URL"):
-        Store.create("postgresql://user@host:port/db", {})
+def test_an_absolute_url_holds_in_every_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute_url("sqlite:///a/log.db") == f"sqlite:///{tmp_path}/a/log.db"
+    for url in ("sqlite:////a/log.db", "postgresql://me:secret@host/db"):
+        assert absolute_url(url) == url

@@ -6,7 +6,6 @@ import hashlib
 import math
 import random
 from collections.abc import Callable, Hashable, Sequence, Set
-from dataclasses import replace
 from typing import Any
 
 from lion_search.dsl.equivalence.canonical import functional_hash
@@ -14,9 +13,10 @@ from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program, parse
 from lion_search.dsl.variation.mutation import MutationSpace
-from lion_search.proxy_tasks.jobs import Job, JobResult, Sample
+from lion_search.proxy_tasks.jobs import Job, JobResult, Sample, Subject
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.workers.pool import Failure, FailureKind, Finished, InlinePool
+from lion_search.proxy_tasks.workers.work import work
 from lion_search.results.judge import Judge, JudgeSettings
 from lion_search.results.records import Evaluation, Individual
 from lion_search.results.store import Store
@@ -122,19 +122,23 @@ def fake_loss(program: Program, task: str, seed: int) -> float | None:
 
 
 def fake_result(job: Job, losses: Losses = fake_loss) -> JobResult:
-    """What a worker gives: the best on the first sample goes on, until its first failure."""
-    assert all(isinstance(subject, Program) for subject in job.subjects)
-    firsts = [_score(subject, job.samples[0], losses) for subject in job.subjects]  # type: ignore[arg-type]
-    keys = [math.inf if s.loss is None else s.loss for s in firsts]
-    chosen = keys.index(min(keys))
-    scores = [firsts[chosen]]
-    if job.max_first_loss is not None and keys[chosen] > job.max_first_loss and keys[chosen] < math.inf:
-        scores = [replace(scores[0], status=Status.STOPPED, reason="does not pass the hurdle")]
-    for sample in job.samples[1:]:
-        if scores[-1].status is Status.OK:
-            scores.append(_score(job.subjects[chosen], sample, losses))  # type: ignore[arg-type]
-    others = tuple((place, score) for place, score in enumerate(firsts) if place != chosen)
-    return JobResult(tuple(scores), chosen, others)
+    """What a worker makes of a job, with made-up losses."""
+
+    def train(subjects: Sequence[Subject], samples: Sequence[Sample]) -> list[list[Score]]:
+        return [_scores(subject, samples, losses) for subject in subjects if isinstance(subject, Program)]
+
+    (result,) = work([job], train)
+    return result
+
+
+def _scores(program: Program, samples: Sequence[Sample], losses: Losses) -> list[Score]:
+    """Up to and including the first failure."""
+    scores: list[Score] = []
+    for sample in samples:
+        scores.append(_score(program, sample, losses))
+        if scores[-1].status is not Status.OK:
+            break
+    return scores
 
 
 def _score(program: Program, sample: Sample, losses: Losses) -> Score:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from readme import code_with
 from searching import FakePool, log_of, make_search, settings
 
 from lion_search.dsl.errors import LionSearchError
@@ -12,55 +13,11 @@ from lion_search.results.store import Store
 from lion_search.search.methods.table import METHODS, find_method, settings_class
 from lion_search.search.settings import Budget, LoopSettings
 
-HILL_CLIMBING = '''
-"""Hill climbing: the best so far has a child."""
-
-from lion_search.search.methods.method import Choice, make_child, mutated_child
-from lion_search.search.settings import LoopSettings
-
-
-class HillSettings(LoopSettings):
-    """Of hill climbing."""
-
-    patience: int = 100
-    """After so many children without a better one it begins anew."""
-
-
-class HillClimbing:
-    """Hill climbing."""
-
-    settings = HillSettings
-
-    def __init__(self, start):
-        self.search, self.start, self.top, self.since = start.settings, start.founder, None, 0
-
-    def choose(self, index, rng, taken):
-        return Choice("mutated", self.top or self.start) if index else Choice("initial", None)
-
-    def make(self, choice, rng):
-        if choice.parent is None:
-            return make_child("initial", self.start.program)
-        return mutated_child(choice.parent, self.search, rng)
-
-    def apply(self, event, best_of_all):
-        self.since += 1
-        if event.is_ok and (self.top is None or event.member.judged > self.top.judged):
-            self.top, self.since = event.member, 0
-        if self.since > self.search.loop.patience:
-            self.top, self.since = None, 0
-
-    def best(self):
-        return self.top
-
-    def living(self):
-        return [self.top or self.start]
-'''
-
 
 @pytest.fixture
 def hills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The reference of a method in a folder of its own."""
-    (tmp_path / "hills.py").write_text(HILL_CLIMBING)
+    """The reference of the README's method, in a folder of its own."""
+    (tmp_path / "hills.py").write_text(code_with("class HillClimbing"))
     monkeypatch.syspath_prepend(tmp_path)
     return "hills:HillClimbing"
 

@@ -15,7 +15,7 @@ from lion_search.results.records import Individual, Outcome
 from lion_search.search.members import Entry, Event, Member, fewest_seeds
 from lion_search.search.methods.evolution import MAX_RETRIES
 from lion_search.search.methods.method import INITIAL, MUTATED, RESTART, Choice
-from lion_search.search.population import HALL_SIZE, HallOfFame, Population
+from lion_search.search.population import HALL_SIZE, Population, hall_of_fame
 from lion_search.search.state import MIN_FIRST_LOSSES, FirstLosses, Known, SearchState
 
 NOISELESS = judge(losses=(1.0,) * 8)
@@ -259,23 +259,13 @@ def test_with_caution_few_seeds_lose_against_many() -> None:
 
 
 def test_the_hall_keeps_the_best_and_no_entry_twice() -> None:
-    hall = HallOfFame()
+    hall = hall_of_fame()
     members = [member(n, judged=(n * 37 % 101) / 101) for n in range(101)]
     for one in members:
-        hall.offer(one)
-        hall.offer(Member(900 + one.id, A, one.hash, one.entry))
+        hall.offer(one.entry, one)
+        hall.offer(one.entry, Member(900 + one.id, A, one.hash, one.entry))
     best = sorted(members, key=lambda m: -m.judged)[:HALL_SIZE]
-    assert sorted(m.id for m in hall._members) == sorted(m.id for m in best)
-    assert hall.best() is best[0]
-
-
-def test_of_equals_the_first_is_the_best() -> None:
-    hall = HallOfFame()
-    assert hall.best() is None
-    first = member(0, judged=0.5)
-    for one in (first, member(1, judged=0.5)):
-        hall.offer(one)
-    assert hall.best() is first
+    assert hall.ranked() == best
 
 
 def test_the_best_is_that_of_all_repeats() -> None:

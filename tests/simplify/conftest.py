@@ -1,6 +1,7 @@
-"""Makes the fakes beside the tests of this folder importable."""
+"""Makes what only tests and scripts use importable: the fakes of this folder, disguises and replays."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "scripts")]

@@ -7,20 +7,11 @@ import subprocess
 import sys
 
 import pytest
+from dsl_programs import written
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.equivalence.fingerprint import fingerprint
 from lion_search.dsl.library import LIBRARY, library_program
-from lion_search.dsl.program import Program
-from lion_search.dsl.text import parse
-
-
-def _program(states: str, *lines: str) -> Program:
-    names = [s.strip() for s in states.split(",") if s.strip()]
-    header = ", ".join(["w", "g", *names, "lr"])
-    body = [*lines, f"return {', '.join(['update', *names])}"]
-    return parse(f"def train({header}):\n" + "".join(f"    {line}\n" for line in body))
-
 
 SAME = [
     (("m", "m = interp(g, m, 0.9)", "update = m * lr"), ("m", "m = g * 0.1 + m * 0.9", "update = lr * m")),
@@ -32,12 +23,12 @@ SAME = [
 
 @pytest.mark.parametrize("index", range(4))
 def test_programs_that_compute_the_same_share_it(index: int):
-    one, other = (_program(*text) for text in SAME[index])
+    one, other = (written(*text) for text in SAME[index])
     assert fingerprint(one) == fingerprint(other)
 
 
 def test_it_merges_what_the_functional_hash_cannot():
-    one, other = (_program(*text) for text in SAME[0])
+    one, other = (written(*text) for text in SAME[0])
     assert functional_hash(one) != functional_hash(other)
 
 
@@ -61,18 +52,18 @@ DIFFERENT = [
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
 def test_programs_that_differ_are_kept_apart(one: tuple[str, ...], other: tuple[str, ...]):
-    assert fingerprint(_program(*one)) != fingerprint(_program(*other))
+    assert fingerprint(written(*one)) != fingerprint(written(*other))
 
 
 def test_float32_overflow_is_part_of_it():
     """In float64 both are the gradient; trained in float32, the first is infinite."""
-    overflows = _program("", "a = g * 1e30", "b = a * 1e30", "c = b * 1e-30", "update = c * 1e-30")
-    assert fingerprint(overflows) != fingerprint(_program("", "update = g * 1.0"))
+    overflows = written("", "a = g * 1e30", "b = a * 1e30", "c = b * 1e-30", "update = c * 1e-30")
+    assert fingerprint(overflows) != fingerprint(written("", "update = g * 1.0"))
 
 
 def test_nan_and_infinity_are_told_apart():
-    nan, inf = _program("", "update = arccos(2.0) + g"), _program("", "update = reciprocal(0.0) + g")
-    minus_inf = _program("", "update = g - reciprocal(0.0)")
+    nan, inf = written("", "update = arccos(2.0) + g"), written("", "update = reciprocal(0.0) + g")
+    minus_inf = written("", "update = g - reciprocal(0.0)")
     assert len({fingerprint(p) for p in (nan, inf, minus_inf)}) == 3
 
 
@@ -106,5 +97,5 @@ def test_it_is_the_same_in_another_process():
 @pytest.mark.parametrize("reduction", ["dot(w, g)", "global_norm(g)", "cosine_sim(w, g)"])
 def test_a_bounded_function_of_a_reduction_is_seen(reduction: str):
     """With gradients of 1e4 in every step it would always be 1; two such pairs trained differently."""
-    bounded = _program("m", "m = interp(g, m, 0.9)", f"update = m * abs(tanh({reduction}))")
-    assert fingerprint(bounded) != fingerprint(_program("m", "m = interp(g, m, 0.9)", "update = m * 1.0"))
+    bounded = written("m", "m = interp(g, m, 0.9)", f"update = m * abs(tanh({reduction}))")
+    assert fingerprint(bounded) != fingerprint(written("m", "m = interp(g, m, 0.9)", "update = m * 1.0"))

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from dsl_programs import written
 
 from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.export.optax_code import to_optax
@@ -63,12 +64,6 @@ def replay(trace: Any) -> Replay:
     return run
 
 
-def _program(states: str, *lines: str, returned: str = "update") -> Program:
-    header = ", ".join(filter(None, ("w", "g", states, "lr")))
-    outputs = ", ".join(filter(None, (returned, states)))
-    return parse(f"def train({header}):\n" + "".join(f"    {s}\n" for s in (*lines, f"return {outputs}")))
-
-
 def _assert_same(program: Program, replay: Replay, walk: Callable, num_steps: int = 3, **how: Any) -> None:
     """The same updates as the float32 walk, but for rounding."""
     found = replay(program, num_steps, **how)
@@ -95,10 +90,17 @@ def test_known_programs(
         assert comparable.mean() > 0.75, name
 
 
-def _compare(programs: list[Program], replay: Replay, walk: Callable, reference: Callable) -> None:
-    """With the NumPy walk in float32, where that can be compared; prints how often it can."""
+def test_evolved_programs(
+    pytestconfig: pytest.Config,
+    evolve: Callable[..., Program],
+    evolved: list[Program],
+    replay: Replay,
+    walk: Callable,
+    reference: Callable,
+):
+    """Against the NumPy walk in float32, where that can be compared; prints how often it can."""
     shares, finite = [], []
-    for program in programs:
+    for program in map(evolve, range(1000)) if pytestconfig.getoption("--large") else evolved[:16]:
         found = replay(program, 4)
         expected = walk(program, num_steps=4, dtype=np.float32)[:, 0]
         exact = reference(program, num_steps=4, shake=1e-6)
@@ -113,17 +115,6 @@ def _compare(programs: list[Program], replay: Replay, walk: Callable, reference:
     print(f"{np.mean(finite):.0%} of the updates are finite, {np.mean(shares):.0%} can be compared;")
     print(f"nothing of {shares.count(0)} of {len(shares)} programs; {finite.count(0)} are nowhere finite")
     assert np.mean(shares) > 0.5
-
-
-def test_evolved_programs(evolved: list[Program], replay: Replay, walk: Callable, reference: Callable):
-    _compare(evolved[:16], replay, walk, reference)
-
-
-@pytest.mark.large
-def test_a_thousand_evolved_programs(
-    evolve: Callable[..., Program], replay: Replay, walk: Callable, reference: Callable
-):
-    _compare([evolve(seed) for seed in range(1000)], replay, walk, reference)
 
 
 @pytest.mark.parametrize("across", ["", "g = clip(g, 1e9)"], ids=["one array at a time", "lists of arrays"])
@@ -160,7 +151,7 @@ def test_every_function(function: str, across: str, replay: Replay, walk: Callab
 @pytest.mark.parametrize("schedule", [None, 0.25], ids=["schedule of the step", "a number"])
 def test_arithmetic_of_numbers_is_that_of_float32(line: str, schedule: Any, replay: Replay, walk: Callable):
     """Python would raise where float32 has infinity: 1 / 0 is inf, whether of constants or of a number lr."""
-    program = _program("", line)
+    program = written("", line)
     found = replay(program, 1, schedule=schedule)
     expected = walk(program, num_steps=1, dtype=np.float32)[:, 0]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-37)
@@ -169,19 +160,19 @@ def test_arithmetic_of_numbers_is_that_of_float32(line: str, schedule: Any, repl
 @pytest.mark.parametrize(
     "program",
     [
-        _program("", returned="w"),
-        _program("", returned="g"),
-        _program("", returned="lr"),
-        _program("", returned="0.5"),
-        _program("", "s = global_norm(g)", returned="s"),
-        _program("", "p = norm(g)", returned="p"),
-        _program("", "p = norm(g)", "c = clip(p, 1.0)", "q = norm(c)", returned="q"),
-        _program("m, v", "update = m + g", "n = v * 0.5", "v = m", "m = n + g"),
-        _program("m", "update = m + g", "m = 0.25"),
-        _program("m", "update = m + g", "m = global_norm(w)"),
-        _program("m", "update = m + g", "m = norm(w)"),
-        _program("m, v", "update = m + v", "a = w", "v = g", "m = a"),
-        _program("", "w = sin(w)", "g = g * w", "lr = lr * g", "update = lr + w"),
+        written("", returned="w"),
+        written("", returned="g"),
+        written("", returned="lr"),
+        written("", returned="0.5"),
+        written("", "s = global_norm(g)", returned="s"),
+        written("", "p = norm(g)", returned="p"),
+        written("", "p = norm(g)", "c = clip(p, 1.0)", "q = norm(c)", returned="q"),
+        written("m, v", "update = m + g", "n = v * 0.5", "v = m", "m = n + g"),
+        written("m", "update = m + g", "m = 0.25"),
+        written("m", "update = m + g", "m = global_norm(w)"),
+        written("m", "update = m + g", "m = norm(w)"),
+        written("m, v", "update = m + v", "a = w", "v = g", "m = a"),
+        written("", "w = sin(w)", "g = g * w", "lr = lr * g", "update = lr + w"),
     ],
     ids=lambda program: format_program(program).replace("\n", ";"),
 )
@@ -208,22 +199,22 @@ def test_a_state_may_have_any_name(name: str, replay: Replay, walk: Callable):
     states = f"{name}, {', '.join(dict.fromkeys(others))}"
     sums = [f"{other} = {other} + w" for other in dict.fromkeys(others)]
     body = [f"{name} = interp(g, {name}, 0.75)", *sums, f"update = sign({name}) * {others[0]}"]
-    _assert_same(_program(states, *body), replay, walk, num_steps=2)
-    _assert_same(_program(states, f"{name} = clip({name} + g, 0.5)", *body), replay, walk, num_steps=2)
+    _assert_same(written(states, *body), replay, walk, num_steps=2)
+    _assert_same(written(states, f"{name} = clip({name} + g, 0.5)", *body), replay, walk, num_steps=2)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_variable_may_have_any_name(name: str, replay: Replay, walk: Callable):
     body = [f"{name} = norm(g) + w", f"{name}_ = {name} * w", f"update = {name} * {name}_"]
-    _assert_same(_program("", *body), replay, walk, num_steps=1)
+    _assert_same(written("", *body), replay, walk, num_steps=1)
     across = [f"{name} = {name} + global_norm({name})", f"{name} = clip({name}, dot(g, lr))"]
-    _assert_same(_program("", *body[:2], *across, body[2]), replay, walk, num_steps=1)
+    _assert_same(written("", *body[:2], *across, body[2]), replay, walk, num_steps=1)
 
 
 @pytest.mark.parametrize("name", ["1x", "a b", "class", "", "x-y", "None", "x\ny", "f()", "lambda"])
 def test_a_name_that_is_no_identifier_is_refused(name: str):
     with pytest.raises(ProgramError, match="cannot name a Python function"):
-        to_optax(_program("", "update = sign(g)"), name)
+        to_optax(written("", "update = sign(g)"), name)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +227,7 @@ def test_a_name_that_is_no_identifier_is_refused(name: str):
 )
 def test_any_other_name_works_or_is_refused(name: str, replay: Replay, walk: Callable):
     """It must not break the file by hiding something that the file needs."""
-    program = _program("m", "c = clip(g, 0.5)", "m = interp(c, m, 0.75)", "update = m * norm(lr)")
+    program = written("m", "c = clip(g, 0.5)", "m = interp(c, m, 0.75)", "update = m * norm(lr)")
     try:
         to_optax(program, name)
     except ProgramError:
@@ -247,7 +238,7 @@ def test_any_other_name_works_or_is_refused(name: str, replay: Replay, walk: Cal
 @pytest.mark.parametrize("title", ['"""quoted"""', "ends with \\", 'ends with "', "two\nlines", "{braces}"])
 def test_any_title_gives_a_file_that_compiles(title: str):
     """And without a warning."""
-    text = to_optax(_program("", "update = sign(g)"), title=title)
+    text = to_optax(written("", "update = sign(g)"), title=title)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "sign" in (ast.get_docstring(ast.parse(text)) or "")
@@ -358,8 +349,8 @@ def test_exporting_twice_gives_the_same_text(evolved: list[Program]):
 
 def test_the_reference_can_be_told_apart(replay: Replay, reference: Callable):
     """The comparison of this file can fail: Lion with another constant is not Lion."""
-    one = _program("m", "update = tanh(interp(g, m, 0.9))", "m = interp(g, m, 0.99)")
-    other = _program("m", "update = tanh(interp(g, m, 0.9))", "m = interp(g, m, 0.98)")
+    one = written("m", "update = tanh(interp(g, m, 0.9))", "m = interp(g, m, 0.99)")
+    other = written("m", "update = tanh(interp(g, m, 0.9))", "m = interp(g, m, 0.98)")
     expected: SimpleNamespace = reference(other, num_steps=4, shake=1e-6)
     differences = np.abs(replay(one, 4) - expected.outputs[:, 0])
     assert (expected.comparable[:, 0] & (differences > 1e-2 * np.abs(expected.outputs[:, 0]))).any()

@@ -3,25 +3,28 @@
 import math
 import random
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from lion_search.dsl.equivalence.value_graph import round_to_float32
-from lion_search.dsl.functions import BUILT_IN, FUNCTIONS
+from lion_search.dsl.functions import BUILT_IN
 from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program, Statement
 from lion_search.dsl.text import parse
 from lion_search.dsl.types import check
-from lion_search.dsl.variation.mutation import MAX_SIZE, Mutation, MutationSpace, mutate
+from lion_search.dsl.variation.kinds import KINDS
+from lion_search.dsl.variation.mutation import Mutation, MutationSettings, MutationSpace, mutate
+from lion_search.dsl.variation.statements import MAX_SIZE
 
 ADAMW = library_program("adamw")
 ALL_KINDS = MutationSpace(constant=1.0)
 
 
-def _only(**weights: float) -> MutationSpace:
-    return MutationSpace(**{"insert": 0.0, "delete": 0.0, "modify": 0.0, **weights})
+def _only(*kinds: str, **values: Any) -> MutationSpace:
+    return MutationSpace(**values).only(*kinds)
 
 
 def _children(parent: Program, space: MutationSpace, number: int, seed: int = 0) -> Iterator[Mutation]:
@@ -62,30 +65,151 @@ def _changed_arguments(parent: Program, child: Program) -> list[tuple[object, ob
     return [(a, b) for p, c in pairs for a, b in zip(p.args, c.args, strict=True) if a != b]
 
 
-# ---- children are valid
+# ---- what every row of the table of kinds promises
+
+CHANGES: dict[str, Callable[[Program, Program], object]] = {
+    "insert": _inserted,
+    "delete": lambda parent, child: _inserted(child, parent),
+    "modify": lambda parent, child: len(_changed_arguments(parent, child)) <= 1,
+    "constant": lambda parent, child: (
+        [(float, float)] == [(type(old), type(new)) for old, new in _changed_arguments(parent, child)]
+    ),
+}
+"""What a child of each kind is."""
 
 
-@pytest.mark.parametrize("space", [MutationSpace(), ALL_KINDS], ids=["the paper's kinds", "all kinds"])
-def test_every_child_is_accepted(
-    space: MutationSpace, evolved: list[Program], known_programs: dict[str, Program]
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_makes_the_change_it_is_named_after_and_leaves_the_parent(kind: str):
+    before = hash(ADAMW)
+    for mutation in _children(ADAMW, _only(kind), 300):
+        assert mutation.kind == kind
+        assert CHANGES[kind](ADAMW, mutation.program)
+        assert len(mutation.program.statements) <= len(ADAMW.statements) + KINDS[kind].lengthens
+    assert hash(ADAMW) == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_child_of_a_kind_is_accepted_and_keeps_header_and_outputs(
+    kind: str, evolved: list[Program], known_programs: dict[str, Program]
 ):
     for program in (*known_programs.values(), *evolved):
-        for mutation in _children(program, space, 30):
+        for mutation in _children(program, _only(kind).changed(**{kind: 1.0, "modify": 0.1}), 12):
             check(mutation.program)
+            assert mutation.program.states == program.states
+            assert mutation.program.outputs == program.outputs
 
 
-def test_every_descendant_is_accepted():
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_is_a_setting_of_its_own(kind: str):
+    """With the row's default and meaning; a weight of zero forbids it, and a method may name it alone."""
+    field = MutationSettings.model_fields[kind]
+    assert field.default == KINDS[kind].weight
+    assert KINDS[kind].about in (field.description or "")
+    assert {m.kind for m in _children(ADAMW, ALL_KINDS.changed(**{kind: 0.0}), 300)} == {*KINDS} - {kind}
+    assert _only(kind).weights == {other: float(other == kind) for other in KINDS}
+    with pytest.raises(ValidationError):
+        MutationSettings(**{kind: -1.0})
+
+
+@pytest.mark.parametrize("kind", [kind for kind, row in KINDS.items() if row.lengthens])
+def test_a_full_program_is_not_lengthened(kind: str):
+    assert mutate(ADAMW, _only(kind, max_statements=9), random.Random(0)) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "length", "max_statements"),
+    [(10, 500, 30), pytest.param(20, 10_000, 40, marks=pytest.mark.large)],
+)
+def test_every_descendant_is_accepted(lines: int, length: int, max_statements: int):
     """Also where inputs and states have become scalars, or the learning rate a tree."""
-    for seed in range(10):
-        for mutation in _line(ADAMW, replace(ALL_KINDS, max_statements=30), 500, seed):
+    for seed in range(lines):
+        for mutation in _line(ADAMW, ALL_KINDS.changed(max_statements=max_statements), length, seed):
             check(mutation.program)
 
 
-@pytest.mark.large
-def test_every_one_of_two_hundred_thousand_descendants_is_accepted():
-    for seed in range(20):
-        for mutation in _line(ADAMW, replace(ALL_KINDS, max_statements=40), 10_000, seed):
-            check(mutation.program)
+# ---- the settings
+
+
+def test_the_settings_of_a_search_are_all_described_and_keep_their_names():
+    assert tuple(MutationSettings.model_fields) == (
+        *("insert", "delete", "modify", "constant"),
+        *("new_constant", "new_variable", "rescale_constant", "max_statements"),
+    )
+    assert all(field.description for field in MutationSettings.model_fields.values())
+    assert MutationSpace().functions == BUILT_IN
+
+
+def test_a_method_that_names_a_kind_there_is_not_is_told():
+    with pytest.raises(ValueError, match="no kinds of mutation: swap; kinds: insert, delete"):
+        MutationSpace().only("constant", "swap")
+
+
+def test_without_any_weight_there_is_no_child():
+    assert mutate(ADAMW, _only(), random.Random(0)) is None
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"insert": 2.0, "delete": 0.5, "modify": 1.0, "constant": 1.5},
+        {"insert": 1.0, "delete": 1.0, "modify": 1.0},
+    ],
+    ids=["configured", "the paper's, by default"],
+)
+def test_kinds_are_chosen_with_their_weights(weights: dict[str, float]):
+    """Within five standard deviations."""
+    number = 4000
+    space = MutationSpace(**weights)
+    assert len(weights) == 4 or space == MutationSpace()
+    found = Counter(m.kind for m in _children(ADAMW, space, number))
+    assert set(found) == set(weights)
+    for kind, weight in weights.items():
+        share = weight / sum(weights.values())
+        assert abs(found[kind] - number * share) < 5 * math.sqrt(number * share * (1 - share))
+
+
+TINY = parse("def train(w, g, lr):\n    update = g * 0.0000001\n    return update\n")
+SHARES: dict[str, tuple[Program, MutationSpace, Callable[[Program], list[bool]]]] = {
+    "new_variable": (
+        ADAMW,
+        _only("insert", functions=("sin",)),
+        lambda child: [_inserted(ADAMW, child).target == "v1"],
+    ),
+    "new_constant": (
+        ADAMW,
+        _only("insert", functions=("sin", "interp")),
+        lambda child: [isinstance(a, float) for a in _inserted(ADAMW, child).args],
+    ),
+    # What is rescaled stays small, and what is from N(0, 1) is not.
+    "rescale_constant": (
+        TINY,
+        _only("constant"),
+        lambda child: [0 < float(child.statements[0].args[1]) < 1e-5],
+    ),
+}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("setting", SHARES)
+def test_a_share_is_what_is_configured(setting: str, share: float):
+    parent, space, looks = SHARES[setting]
+    children = _children(parent, space.changed(**{setting: share}), 1000)
+    found = [is_so for m in children for is_so in looks(m.program)]
+    assert sum(found) == pytest.approx(len(found) * share, abs=0.05 * len(found))
+
+
+@pytest.mark.parametrize("rescale_constant", [0.0, 1.0])
+def test_what_constants_are_drawn_from_is_normal(rescale_constant: float):
+    """N(0, 1), or 2 to that power as a factor, from the paper; half of them are within 0.6745 of 0."""
+    space = _only("constant", rescale_constant=rescale_constant)
+    pairs = [_changed_arguments(ADAMW, m.program)[0] for m in _children(ADAMW, space, 1000)]
+    drawn = [math.log2(new / old) if rescale_constant else new for old, new in pairs]
+    assert sum(abs(a) < 0.6745 for a in drawn) == pytest.approx(500, abs=80)
+    assert sum(a < 0 for a in drawn) == pytest.approx(500, abs=80)
+    assert sum(abs(a) > 3 for a in drawn) < 15
+
+
+# ---- types
 
 
 def test_types_flow_into_every_place_where_they_fit():
@@ -95,7 +219,7 @@ def test_types_flow_into_every_place_where_they_fit():
         "    update = clip(m, s)\n    return update, m\n"
     )
     read: dict[tuple[str, int], set[str]] = {}
-    for mutation in _children(parent, _only(modify=1.0), 3000):
+    for mutation in _children(parent, _only("modify"), 3000):
         check(mutation.program)
         for statement in mutation.program.statements:
             for position, arg in enumerate(statement.args):
@@ -112,76 +236,16 @@ def test_a_variable_that_must_stay_scalar_gets_scalars_only():
         "def train(w, g, m, lr):\n    t = lr * 2.0\n    s = sin(t)\n    m = interp(g, m, s)\n"
         "    update = sign(m)\n    return update, m\n"
     )
-    for mutation in _children(parent, replace(ALL_KINDS, new_variable=0.0), 5000):
+    for mutation in _children(parent, ALL_KINDS.changed(new_variable=0.0), 5000):
         check(mutation.program)
-
-
-def test_the_header_and_the_outputs_are_kept(evolved: list[Program]):
-    for program in evolved[:20]:
-        for mutation in _children(program, ALL_KINDS, 20):
-            assert mutation.program.states == program.states
-            assert mutation.program.outputs == program.outputs
 
 
 # ---- the kinds
 
 
-def test_an_insertion_adds_one_statement():
-    for mutation in _children(ADAMW, _only(insert=1.0), 300):
-        assert mutation.kind == "insert"
-        assert _inserted(ADAMW, mutation.program)
-
-
-def test_a_deletion_removes_one_statement():
-    for mutation in _children(ADAMW, _only(delete=1.0), 100):
-        assert mutation.kind == "delete"
-        assert _inserted(mutation.program, ADAMW)
-
-
-def test_a_modification_changes_one_argument():
-    for mutation in _children(ADAMW, _only(modify=1.0), 300):
-        assert mutation.kind == "modify"
-        assert len(_changed_arguments(ADAMW, mutation.program)) <= 1
-
-
-def test_a_change_of_a_constant_changes_one_constant():
-    for mutation in _children(ADAMW, _only(constant=1.0), 300):
-        assert mutation.kind == "constant"
-        ((old, new),) = _changed_arguments(ADAMW, mutation.program)
-        assert isinstance(old, float)
-        assert isinstance(new, float)
-
-
-def test_kinds_are_chosen_with_the_configured_weights():
-    """Within five standard deviations."""
-    weights = {"insert": 2.0, "delete": 0.5, "modify": 1.0, "constant": 1.5}
-    number = 4000
-    found = Counter(m.kind for m in _children(ADAMW, MutationSpace(**weights), number))
-    for kind, weight in weights.items():
-        share = weight / sum(weights.values())
-        assert abs(found[kind] - number * share) < 5 * math.sqrt(number * share * (1 - share))
-
-
-def test_the_three_kinds_of_the_paper_are_equally_likely_by_default():
-    found = Counter(m.kind for m in _children(ADAMW, MutationSpace(), 3000))
-    assert set(found) == {"insert", "delete", "modify"}
-    assert all(abs(n - 1000) < 130 for n in found.values())
-
-
-@pytest.mark.parametrize("kind", ["insert", "delete", "modify", "constant"])
-def test_a_weight_of_zero_forbids_a_kind(kind: str):
-    space = replace(ALL_KINDS, **{kind: 0.0})
-    found = {m.kind for m in _children(ADAMW, space, 300)}
-    assert found == {"insert", "delete", "modify", "constant"} - {kind}
-
-
-def test_without_any_weight_there_is_no_child():
-    assert mutate(ADAMW, _only(), random.Random(0)) is None
-
-
 def test_insertions_happen_everywhere_and_use_every_allowed_function():
     places, functions, targets = set(), set(), set()
-    for mutation in _children(ADAMW, _only(insert=1.0), 3000):
+    for mutation in _children(ADAMW, _only("insert"), 3000):
         statement = _inserted(ADAMW, mutation.program)
         places.add(mutation.program.statements.index(statement))
         functions.add(statement.function)
@@ -194,13 +258,13 @@ def test_insertions_happen_everywhere_and_use_every_allowed_function():
 
 def test_every_statement_that_can_go_is_deleted():
     """Not the first ``update``, nor one on which it depends: their variables would be unknown."""
-    gone = {_inserted(m.program, ADAMW).target for m in _children(ADAMW, _only(delete=1.0), 500)}
+    gone = {_inserted(m.program, ADAMW).target for m in _children(ADAMW, _only("delete"), 500)}
     assert gone == {"m", "v", "update", "lr"}
 
 
 def test_every_argument_is_modified():
     changed = Counter()
-    for mutation in _children(ADAMW, _only(modify=1.0), 2000):
+    for mutation in _children(ADAMW, _only("modify"), 2000):
         for i, (old, new) in enumerate(zip(ADAMW.statements, mutation.program.statements, strict=True)):
             changed.update((i, k) for k in range(len(old.args)) if old.args[k] != new.args[k])
     assert set(changed) == {(i, k) for i, s in enumerate(ADAMW.statements) for k in range(len(s.args))}
@@ -209,36 +273,22 @@ def test_every_argument_is_modified():
 def test_a_fresh_variable_has_a_name_that_is_free():
     text = "def train(w, g, v1, lr):\n    v2 = sin(g)\n    update = v2 + v1\n    return update, v1\n"
     parent = parse(text)
-    space = replace(_only(insert=1.0), new_variable=1.0)
+    space = _only("insert").changed(new_variable=1.0)
     assert {_inserted(parent, m.program).target for m in _children(parent, space, 50)} == {"v3"}
-
-
-@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_new_variable_is_the_share_of_fresh_targets(share: float):
-    space = replace(_only(insert=1.0), new_variable=share, functions=("sin",))
-    fresh = [_inserted(ADAMW, m.program).target == "v1" for m in _children(ADAMW, space, 1000)]
-    assert sum(fresh) == pytest.approx(1000 * share, abs=75)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_new_constant_is_the_share_of_constants_among_new_arguments(share: float):
-    space = replace(_only(insert=1.0), new_constant=share, functions=("sin", "interp"))
-    args = [a for m in _children(ADAMW, space, 1000) for a in _inserted(ADAMW, m.program).args]
-    assert sum(isinstance(a, float) for a in args) == pytest.approx(len(args) * share, abs=0.05 * len(args))
 
 
 def test_only_allowed_functions_are_inserted():
     allowed = ("interp", "sign", "get_pi")
     found = Counter(
         _inserted(ADAMW, m.program).function
-        for m in _children(ADAMW, replace(_only(insert=1.0), functions=allowed), 300)
+        for m in _children(ADAMW, _only("insert").changed(functions=allowed), 300)
     )
     assert set(found) == set(allowed)
 
 
 def test_a_modification_keeps_every_function():
     """So a program that holds forbidden functions keeps them, and gets no others."""
-    for mutation in _children(ADAMW, replace(_only(modify=1.0), functions=("sin",)), 100):
+    for mutation in _children(ADAMW, _only("modify").changed(functions=("sin",)), 100):
         assert [s.function for s in mutation.program.statements] == [s.function for s in ADAMW.statements]
 
 
@@ -248,10 +298,6 @@ def test_a_program_never_grows_beyond_max_statements():
     assert all(m.kind != "insert" for m in _children(ADAMW, MutationSpace(max_statements=9), 300))
 
 
-def test_a_full_program_that_may_only_grow_has_no_child():
-    assert mutate(ADAMW, replace(_only(insert=1.0), max_statements=9), random.Random(0)) is None
-
-
 def test_deleting_all_that_can_go_leaves_a_program_that_works(
     evolved: list[Program], known_programs: dict[str, Program]
 ):
@@ -259,7 +305,7 @@ def test_deleting_all_that_can_go_leaves_a_program_that_works(
     rng = random.Random(0)
     for program in (*known_programs.values(), *evolved):
         smallest, steps = program, 0
-        while (mutation := mutate(smallest, _only(delete=1.0), rng)) is not None:
+        while (mutation := mutate(smallest, _only("delete"), rng)) is not None:
             check(mutation.program)
             assert len(mutation.program.statements) == len(smallest.statements) - 1
             smallest, steps = mutation.program, steps + 1
@@ -272,19 +318,19 @@ def test_a_program_that_returns_an_input_can_lose_everything():
     program = parse("def train(w, g, lr):\n    g = sign(g)\n    a = sin(w)\n    return g\n")
     rng = random.Random(0)
     for _ in range(2):
-        mutation = mutate(program, _only(delete=1.0), rng)
+        mutation = mutate(program, _only("delete"), rng)
         assert mutation is not None
         program = mutation.program
     assert program.statements == ()
-    assert mutate(program, _only(delete=1.0, modify=1.0, constant=1.0), rng) is None
+    assert mutate(program, _only("delete", "modify", "constant"), rng) is None
     assert mutate(program, MutationSpace(), rng).kind == "insert"
 
 
 def test_nothing_to_modify_is_no_error():
     """Functions without arguments have none; then another kind is taken."""
     program = parse("def train(w, g, lr):\n    update = get_pi()\n    return update\n")
-    assert mutate(program, _only(modify=1.0, constant=1.0), random.Random(0)) is None
-    assert {m.kind for m in _children(program, _only(modify=1.0, insert=1e-9), 20)} == {"insert"}
+    assert mutate(program, _only("modify", "constant"), random.Random(0)) is None
+    assert {m.kind for m in _children(program, _only("modify").changed(insert=1e-9), 20)} == {"insert"}
 
 
 # ---- constants
@@ -293,40 +339,13 @@ def test_nothing_to_modify_is_no_error():
 def test_constants_stay_finite_and_float32():
     """However often they are rescaled; a line of descendants would overflow without a bound."""
     parent = parse("def train(w, g, lr):\n    update = g * 1e30\n    v = g * -1e-44\n    return update\n")
-    space = replace(_only(constant=1.0), rescale_constant=1.0)
+    space = _only("constant").changed(rescale_constant=1.0)
     for mutation in _line(parent, space, 2000):
         for statement in mutation.program.statements:
             constant = statement.args[1]
             assert isinstance(constant, float)
             assert abs(constant) <= MAX_SIZE
             assert constant == round_to_float32(constant)
-
-
-def test_new_constants_are_normal():
-    """N(0, 1), from the paper; half of them are within 0.6745 of 0."""
-    space = replace(_only(constant=1.0), rescale_constant=0.0)
-    new = [_changed_arguments(ADAMW, m.program)[0][1] for m in _children(ADAMW, space, 1000)]
-    assert sum(abs(x) < 0.6745 for x in new) == pytest.approx(500, abs=80)
-    assert sum(x < 0 for x in new) == pytest.approx(500, abs=80)
-    assert sum(abs(x) > 3 for x in new) < 15
-
-
-def test_rescaled_constants_are_multiplied_by_a_power_of_two():
-    """2^a with a normal, from the paper: the sign is kept, half of them change by less than 2^0.6745."""
-    space = replace(_only(constant=1.0), rescale_constant=1.0)
-    pairs = [_changed_arguments(ADAMW, m.program)[0] for m in _children(ADAMW, space, 1000)]
-    exponents = [math.log2(new / old) for old, new in pairs]
-    assert sum(abs(a) < 0.6745 for a in exponents) == pytest.approx(500, abs=80)
-    assert sum(a < 0 for a in exponents) == pytest.approx(500, abs=80)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
-def test_rescale_constant_is_the_share_of_rescaled_constants(share: float):
-    """0.001 rescaled stays small, and one from N(0, 1) is not."""
-    parent = parse("def train(w, g, lr):\n    update = g * 0.0000001\n    return update\n")
-    space = replace(_only(constant=1.0), rescale_constant=share)
-    new = [m.program.statements[0].args[1] for m in _children(parent, space, 1000)]
-    assert sum(0 < x < 1e-5 for x in new) == pytest.approx(1000 * share, abs=75)
 
 
 # ---- randomness
@@ -337,15 +356,3 @@ def test_the_generator_alone_decides():
     lines = [[m.program for m in _line(ADAMW, ALL_KINDS, 100, seed)] for seed in (7, 7, 8)]
     assert lines[0] == lines[1]
     assert lines[0] != lines[2]
-
-
-def test_the_parent_is_not_touched():
-    before = (ADAMW.states, ADAMW.statements, ADAMW.outputs)
-    for _ in _children(ADAMW, ALL_KINDS, 50):
-        pass
-    assert (ADAMW.states, ADAMW.statements, ADAMW.outputs) == before
-
-
-def test_what_may_be_inserted_by_default_is_the_whole_language():
-    assert MutationSpace().functions == BUILT_IN
-    assert all(name in FUNCTIONS for name in BUILT_IN)

@@ -2,7 +2,6 @@
 
 import random
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
@@ -96,7 +95,7 @@ def test_later_statements_read_what_earlier_ones_wrote():
 
 def test_what_belongs_to_mutation_alone_does_not_matter():
     """Neither the weights of its kinds nor its limit of statements."""
-    other = replace(MutationSpace(), insert=0.0, delete=5.0, constant=1.0, max_statements=1)
+    other = MutationSpace().changed(insert=0.0, delete=5.0, constant=1.0, max_statements=1)
     assert _programs(50) == _programs(50, space=other)
 
 

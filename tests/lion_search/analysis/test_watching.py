@@ -1,4 +1,4 @@
-"""Looking at runs from outside: real folders and databases, drivers and watchers that are real processes."""
+"""Looking at runs from outside: real folders and databases; drivers and watchers are different processes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,19 +20,18 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lion_search.analysis.watching import RunRow, list_runs, print_runs, watch
+from lion_search.analysis.watching import RunRow, list_runs
+from lion_search.commands.printing.display import progress_cells
+from lion_search.commands.printing.watching import print_runs, watch
 from lion_search.results.schema import SCHEMA_VERSION
 from lion_search.results.store import Store, StoreError
-from lion_search.runs.display import progress_cells
 from lion_search.runs.folder import (
     CONFIG_NAME,
     DATABASE_NAME,
     RESULT_NAME,
     RunFolderError,
-    RunState,
-    holder,
-    lock,
 )
+from lion_search.runs.lock import RunState, holder, lock
 from lion_search.runs.references import UnknownReferenceError
 from lion_search.search.progress import Progress
 
@@ -54,73 +54,50 @@ PROGRESS = Progress(
     seconds_left=3_725.0,
 )
 SEARCHING = {"phase": "search", "progress": asdict(PROGRESS)}
-DRIVER = """
-import json, sys
-from pathlib import Path
-from lion_search.results.store import Store
-from lion_search.runs.folder import database_of, lock
-folder = Path(sys.argv[1])
-with lock(folder):
-    store = Store.reopen(database_of(folder))
-    print("driving", flush=True)
-    for line in sys.stdin:
-        store.append((), (), json.loads(line))
-        print("stored", flush=True)
-    store.close()
-"""
 WATCHER = """
 import sys
 from rich.console import Console
-from lion_search.analysis.watching import watch
+from lion_search.commands.printing.watching import watch
 watch(sys.argv[1], Console(soft_wrap=True), as_json=sys.argv[2] == "json", interval_seconds=0.02)
 """
-
-
-class Process:
-    """A process that is told facts, and tells lines."""
-
-    def __init__(self, script: str, *arguments: str | Path) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", script, *map(str, arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-    def store(self, **facts: Any) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(facts) + "\n")
-        self.process.stdin.flush()
-        assert self.line() == "stored"
-
-    def end(self) -> tuple[str, str]:
-        """Closes its standard input, by which a driver ends; what it printed, and its errors."""
-        out, err = self.process.communicate(timeout=60)
-        return out, err
+DRIVER = """
+import sys, time
+from pathlib import Path
+from lion_search.runs.lock import lock
+with lock(Path(sys.argv[1])):
+    print("driving", flush=True)
+    time.sleep(60)
+"""
+Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Process]]:
+def start() -> Iterator[Start]:
     """Starts processes; none outlives the test."""
-    started: list[Process] = []
+    with ExitStack() as stack:
 
-    def start_one(script: str, *arguments: str | Path) -> Process:
-        process = Process(script, *arguments)
-        started.append(process)
-        if script is DRIVER:
-            assert process.line() == "driving"
-        return process
+        def start_one(script: str, *arguments: str | Path) -> subprocess.Popen[str]:
+            command = [sys.executable, "-c", script, *map(str, arguments)]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
 
-    yield start_one
-    for one in started:
-        one.process.kill()
-        with one.process:
-            pass
+        yield start_one
+
+
+def next_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+@contextmanager
+def driving(folder: Path) -> Iterator[Store]:
+    """This process drives the run."""
+    with lock(folder):
+        store = Store.reopen(folder / DATABASE_NAME)
+        yield store
+        store.close()
 
 
 @pytest.fixture
@@ -169,73 +146,63 @@ def strict_json(text: str) -> Any:
 # One run.
 
 
-def test_a_run_is_watched_until_it_is_finished(runs: Path, start: Callable[..., Process]) -> None:
+def test_a_run_is_watched_until_it_is_finished(runs: Path, start: Start) -> None:
     """By another process, which sees each phase and each progress that its driver stores."""
     folder = make_run(runs, "found")
-    driver = start(DRIVER, folder)
-    watcher = start(WATCHER, "found", "json")
-    first = strict_json(watcher.line())
-    assert first == {"state": "running", "phase": None, "progress": None, "winner": None}
-
-    for number in (100, 200):
-        driver.store(phase="search", progress=asdict(replace(PROGRESS, num_programs=number)))
-        seen: Any = first
-        while seen["progress"] is None or seen["progress"]["num_programs"] != number:
-            seen = strict_json(watcher.line())
-        assert (seen["state"], seen["phase"]) == ("running", "search")
-        assert seen["progress"] == asdict(replace(PROGRESS, num_programs=number))
-
-    driver.store(phase="finished")
-    write_result(folder)
-    driver.end()
-    rest, errors = watcher.end()
+    with driving(folder) as driver:
+        watcher = start(WATCHER, "found", "json")
+        seen = strict_json(next_line(watcher))
+        assert seen == {"state": "running", "phase": None, "progress": None, "winner": None}
+        for number in (100, 200):
+            progress = asdict(replace(PROGRESS, num_programs=number))
+            driver.append((), (), {"phase": "search", "progress": progress})
+            while seen["progress"] is None or seen["progress"]["num_programs"] != number:
+                seen = strict_json(next_line(watcher))
+            assert seen == {"state": "running", "phase": "search", "progress": progress, "winner": None}
+        driver.append((), (), {"phase": "finished"})
+        write_result(folder)
+    rest, errors = watcher.communicate(timeout=60)
     last = strict_json(rest.splitlines()[-1])
     assert (last["state"], last["phase"], last["winner"]) == ("finished", "finished", "found:1234")
-    assert (watcher.process.returncode, errors) == (0, "")
+    assert (watcher.returncode, errors) == (0, "")
 
 
-def test_the_watcher_of_a_driver_that_is_killed_is_told_how_to_go_on(
-    runs: Path, start: Callable[..., Process]
-) -> None:
+def test_the_watcher_of_a_driver_that_is_killed_is_told_how_to_go_on(runs: Path, start: Start) -> None:
     """And first how far it came."""
-    driver = start(DRIVER, make_run(runs, "found"))
-    driver.store(**SEARCHING)
-    watcher = start(WATCHER, "found", "text")
-    assert watcher.line() == "Phase: search"
-    driver.process.kill()
-    out, errors = watcher.end()
-    progress, ending = out.splitlines()
+    driver = start(DRIVER, make_run(runs, "found", **SEARCHING))
+    assert next_line(driver) == "driving"
+    timer = threading.Timer(0.1, driver.kill)
+    timer.start()
+    phase, progress, ending = watched("found")
+    timer.join()
+    assert phase == "Phase: search"
     assert all(value in progress for _, value in progress_cells(PROGRESS))
     assert "lion-search resume found" in ending
-    assert (watcher.process.returncode, errors) == (0, "")
 
 
-def test_ctrl_c_ends_the_watching_and_not_the_run(runs: Path, start: Callable[..., Process]) -> None:
+def test_ctrl_c_ends_the_watching_and_not_the_run(runs: Path, start: Start) -> None:
     """With exit status 0: it is how one stops watching."""
     folder = make_run(runs, "found", **SEARCHING)
-    driver = start(DRIVER, folder)
-    watcher = start(WATCHER, "found", "text")
-    assert watcher.line() == "Phase: search"
-    watcher.process.send_signal(signal.SIGINT)
-    out, errors = watcher.end()
+    with driving(folder) as driver:
+        watcher = start(WATCHER, "found", "text")
+        assert next_line(watcher) == "Phase: search"
+        watcher.send_signal(signal.SIGINT)
+        out, errors = watcher.communicate(timeout=60)
+        driver.append((), (), {"phase": "selection"})
+        assert holder(folder) is not None
     assert "not stopped" in out
-    assert (watcher.process.returncode, errors) == (0, "")
-    driver.store(phase="selection")
-    found = holder(folder)
-    assert found is not None
-    assert found.pid == driver.process.pid
+    assert (watcher.returncode, errors) == (0, "")
 
 
-def test_a_terminal_shows_the_panel_of_the_run_and_keeps_its_last_values(
-    runs: Path, start: Callable[..., Process]
-) -> None:
+def test_a_terminal_shows_the_panel_of_the_run_and_keeps_its_last_values(runs: Path) -> None:
     """The title is the run's name to the letter, also where that looks like markup."""
-    driver = start(DRIVER, make_run(runs, "[red]found", **SEARCHING))
     screen = console(terminal=True)
-    timer = threading.Timer(0.5, driver.end)
-    timer.start()
-    watch("[red]found", screen, interval_seconds=0.02)
-    timer.join()
+    with ExitStack() as driver:
+        driver.enter_context(lock(make_run(runs, "[red]found", **SEARCHING)))
+        timer = threading.Timer(0.3, driver.close)
+        timer.start()
+        watch("[red]found", screen, interval_seconds=0.02)
+        timer.join()
     panel, _, rest = printed(screen).rpartition("\x1b[2K")  # by which the panel is erased
     assert "lion-search: [red]found" in panel
     for _, value in progress_cells(PROGRESS):
@@ -287,12 +254,15 @@ def test_numbers_that_json_does_not_have_are_null(runs: Path) -> None:
     assert strict_json(line)["progress"]["seconds_left"] is None
 
 
-def test_a_database_that_is_locked_for_a_moment_is_read_later(runs: Path) -> None:
-    """A moment longer than the 5 seconds that SQLite itself waits."""
+def test_a_database_that_is_locked_for_a_moment_is_read_later(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A moment longer than a reader waits at once."""
+    monkeypatch.setattr("lion_search.results.store._READER_SECONDS", 0.1)
     folder = make_run(runs, "found", **SEARCHING)
     other = sqlite3.connect(folder / DATABASE_NAME, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN EXCLUSIVE")
-    timer = threading.Timer(5.5, other.execute, ["ROLLBACK"])
+    timer = threading.Timer(0.3, other.execute, ["ROLLBACK"])
     timer.start()
     phase, *_ = watched("found", follow=False)
     timer.join()
@@ -316,11 +286,18 @@ def make_unreadable(folder: Path, how: str) -> str:
 
 
 @pytest.mark.parametrize("how", ["missing", "garbage", "another version"])
-def test_a_run_that_cannot_be_read_cannot_be_watched(runs: Path, how: str) -> None:
-    """The reason is told."""
-    reason = make_unreadable(make_run(runs, "found"), how)
+def test_a_run_that_cannot_be_read_cannot_be_watched_and_is_listed_with_the_reason(
+    runs: Path, how: str
+) -> None:
+    """With its state, which its folder tells; the others are listed as ever."""
+    make_run(runs, "good", phase="search")
+    reason = make_unreadable(make_run(runs, "bad", has_result=True), how)
     with pytest.raises(StoreError, match=reason):
-        watched("found")
+        watched("bad")
+    rows = {row.name: row for row in list_runs(runs)}
+    assert (rows["good"].phase, rows["good"].note) == ("search", "")
+    assert (rows["bad"].state, rows["bad"].phase) == (RunState.FINISHED, None)
+    assert reason in rows["bad"].note
 
 
 def test_a_run_that_does_not_exist_cannot_be_watched(runs: Path) -> None:
@@ -333,6 +310,8 @@ def test_progress_of_another_version_is_an_error_for_a_person(runs: Path) -> Non
     make_run(runs, "found", progress={"generation": 7})
     with pytest.raises(RunFolderError, match="another version"):
         watched("found")
+    (row,) = list_runs(runs)
+    assert "another version" in row.note
 
 
 # All runs.
@@ -352,28 +331,6 @@ def test_runs_are_listed_with_what_they_found(runs: Path) -> None:
     with lock(going_on):
         assert list_runs() == expected
         assert list_runs(runs) == expected
-
-
-def test_where_no_run_was_there_are_none(tmp_path: Path) -> None:
-    assert list_runs(tmp_path / "runs") == []
-
-
-@pytest.mark.parametrize("how", ["missing", "garbage", "another version"])
-def test_a_run_that_cannot_be_read_is_listed_with_the_reason(runs: Path, how: str) -> None:
-    """With its state, which its folder tells; the others are listed as ever."""
-    make_run(runs, "good", phase="search")
-    reason = make_unreadable(make_run(runs, "bad", has_result=True), how)
-    rows = {row.name: row for row in list_runs(runs)}
-    assert rows["good"].phase == "search"
-    assert rows["good"].note == ""
-    assert reason in rows["bad"].note
-    assert (rows["bad"].state, rows["bad"].phase) == (RunState.FINISHED, None)
-
-
-def test_progress_of_another_version_is_listed_with_the_reason(runs: Path) -> None:
-    make_run(runs, "found", progress={"generation": 7})
-    (row,) = list_runs(runs)
-    assert "another version" in row.note
 
 
 def test_a_run_that_cannot_be_read_has_the_age_of_its_configuration(runs: Path) -> None:
@@ -413,7 +370,7 @@ def test_runs_are_printed_as_json() -> None:
     assert (second["name"], second["note"]) == ("b", "lost")
 
 
-def test_where_no_run_was_the_command_to_begin_one_is_shown() -> None:
+def test_where_no_run_was_the_command_to_begin_one_is_shown(tmp_path: Path) -> None:
     file = console()
-    print_runs(file, [])
+    print_runs(file, list_runs(tmp_path / "runs"))
     assert "lion-search run" in printed(file)

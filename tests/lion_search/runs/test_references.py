@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from logs import individual
 
 from lion_search.config import Config, to_yaml
 from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.text import format_program, parse
-from lion_search.proxy_tasks.scores import Status
-from lion_search.results.records import Individual, Outcome
 from lion_search.results.store import Store, StoreError, sqlite_url
 from lion_search.runs.folder import CONFIG_NAME, DATABASE_NAME, DATABASE_URL_NAME
 from lion_search.runs.references import (
@@ -53,26 +52,7 @@ def make_run() -> MakeRun:
         programs = [parse(TEXT.format(variable)) for variable in variables]
         store.append(
             [
-                Individual(
-                    id=number,
-                    draw=number,
-                    repeat=0,
-                    era=0,
-                    parent_id=None if number == 0 else 0,
-                    mutation="initial" if number == 0 else "modify",
-                    program=format_program(program),
-                    hash=functional_hash(program),
-                    proposed_hash=functional_hash(program),
-                    fingerprint=None,
-                    scored_id=number,
-                    update_scale=1.0,
-                    num_states=0,
-                    num_canonical_statements=1,
-                    outcome=Outcome.EVALUATED,
-                    status=Status.OK,
-                    num_statements=1,
-                    num_live_statements=1,
-                )
+                individual(number, functional_hash(program), program=format_program(program))
                 for number, program in enumerate(programs)
             ],
             [],

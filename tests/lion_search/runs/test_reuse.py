@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,44 +12,33 @@ from lion_search.dsl.library import library_program
 from lion_search.dsl.text import parse
 from lion_search.results.ranking import rank
 from lion_search.results.records import Individual, Outcome, Stage
-from lion_search.results.store import Store
 
 NUM_PROGRAMS = 250
 
 
 @pytest.fixture
-def search(tiny: Any, tiny_options: Sequence[str]) -> Callable[..., Path]:
-    """Runs a small search, two seeds a program, and gives its folder."""
-
-    def call(name: str, *options: str) -> Path:
-        called = tiny(
-            *("run", *tiny_options, f"--out={name}", "--set=workers=inline", "--set=tasks.0.seeds=2"),
-            *(f"--set=budget.programs={NUM_PROGRAMS}", "--set=search.population=50", "--set=search.lag=32"),
-            *("--set=selection.finalists=2", "--set=selection.validation_seeds=8"),
-            *("--set=selection.test_seeds=8", *options),
-        )
-        assert called.status == 0, called.err
-        return Path(tiny.folder / name)
-
-    return call
+def search(tiny: Any, options: Any) -> Callable[..., Any]:
+    """Runs a small search, two seeds a program."""
+    return lambda name, *more: tiny.run(
+        *(name, *options.small, *options.tiny, "--set=workers=inline", "--set=tasks.0.seeds=2"),
+        *(f"--set=budget.programs={NUM_PROGRAMS}", *more),
+    )
 
 
-def read(folder: Path) -> tuple[list[Individual], dict[str, dict[tuple[str, int], Any]], dict[int, float]]:
+def read(run: Any) -> tuple[list[Individual], dict[str, dict[tuple[str, int], Any]], dict[int, float]]:
     """Individuals; scores of the search without their times, by hash; fitness of each program ranked."""
-    store = Store.open(folder / "log.db")
-    individuals = list(store.individuals())
     scores: dict[str, dict[tuple[str, int], Any]] = {}
-    for row in store.evaluations(stage=Stage.SEARCH):
-        score = row.score
-        scores.setdefault(row.subject, {})[score.task, score.seed] = (score.status, score.loss, score.reason)
-    fitness = {row.individual.id: row.fitness for row in rank(store, Stage.SEARCH)}
-    store.close()
+    with run.open() as store:
+        individuals = list(store.individuals())
+        for row in store.evaluations(stage=Stage.SEARCH):
+            score = row.score
+            own = scores.setdefault(row.subject, {})
+            own[score.task, score.seed] = (score.status, score.loss, score.reason)
+        fitness = {row.individual.id: row.fitness for row in rank(store, Stage.SEARCH)}
     return individuals, scores, fitness
 
 
-def test_scores_of_an_earlier_run_are_taken_instead_of_trainings(
-    search: Callable[..., Path], checked_log: Callable[..., Any]
-) -> None:
+def test_scores_of_an_earlier_run_are_taken_instead_of_trainings(search: Callable[..., Any]) -> None:
     """The search is the same as without: the same programs, losses and fitness, and fewer trainings."""
     first = search("first", "--seed=1")
     without, with_ = search("without", "--seed=2"), search("with", "--seed=2", "--set=reuse=[first]")
@@ -69,38 +56,28 @@ def test_scores_of_an_earlier_run_are_taken_instead_of_trainings(
     same = [i.outcome if i.id not in reused else Outcome.REUSED for i in expected]
     assert [i.outcome for i in individuals] == same
     assert [i.program for i in individuals] == [i.program for i in expected]
-    trained = [
-        json.loads((f / "result.json").read_text())["search"]["num_evaluated"] for f in (without, with_)
-    ]
+    trained = [run.result["search"]["num_evaluated"] for run in (without, with_)]
     assert trained[0] - trained[1] == len(reused)
-    store = Store.open(with_ / "log.db")
-    checked_log(store, num_seeds=2)
-    assert store.run_facts()["reused"] == {"first": NUM_PROGRAMS}
-    store.close()
+    with_.checked(num_seeds=2)
+    with with_.open() as store:
+        assert store.run_facts()["reused"] == {"first": NUM_PROGRAMS}
 
 
 def test_a_run_that_reuses_is_killed_and_resumed_to_the_same_log(
-    search: Callable[..., Path],
-    tiny: Any,
-    rows_of: Callable[..., Any],
-    count_rows: Callable[..., int],
+    search: Callable[..., Any], tiny: Any, run_in: Any
 ) -> None:
     """Also when the earlier run has grown since: what it had when this one began is what counts."""
-    first = search("first", "--seed=1", "--set=budget.programs=100")
+    search("first", "--seed=1", "--set=budget.programs=100")
     whole = search("whole", "--seed=2", "--set=reuse=[first]")
-    running = tiny.start(
-        *("run", "--config", whole / "config.yaml", "--out=killed"),
-    )
-    running.wait_until(lambda: count_rows(tiny.folder / "killed") > 60)
+    running = tiny.start("run", "--config", whole.folder / "config.yaml", "--out=killed")
+    running.wait_until(lambda: run_in(tiny.folder / "killed").count() > 60)
     running.process.kill()
     running.process.wait()
-    assert tiny("resume", first, "--set=budget.programs=250").status == 0
-    called = tiny("resume", "killed")
-    assert called.status == 0, called.err
-    assert rows_of(tiny.folder / "killed") == rows_of(whole)
+    tiny.resume("first", "--set=budget.programs=250")
+    assert tiny.resume("killed").rows() == whole.rows()
 
 
-def test_a_warm_start_begins_with_another_program_that_has_all_states(search: Callable[..., Path]) -> None:
+def test_a_warm_start_begins_with_another_program_that_has_all_states(search: Callable[..., Any]) -> None:
     """Lion among AdamW's children: it gets the state it lacks, unused, so that evolution may use it."""
     individuals, _, _ = read(search("r", "--warm-start=lion"))
     program = parse(individuals[0].program)

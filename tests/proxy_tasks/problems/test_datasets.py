@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from lion_search.proxy_tasks.problems import datasets as data
-from lion_search.proxy_tasks.problems.dataset import DataError, Dataset, Split, validate
+from lion_search.proxy_tasks.problems import datasets
 from lion_search.proxy_tasks.problems.datasets import DATASETS, heavy_tail, load_dataset, text_windows
+from lion_search.proxy_tasks.problems.examples import DataError, Dataset, Examples, validate
 from lion_search.proxy_tasks.problems.idx import _find, read_idx
 
 GET_DATA = Path(__file__).parents[3] / "scripts" / "get_data.sh"
@@ -42,7 +42,7 @@ GOLDEN_FASHION = "806ee1a823b8ae50e6515c6c0eef5ee226bc64cc92f69787a555f4a3c42f83
 
 def fashion_folder() -> Path | None:
     try:
-        return data._find_folder("fashion-mnist")
+        return datasets._find_folder("fashion-mnist")
     except DataError:
         return None
 
@@ -54,11 +54,11 @@ needs_fashion = pytest.mark.skipif(
 NAMES = [pytest.param(name, marks=needs_fashion) if "fashion" in name else name for name in DATASETS]
 
 
-def parts(dataset: Dataset) -> tuple[Split, Split, Split]:
+def parts(dataset: Dataset) -> tuple[Examples, Examples, Examples]:
     return dataset.train, dataset.validation, dataset.test
 
 
-def rows(*splits: Split) -> list[tuple[int, ...]]:
+def rows(*splits: Examples) -> list[tuple[int, ...]]:
     """Every example as a tuple: its label, then its pixels."""
     return [
         (int(label), *(int(pixel) for pixel in image))
@@ -67,7 +67,7 @@ def rows(*splits: Split) -> list[tuple[int, ...]]:
     ]
 
 
-def examples(split: Split) -> Counter[bytes]:
+def examples(split: Examples) -> Counter[bytes]:
     """How often each example is in a part."""
     return Counter(image.tobytes() for image in split.inputs)
 
@@ -124,8 +124,8 @@ def test_an_unknown_name_is_told_with_the_nearest() -> None:
 
 
 def test_what_load_dataset_gives_was_validated(monkeypatch: pytest.MonkeyPatch) -> None:
-    split = Split(np.zeros((2, 1), np.float32), np.array([0, 2], np.int32))
-    monkeypatch.setattr(data, "DATASETS", {"broken": lambda: Dataset("broken", 2, split, split, split)})
+    split = Examples(np.zeros((2, 1), np.float32), np.array([0, 2], np.int32))
+    monkeypatch.setattr(datasets, "DATASETS", {"broken": lambda: Dataset("broken", 2, split, split, split)})
     with pytest.raises(DataError, match=r"labels\[1\] is 2"):
         load_dataset("broken")
 
@@ -184,7 +184,7 @@ def test_no_image_of_fashion_was_lost_or_doubled_by_the_split() -> None:
     assert folder is not None
     fashion = load_dataset("fashion")
     original = read_idx(_find(folder, "train-images-idx3-ubyte"), 3).reshape(60_000, 784)
-    everything = Split(original, fashion.train.labels)
+    everything = Examples(original, fashion.train.labels)
     assert examples(fashion.train) + examples(fashion.validation) == examples(everything)
 
 
@@ -210,7 +210,7 @@ def damaged_fashion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An own data folder where all of Fashion-MNIST is damaged."""
     monkeypatch.setenv("LION_SEARCH_DATA", str(tmp_path))
     (tmp_path / "fashion-mnist").mkdir()
-    for name in data.FASHION_CHECKSUMS:
+    for name in datasets.FASHION_CHECKSUMS:
         (tmp_path / "fashion-mnist" / f"{name}.gz").write_bytes(b"<html>")
     return tmp_path
 
@@ -236,7 +236,7 @@ def test_the_folders_that_were_looked_in_are_told(tmp_path: Path, monkeypatch: p
     with pytest.raises(
         DataError, match=re.escape(f"no data in '{tmp_path}/mine' or '/usr/share/datasets/mine'")
     ):
-        data._find_folder("mine")
+        datasets._find_folder("mine")
 
 
 @pytest.mark.parametrize(
@@ -256,14 +256,14 @@ def test_the_folder_of_the_environment_comes_before_the_cache(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value and str(tmp_path / value))
-    assert data._find_folder("mine") == tmp_path / expected
+    assert datasets._find_folder("mine") == tmp_path / expected
 
 
 # topics and text
 
 
 def test_the_parts_of_topics_share_no_paragraph() -> None:
-    held_out = data._VALIDATION_TOPICS | data._TEST_TOPICS
+    held_out = datasets._VALIDATION_TOPICS | datasets._TEST_TOPICS
     paragraphs = [
         {
             " ".join(paragraph.split())
@@ -271,7 +271,7 @@ def test_the_parts_of_topics_share_no_paragraph() -> None:
             for paragraph in topics[name].split("\n\n")
             if len(paragraph.strip()) > 60
         }
-        for names in (topics.keys() - held_out, data._VALIDATION_TOPICS, data._TEST_TOPICS)
+        for names in (topics.keys() - held_out, datasets._VALIDATION_TOPICS, datasets._TEST_TOPICS)
     ]
     assert not paragraphs[0] & paragraphs[1]
     assert not paragraphs[0] & paragraphs[2]
@@ -281,9 +281,9 @@ def test_the_parts_of_topics_share_no_paragraph() -> None:
 def test_every_topic_is_in_one_part_whole() -> None:
     dataset = load_dataset("topics32")
     names = (
-        sorted(topics.keys() - data._VALIDATION_TOPICS - data._TEST_TOPICS),
-        sorted(data._VALIDATION_TOPICS),
-        sorted(data._TEST_TOPICS),
+        sorted(topics.keys() - datasets._VALIDATION_TOPICS - datasets._TEST_TOPICS),
+        sorted(datasets._VALIDATION_TOPICS),
+        sorted(datasets._TEST_TOPICS),
     )
     assert sorted(name for part in names for name in part) == sorted(topics)
     for split, part in zip(parts(dataset), names, strict=True):
@@ -295,7 +295,7 @@ def test_every_topic_is_in_one_part_whole() -> None:
 
 
 def test_the_topics_that_are_held_out_are_fixed() -> None:
-    names = " ".join([*sorted(data._VALIDATION_TOPICS), "/", *sorted(data._TEST_TOPICS)])
+    names = " ".join([*sorted(datasets._VALIDATION_TOPICS), "/", *sorted(datasets._TEST_TOPICS)])
     assert hashlib.sha256(names.encode()).hexdigest() == (
         "c19c80db9585b33012ce2b3473c1c8624ce8cc74265896c362cca9e5224f6961"
     )
@@ -381,7 +381,7 @@ def test_class_k_is_as_frequent_as_one_kth() -> None:
 )
 def test_the_best_possible_error_is_about_a_hundredth(name: str, separation: float, error: float) -> None:
     dataset = load_dataset(name)
-    rng = np.random.default_rng(data.SPLIT_SEED)
+    rng = np.random.default_rng(datasets.SPLIT_SEED)
     means = separation * rng.standard_normal((dataset.num_classes, dataset.num_features))
     log_odds = (
         (dataset.test.inputs - 1) @ means.T
@@ -424,7 +424,7 @@ def make_programs(folder: Path, **programs: str) -> Path:
 
 def test_the_script_knows_the_same_checksums() -> None:
     text = GET_DATA.read_text()
-    for name, checksum in data.FASHION_CHECKSUMS.items():
+    for name, checksum in datasets.FASHION_CHECKSUMS.items():
         assert f"{checksum} {name}" in text
 
 
@@ -458,7 +458,7 @@ def test_the_script_replaces_damaged_data_and_keeps_it_aside(tmp_path: Path) -> 
     done = get_data(tmp_path / "data", programs)
     assert (done.returncode, done.stderr) == (0, "")
     assert {path.name for path in damaged.parent.iterdir()} == {
-        f"{name}.gz" for name in data.FASHION_CHECKSUMS
+        f"{name}.gz" for name in datasets.FASHION_CHECKSUMS
     }
     assert damaged.stat().st_size > 1_000_000
     (aside,) = tmp_path.glob("data/fashion-mnist.damaged.*/fashion-mnist/*")

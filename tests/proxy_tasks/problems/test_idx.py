@@ -6,11 +6,12 @@ import gzip
 import hashlib
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from lion_search.proxy_tasks.problems.dataset import DataError, validate
+from lion_search.proxy_tasks.problems.examples import DataError, validate
 from lion_search.proxy_tasks.problems.idx import idx_images, read_idx
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 3, 2), dtype=np.uint8)
@@ -33,16 +34,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def refusal(content: bytes, path: Path, **arguments: int | str) -> str:
-    """The message for a file with this content, after its name."""
-    path.write_bytes(content)
-    with pytest.raises(DataError) as caught:
-        read_idx(path, **arguments)  # type: ignore[arg-type]
-    message = str(caught.value)
-    assert message.startswith(f"'{path}' ")
-    return message.removeprefix(f"'{path}' ")
-
-
 @pytest.mark.parametrize("array", [LABELS, IMAGES[:, :, 0], IMAGES], ids=lambda a: str(a.shape))
 @pytest.mark.parametrize("name", ["x", "x.gz"])
 def test_what_was_written_is_read(array: np.ndarray, name: str, tmp_path: Path) -> None:
@@ -58,62 +49,52 @@ def test_a_compressed_file_is_known_by_its_content(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_idx(tmp_path / "x"), IMAGES)
 
 
-def test_a_web_page_is_no_idx_file(tmp_path: Path) -> None:
-    message = refusal(b"<!DOCTYPE html>", tmp_path / "x.gz")
-    assert message == "is neither an IDX file nor one in gzip: it begins with b'<!DO'"
+def flipped(content: bytes, place: int) -> bytes:
+    """With one bit changed in one byte."""
+    changed = bytearray(content)
+    changed[place] ^= 1
+    return bytes(changed)
 
 
-@pytest.mark.parametrize("content", [b"", b"\0\0\x08", gzip.compress(b"")])
-def test_an_empty_file_is_no_idx_file(content: bytes, tmp_path: Path) -> None:
-    assert "neither an IDX file" in refusal(content, tmp_path / "x")
+NOISE = np.random.default_rng(1).integers(0, 256, (1, 300, 300), dtype=np.uint8)
+SHORT = "is truncated: found 67 bytes of data; its shape [12, 3, 2] needs 72"
+REFUSED: dict[str, tuple[bytes, dict[str, Any], str]] = {
+    "a web page": (b"<!DOCTYPE html>", {}, "is neither an IDX file nor one in gzip: it begins with b'<!DO'"),
+    "empty": (b"", {}, "is neither an IDX file"),
+    "three bytes": (b"\0\0\x08", {}, "is neither an IDX file"),
+    "empty in gzip": (gzip.compress(b""), {}, "is neither an IDX file"),
+    "numbers": (
+        b"\0\0\x0d\x01" + idx(LABELS)[4:],
+        {},
+        "has elements of type 0x0d; only unsigned bytes, 0x08",
+    ),
+    "other dimensions": (idx(LABELS), {"num_dimensions": 3}, "has 1 dimensions; 3 are expected"),
+    "truncated": (idx(IMAGES)[:-5], {}, SHORT),
+    "truncated, then compressed": (gzip.compress(idx(IMAGES)[:-5]), {}, SHORT),
+    "a truncated header": (idx(IMAGES)[:10], {}, "is truncated: found 10 bytes; its header alone"),
+    "an interrupted download": (
+        gzip.compress(idx(NOISE))[:40_000],
+        {},
+        "is truncated: its 40,000 bytes end within the compressed data",
+    ),
+    "gzip without its last bytes": (gzip.compress(idx(IMAGES))[:-4], {}, "is truncated"),
+    "too long": (idx(IMAGES) + b"1", {}, "is too long: found 73 bytes"),
+    "another checksum in gzip": (
+        flipped(gzip.compress(idx(IMAGES)), -6),
+        {},
+        "is damaged: it cannot be decompressed",
+    ),
+    "another checksum": (idx(IMAGES), {"checksum": "0" * 64}, "is damaged: its SHA-256 is not"),
+}
 
 
-def test_elements_other_than_bytes_are_refused(tmp_path: Path) -> None:
-    content = b"\0\0\x0d\x01" + idx(LABELS)[4:]
-    assert refusal(content, tmp_path / "x").startswith("has elements of type 0x0d; only unsigned bytes, 0x08")
-
-
-def test_other_dimensions_are_refused(tmp_path: Path) -> None:
-    assert refusal(idx(LABELS), tmp_path / "x", num_dimensions=3) == "has 1 dimensions; 3 are expected"
-
-
-@pytest.mark.parametrize("compress", [bytes, gzip.compress])
-def test_a_truncated_file_tells_how_much_is_there(compress: type[bytes], tmp_path: Path) -> None:
-    message = refusal(compress(idx(IMAGES)[:-5]), tmp_path / "x")
-    assert message == "is truncated: found 67 bytes of data; its shape [12, 3, 2] needs 72"
-
-
-def test_a_truncated_header_is_told(tmp_path: Path) -> None:
-    assert refusal(idx(IMAGES)[:10], tmp_path / "x").startswith(
-        "is truncated: found 10 bytes; its header alone"
-    )
-
-
-def test_an_interrupted_download_of_a_compressed_file_is_truncated(tmp_path: Path) -> None:
-    image = np.random.default_rng(1).integers(0, 256, (1, 300, 300), dtype=np.uint8)
-    content = gzip.compress(idx(image))
-    message = refusal(content[:40_000], tmp_path / "x.gz")
-    assert message == "is truncated: its 40,000 bytes end within the compressed data"
-
-
-def test_a_compressed_file_without_its_last_bytes_is_truncated(tmp_path: Path) -> None:
-    assert refusal(gzip.compress(idx(IMAGES))[:-4], tmp_path / "x.gz").startswith("is truncated")
-
-
-def test_a_file_that_is_too_long_is_refused(tmp_path: Path) -> None:
-    assert refusal(idx(IMAGES) + b"1", tmp_path / "x").startswith("is too long: found 73 bytes")
-
-
-def test_a_changed_byte_in_a_compressed_file_is_found(tmp_path: Path) -> None:
-    content = bytearray(gzip.compress(idx(IMAGES)))
-    content[-6] ^= 1  # in gzip's own checksum
-    assert refusal(bytes(content), tmp_path / "x.gz").startswith("is damaged: it cannot be decompressed")
-
-
-def test_a_wrong_checksum_is_told(tmp_path: Path) -> None:
-    assert refusal(idx(IMAGES), tmp_path / "x", checksum="0" * 64).startswith(
-        "is damaged: its SHA-256 is not"
-    )
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_no_whole_idx_file_is_told_with_its_name(case: str, tmp_path: Path) -> None:
+    content, arguments, message = REFUSED[case]
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_idx(tmp_path / "x", **arguments)
+    assert str(caught.value).startswith(f"'{tmp_path / 'x'}' {message}")
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import equinox as eqx
@@ -27,6 +28,7 @@ def tokens(size: int = 5) -> np.ndarray:
     return np.random.default_rng(1).integers(0, VOCABULARY, (size, NUM_TOKENS)).astype(np.int32)
 
 
+@cache
 def weights_of(model: Model, example: tuple[int, ...], num_classes: int) -> Any:
     """Initial weights with noise, so that no bias is 0 and no scale is 1."""
     weights = jax.jit(model.init, static_argnums=(1, 2))(jax.random.key(0), example, num_classes)
@@ -96,7 +98,7 @@ def test_a_vit_is_that_of_the_textbook(patch: int) -> None:
     model = ViT(patch, width=12, depth=2, heads=3)
     weights = weights_of(model, (SIDE * SIDE,), 10)
     expected = [numpy_vit(model, in_float64(weights), np.float64(image)) for image in images()]
-    np.testing.assert_allclose(model.logits(weights, jnp.asarray(images())), expected, rtol=2e-4, atol=2e-4)
+    np.testing.assert_allclose(jax.jit(model.logits)(weights, images()), expected, rtol=2e-4, atol=2e-4)
 
 
 @pytest.mark.parametrize("heads", [1, 3])
@@ -104,17 +106,17 @@ def test_a_causal_transformer_is_that_of_the_textbook(heads: int) -> None:
     model = CausalTransformer(width=12, depth=2, heads=heads)
     weights = weights_of(model, (NUM_TOKENS,), VOCABULARY)
     expected = [numpy_lm(model, in_float64(weights), row) for row in tokens()]
-    np.testing.assert_allclose(model.logits(weights, jnp.asarray(tokens())), expected, rtol=2e-4, atol=2e-4)
+    np.testing.assert_allclose(jax.jit(model.logits)(weights, tokens()), expected, rtol=2e-4, atol=2e-4)
 
 
 @pytest.mark.parametrize(("model", "inputs", "num_classes", "shape"), CASES)
 def test_logits_have_a_row_for_each_prediction(
     model: Model, inputs: np.ndarray, num_classes: int, shape: tuple[int, ...]
 ) -> None:
-    weights = jax.jit(model.init, static_argnums=(1, 2))(jax.random.key(0), inputs.shape[1:], num_classes)
-    logits = jax.jit(model.logits)(weights, jnp.asarray(inputs))
+    weights = weights_of(model, inputs.shape[1:], num_classes)
+    logits = jax.eval_shape(model.logits, weights, jnp.asarray(inputs))
     assert (logits.shape, logits.dtype) == (shape, jnp.float32)
-    assert {leaf.dtype for leaf in jax.tree.leaves(weights)} == {jnp.dtype("float32")}
+    assert {leaf.dtype for leaf in jax.tree.leaves(weights)} == {np.dtype("float32")}
 
 
 @pytest.mark.parametrize(("model", "inputs", "num_classes", "shape"), CASES[:2])
@@ -143,17 +145,16 @@ def test_the_gradient_is_that_of_finite_differences(
             assert np.vdot(gradient[i], direction) == pytest.approx(expected, rel=1e-4, abs=1e-7)
 
 
-@pytest.mark.parametrize("scale", [1, 1e3])
 @pytest.mark.parametrize(("model", "inputs", "num_classes", "shape"), CASES)
 def test_loss_and_gradient_stay_finite_with_large_weights(
-    model: Model, inputs: np.ndarray, num_classes: int, shape: tuple[int, ...], scale: float
+    model: Model, inputs: np.ndarray, num_classes: int, shape: tuple[int, ...]
 ) -> None:
     """Softmax without its maximum subtracted would overflow: programs that are scored blow weights up."""
-    weights = jax.tree.map(lambda a: scale * a, weights_of(model, inputs.shape[1:], num_classes))
-    labels = jnp.zeros(shape[:-1], jnp.int32)
-    value_and_grad = jax.value_and_grad(lambda w: cross_entropy(model.logits(w, jnp.asarray(inputs)), labels))
-    loss, gradient = jax.jit(value_and_grad)(weights)
-    assert all(bool(jnp.isfinite(leaf).all()) for leaf in [loss, *jax.tree.leaves(gradient)])
+    labels = np.zeros(shape[:-1], np.int32)
+    of = jax.jit(jax.value_and_grad(lambda w: cross_entropy(model.logits(w, jnp.asarray(inputs)), labels)))
+    for scale in (1, 1e3):
+        weights = jax.tree.map(lambda a, s=scale: s * a, weights_of(model, inputs.shape[1:], num_classes))
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(of(weights)))
 
 
 def test_a_token_changes_its_own_and_later_logits_only() -> None:
@@ -182,17 +183,18 @@ def test_candidates_can_be_mapped_over(
     model: Model, inputs: np.ndarray, num_classes: int, shape: tuple[int, ...]
 ) -> None:
     """A batch of weights gives each one's gradient: what the batched mode does."""
-    labels = jnp.zeros(shape[:-1], jnp.int32)
+    labels = np.zeros(shape[:-1], np.int32)
     each = [weights_of(model, inputs.shape[1:], num_classes)]
     each.append(jax.tree.map(lambda a: 0.5 * a, each[0]))
-    gradient_of = jax.jit(jax.grad(lambda w: cross_entropy(model.logits(w, jnp.asarray(inputs)), labels)))
-    mapped = jax.vmap(gradient_of)(jax.tree.map(lambda *a: jnp.stack(a), *each))
+    gradient_of = jax.grad(lambda w: cross_entropy(model.logits(w, jnp.asarray(inputs)), labels))
+    mapped = jax.jit(jax.vmap(gradient_of))(jax.tree.map(lambda *a: np.stack(a), *each))
+    gradient_of_one = jax.jit(gradient_of)
     for i, weights in enumerate(each):
-        for one, many in zip(jax.tree.leaves(gradient_of(weights)), jax.tree.leaves(mapped), strict=True):
+        for one, many in zip(jax.tree.leaves(gradient_of_one(weights)), jax.tree.leaves(mapped), strict=True):
             np.testing.assert_allclose(many[i], one, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("hidden", [(), (32,), (20, 16)])
+@pytest.mark.parametrize("hidden", [(), (20, 16)])
 def test_an_mlp_is_bit_by_bit_what_it_always_was(hidden: tuple[int, ...]) -> None:
     """Baselines were tuned and results logged with this code."""
     widths = (SIDE * SIDE, *hidden, 10)
@@ -217,4 +219,4 @@ def test_an_mlp_is_bit_by_bit_what_it_always_was(hidden: tuple[int, ...]) -> Non
 )
 def test_a_network_that_does_not_fit_is_an_early_error(model: Model, example: tuple[int, ...]) -> None:
     with pytest.raises(ModelError):
-        model.init(jax.random.key(0), example, 10)
+        jax.eval_shape(lambda key: model.init(key, example, 10), jax.random.key(0))

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lion_search.proxy_tasks.problems.dataset import Dataset, Split
 from lion_search.proxy_tasks.problems.datasets import load_dataset
+from lion_search.proxy_tasks.problems.examples import Dataset, Examples
 from lion_search.proxy_tasks.problems.models import MLP
-from lion_search.proxy_tasks.problems.problem import Examples, Problem, classification, cross_entropy
+from lion_search.proxy_tasks.problems.problem import Problem, classification, cross_entropy
 
 
 def by_hand(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -87,7 +87,7 @@ class Recorder:
 
 
 def dataset(inputs: np.ndarray, unit: float) -> Dataset:
-    split = Split(inputs, np.zeros(inputs.shape[:2], np.int32))
+    split = Examples(inputs, np.zeros(inputs.shape[:2], np.int32))
     return Dataset("mine", 7, split, split, split, unit=unit)
 
 
@@ -124,7 +124,7 @@ def test_a_classification_problem_has_the_parts_of_its_data_set() -> None:
 
 
 def test_the_error_is_the_share_of_all_labels_of_a_sequence() -> None:
-    split = Split(np.zeros((2, 3), np.int32), np.asarray([[0, 1, 0], [0, 0, 1]], np.int32))
+    split = Examples(np.zeros((2, 3), np.int32), np.asarray([[0, 1, 0], [0, 0, 1]], np.int32))
     problem = classification(Dataset("mine", 2, split, split, split), Recorder())
     assert problem.error is not None
     weights = jnp.asarray([[1.0, 0.0]])  # predicts 0 everywhere

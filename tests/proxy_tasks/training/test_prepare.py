@@ -14,7 +14,7 @@ import pytest
 from jax import lax
 
 from lion_search.dsl.errors import LionSearchError
-from lion_search.proxy_tasks.problems.dataset import DataError
+from lion_search.proxy_tasks.problems.examples import DataError
 from lion_search.proxy_tasks.problems.problem import Examples, Problem
 from lion_search.proxy_tasks.tasks import Metric, Schedule, Task, TaskError, find_task
 from lion_search.proxy_tasks.training.prepare import (

@@ -54,15 +54,7 @@ def values(pool: Pool) -> dict[int, object]:
 
 
 @pytest.fixture(scope="module")
-def jobs_on_path() -> Iterator[None]:
-    """The jobs' folder on this process's path, and so on its workers'."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parents[1])
-        yield
-
-
-@pytest.fixture(scope="module")
-def ray_pool(jobs_on_path: None) -> Iterator[RayPool]:
+def ray_pool() -> Iterator[RayPool]:
     before = signal.getsignal(signal.SIGTERM)
     limits = JobLimits(seconds_per_job=SECONDS, memory_bytes=300 * 2**20)
     environment = {"POOL_TEST": "set"}
@@ -74,7 +66,7 @@ def ray_pool(jobs_on_path: None) -> Iterator[RayPool]:
 
 
 @pytest.fixture
-def inline_pool(jobs_on_path: None) -> Iterator[InlinePool]:
+def inline_pool() -> Iterator[InlinePool]:
     made = InlinePool("pool_jobs:make", batch_size=4)
     yield made
     made.close()
@@ -157,7 +149,7 @@ def test_closing_drops_what_is_in_flight(inline_pool: InlinePool) -> None:
     assert inline_pool.wait(1.0) == []
 
 
-def test_an_evaluator_without_a_result_fails_its_job(jobs_on_path: None) -> None:
+def test_an_evaluator_without_a_result_fails_its_job() -> None:
     pool = InlinePool("pool_jobs:make_forgetful")
     pool.submit(0, ("square", 2))
     assert "the evaluator returned 0 results for 1 payload(s)" in str(drain(pool)[0].failure)
@@ -169,7 +161,7 @@ def test_control_c_is_no_failure_of_a_job_in_this_process(inline_pool: InlinePoo
         inline_pool.wait(1.0)
 
 
-def test_a_factory_is_a_callable_or_a_name(jobs_on_path: None) -> None:
+def test_a_factory_is_a_callable_or_a_name() -> None:
     assert build("pool_jobs:make")([("square", 3)]) == [9]
     assert build(lambda: lambda payloads: [len(payloads)])([1, 2]) == [2]
 
@@ -180,9 +172,10 @@ def test_a_factory_of_another_form_is_refused(text: str) -> None:
         build(text)
 
 
-@pytest.mark.parametrize("module", ["pool", "ray_pool", "ray_cluster", "supervisor"])
+@pytest.mark.parametrize("module", ["pool", "ray_pool", "ray_cluster", "supervisor", "work"])
 def test_importing_a_pool_imports_neither_ray_nor_jax(module: str) -> None:
-    code = f"import sys, lion_search.proxy_tasks.workers.{module}; sys.exit(bool({{'ray', 'jax'}} & set(sys.modules)))"
+    name = f"lion_search.proxy_tasks.workers.{module}"
+    code = f"import sys, {name}; sys.exit(bool({{'ray', 'jax'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -322,18 +315,16 @@ def drained(pool: InlinePool) -> list[Finished]:
     return sorted(outcomes, key=lambda outcome: outcome.job_id)
 
 
-@pytest.mark.parametrize(("together", "size"), [(False, 1), (True, 3)])
-def test_jobs_in_this_process_go_together_where_asked_for(
-    jobs_on_path: None, together: bool, size: int
-) -> None:
-    pool = InlinePool("pool_jobs:make_together", batch_size=3, together=together)
+@pytest.mark.parametrize(("batched", "size"), [(False, 1), (True, 3)])
+def test_jobs_in_this_process_go_as_a_batch_where_asked_for(batched: bool, size: int) -> None:
+    pool = InlinePool("pool_jobs:make_batch", batch_size=3, batched=batched)
     for number in range(3):
         pool.submit(number, ("square", number))
     assert [outcome.value for outcome in drained(pool)] == [(0, size), (1, size), (4, size)]
 
 
-def test_a_bad_job_in_this_process_spoils_no_other(jobs_on_path: None) -> None:
-    pool = InlinePool("pool_jobs:make_together", together=True)
+def test_a_bad_job_in_this_process_spoils_no_other() -> None:
+    pool = InlinePool("pool_jobs:make_batch", batched=True)
     for number, job in enumerate([("square", 2), ("raise", "x"), ("square", 3)]):
         pool.submit(number, job)
     first, bad, last = drained(pool)

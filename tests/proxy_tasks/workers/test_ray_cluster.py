@@ -1,27 +1,11 @@
-"""What a worker's part of a GPU is, and what a cluster cannot give; `test_pool_driver.py` has a real Ray."""
+"""What a cluster cannot give; `test_ray_driver.py` has a real Ray."""
 
 from __future__ import annotations
 
 import pytest
 
 from lion_search.proxy_tasks.workers.pool import PoolError
-from lion_search.proxy_tasks.workers.ray_cluster import check_resources, worker_environment
-
-
-def test_without_a_gpu_the_environment_is_as_given() -> None:
-    assert worker_environment({"JAX_PLATFORMS": "cpu", "A": "b"}, 0.0) == {"JAX_PLATFORMS": "cpu", "A": "b"}
-
-
-@pytest.mark.parametrize(("part", "share"), [(1.0, "0.900"), (0.5, "0.450"), (0.25, "0.225"), (2.0, "0.900")])
-def test_a_part_of_a_gpu_is_a_part_of_its_memory(part: float, share: str) -> None:
-    environment = worker_environment({"JAX_PLATFORMS": "cpu", "A": "b"}, part)
-    assert environment == {
-        "A": "b",
-        "JAX_PLATFORMS": "cuda,cpu",
-        "XLA_CLIENT_MEM_FRACTION": share,
-        "XLA_PYTHON_CLIENT_MEM_FRACTION": "",
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "true",
-    }
+from lion_search.proxy_tasks.workers.ray_cluster import check_resources
 
 
 @pytest.mark.parametrize(

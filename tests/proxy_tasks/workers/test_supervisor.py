@@ -22,7 +22,7 @@ import pytest
 from lion_search.proxy_tasks.workers.pool import Failure, FailureKind, JobLimits, PoolError
 from lion_search.proxy_tasks.workers.supervisor import Supervisor, resident_bytes
 
-HERE = Path(__file__).parents[1]
+HERE = Path(__file__).parent
 SECONDS = 1.0
 """Of one job."""
 MEBIBYTES = 200
@@ -35,17 +35,16 @@ MakeSupervisor = Callable[..., Supervisor]
 
 
 @pytest.fixture
-def make_supervisor(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeSupervisor]:
-    monkeypatch.syspath_prepend(HERE)
+def make_supervisor() -> Iterator[MakeSupervisor]:
     made = []
 
     def make(
         factory: str = "make",
         limits: JobLimits = LIMITS,
         environment: dict[str, str] | None = None,
-        together: bool = False,
+        batched: bool = False,
     ) -> Supervisor:
-        made.append(Supervisor(pickle.dumps(f"pool_jobs:{factory}"), environment or {}, limits, together))
+        made.append(Supervisor(pickle.dumps(f"pool_jobs:{factory}"), environment or {}, limits, batched))
         return made[-1]
 
     yield make
@@ -388,10 +387,10 @@ def test_nothing_stays_open(make_supervisor: MakeSupervisor) -> None:
 SQUARES = [("square", n) for n in range(4)]
 
 
-def test_jobs_go_together_where_asked_for(make_supervisor: MakeSupervisor) -> None:
-    together = make_supervisor("make_together", together=True)
-    assert values(together, *SQUARES) == [(0, 4), (1, 4), (4, 4), (9, 4)]
-    assert values(make_supervisor("make_together"), *SQUARES) == [(0, 1), (1, 1), (4, 1), (9, 1)]
+def test_jobs_go_as_a_batch_where_asked_for(make_supervisor: MakeSupervisor) -> None:
+    batched = make_supervisor("make_batch", batched=True)
+    assert values(batched, *SQUARES) == [(0, 4), (1, 4), (4, 4), (9, 4)]
+    assert values(make_supervisor("make_batch"), *SQUARES) == [(0, 1), (1, 1), (4, 1), (9, 1)]
 
 
 @pytest.mark.parametrize(
@@ -406,8 +405,9 @@ def test_jobs_go_together_where_asked_for(make_supervisor: MakeSupervisor) -> No
 def test_a_bad_job_among_them_spoils_no_other(
     make_supervisor: MakeSupervisor, bad: tuple[str, Any], kind: FailureKind
 ) -> None:
-    together = make_supervisor("make_together", together=True)
-    (*first, (value, failure), last) = evaluate(together, *SQUARES[:2], bad, SQUARES[2])
+    limits = LIMITS if kind is FailureKind.TIMED_OUT else PATIENT
+    batched = make_supervisor("make_batch", limits, batched=True)
+    (*first, (value, failure), last) = evaluate(batched, *SQUARES[:2], bad, SQUARES[2])
     assert first == [((0, 1), None), ((1, 1), None)]
     assert value is None
     assert failure.kind is kind

@@ -11,14 +11,14 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from replay import SHAKE, SHAPES, WatchedDomain
 
-from lion_search.dsl.arrays import ArrayDomain
-from lion_search.dsl.functions import EPSILON, FUNCTIONS, Type
+from lion_search.dsl.functions import FUNCTIONS, Type
 from lion_search.dsl.program import Argument, Program, Statement
 from lion_search.simplify.equality.egraph import RewriteLimits
 from lion_search.simplify.equality.patterns import (
@@ -35,54 +35,27 @@ from lion_search.simplify.equality.patterns import (
 from lion_search.simplify.equality.rewriting import egraph
 from lion_search.simplify.equality.rules import FACTS, RULES, Fact, Kind, Rule
 
-SHAPES = ((4, 3), (5,), ())
 NUM_SAMPLES = 40
-SHAKE = 1e-7
-SAFE_DENOMINATOR = 1e-4
 TOLERANCE = {Kind.REAL_EXACT: 1e-5, Kind.FINITE_EXACT: 1e-5, Kind.EPS_EXACT: 1e-3}
 ROUNDING = 1e-16
 """What 1 + x loses of x."""
 
 
-@dataclass
-class Walk:
-    """Computes an expression, and notes where something is not finite or a denominator is small."""
+def _value(expression: Expression, env: Mapping[str, Any], domain: WatchedDomain) -> Any:
+    """What an expression is worth, by the language's own meaning."""
+    if is_constant(expression):
+        return np.asarray(compute(expression, env))
+    if isinstance(expression, str):
+        return env[expression]
+    assert isinstance(expression, tuple)
+    name, *parts = expression
+    return domain.apply(FUNCTIONS[str(name)], [_value(part, env, domain) for part in parts], 0)
 
-    env: Mapping[str, Any]
-    shake: float = 0.0
-    rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
-    tainted: np.ndarray = field(default_factory=lambda: np.zeros(18, bool))
-    underflow: np.ndarray = field(default_factory=lambda: np.zeros(18, bool))
-    small: np.ndarray = field(default_factory=lambda: np.zeros(18, bool))
-    domain: ArrayDomain = field(default_factory=lambda: ArrayDomain(np, SHAPES, np.float64))
 
-    def flat(self, value: Any) -> np.ndarray:
-        return np.concatenate([np.ravel(leaf) for leaf in self.domain.as_tree(value)])
-
-    def value(self, expression: Expression) -> Any:
-        if is_constant(expression):
-            return np.asarray(compute(expression, self.env))
-        if isinstance(expression, str):
-            return self.env[expression]
-        assert isinstance(expression, tuple)
-        name, *parts = expression
-        args = [self.value(part) for part in parts]
-        if name == "divide":
-            self.small |= np.abs(self.flat(args[1]) + EPSILON) < SAFE_DENOMINATOR
-        if name in ("divide", "reciprocal"):
-            self.small |= np.abs(self.flat(args[-1])) < SAFE_DENOMINATOR
-        result = self.domain.apply(FUNCTIONS[str(name)], args, 0)
-        if self.shake and name != "sign":  # arcsin of a little more than 1 would be NaN
-            result = self._shaken(result)
-        flat = self.flat(result)
-        self.tainted |= ~np.isfinite(flat)
-        self.underflow |= (np.abs(flat) < 1e-290) & ((flat != 0) | str(name).startswith("exp"))
-        return result
-
-    def _shaken(self, value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(map(self._shaken, value))
-        return value * (1 + self.shake * self.rng.uniform(-1, 1, np.shape(value)))
+def _watched(expression: Expression, env: Mapping[str, Any]) -> tuple[WatchedDomain, np.ndarray]:
+    """What happened on the way to a value, and the value as one vector."""
+    domain = WatchedDomain()
+    return domain, domain.flat(_value(expression, env, domain))
 
 
 def _tree(rng: np.random.Generator, size: float) -> tuple[np.ndarray, ...]:
@@ -183,17 +156,16 @@ def disagreement(rule: Rule) -> str:
 
 def _compare(rule: Rule, env: Mapping[str, Any]) -> tuple[str, int]:
     left, right = parse_expression(rule.left), parse_expression(rule.right)
-    one, other = Walk(env), Walk(env)
-    x, y = one.flat(one.value(left)), other.flat(other.value(right))
+    (one, x), (other, y) = _watched(left, env), _watched(right, env)
     if rule.kind is Kind.FLOAT_EXACT:
         same = (x == y) | (np.isnan(x) & np.isnan(y))
         return (f"{x[~same][0]!r} became {y[~same][0]!r}" if not same.all() else ""), len(x)
-    where = ~one.tainted & ~one.underflow & ~other.underflow & _steady(left, env, x)
+    where = ~one.not_finite & ~one.underflow & ~other.underflow & _steady(left, env, x)
     if rule.kind is Kind.EPS_EXACT:
         where &= ~one.small & ~other.small
     wrong = where & ~(np.abs(x - y) <= TOLERANCE[rule.kind] * np.abs(x) + ROUNDING)
     if rule.kind is Kind.REAL_EXACT:  # also from right to left
-        back = where & ~other.tainted & _steady(right, env, y)
+        back = where & ~other.not_finite & _steady(right, env, y)
         wrong |= back & ~(np.abs(x - y) <= TOLERANCE[rule.kind] * np.abs(y) + ROUNDING)
     return (f"{x[wrong][0]!r} became {y[wrong][0]!r}" if wrong.any() else ""), int(where.sum())
 
@@ -202,8 +174,9 @@ def _steady(expression: Expression, env: Mapping[str, Any], value: np.ndarray) -
     """Where small changes of intermediate results change little."""
     steady = np.ones(len(value), bool)
     for seed in range(5):
-        walk = Walk(env, SHAKE, np.random.default_rng(seed))
-        steady &= np.abs(walk.flat(walk.value(expression)) - value) <= 1e-3 * np.abs(value) * SHAKE / 1e-7
+        shaken = WatchedDomain(SHAKE, seed)
+        moved = np.abs(shaken.flat(_value(expression, env, shaken)) - value)
+        steady &= moved <= 1e-3 * np.abs(value)
     return steady
 
 
@@ -270,15 +243,14 @@ def _violation(fact: Fact) -> str:
         env = sample([fact.of], fact.guard, seed, (0.0, 1.0, 4.0, 30.0)[seed % 4])
         if env is None:
             continue
-        walk = Walk(env)
         with np.errstate(all="ignore"):
-            value = walk.flat(walk.value(parse_expression(fact.of)))
+            walk, value = _watched(parse_expression(fact.of), env)
         bounds = {
             side: _bound(parse_expression(text), env)
             for side, text in (("low", fact.low), ("high", fact.high))
             if text
         }
-        fine = ~walk.tainted
+        fine = ~walk.not_finite
         slack = 1e-9 * np.abs(value) + 1e-12
         wrong = np.zeros(len(value), bool)
         if "low" in bounds:
@@ -307,7 +279,7 @@ def _bound(expression: Expression, env: Mapping[str, Any]) -> float:
         return compute(expression, env)
     name, *parts = expression
     if name in ("low", "high"):
-        leaves = Walk(env).flat(env[str(parts[0])])
+        leaves = WatchedDomain().flat(env[str(parts[0])])
         return float(leaves.min() if name == "low" else leaves.max())
     bounds = {f"c{i}": _bound(part, env) for i, part in enumerate(parts)}
     return compute((name, *bounds), bounds)

@@ -5,20 +5,14 @@ from __future__ import annotations
 import random
 
 import pytest
+from programs import canonical
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.library import LIBRARY, library_program
-from lion_search.dsl.program import Program
-from lion_search.dsl.text import parse
 from lion_search.dsl.types import check
 from lion_search.dsl.variation.mutation import MutationSpace
 from lion_search.dsl.variation.random_program import random_program
 from lion_search.simplify.experiments.ablations import ChangeKind, ablations, complexity, num_digits, snapped
-
-
-def canonical(text: str) -> Program:
-    return canonicalise(parse(text)).program()
-
 
 PROGRAM = canonical("""
 def train(w, g, m, lr):

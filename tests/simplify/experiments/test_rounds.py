@@ -6,11 +6,10 @@ import math
 from dataclasses import replace
 
 import pytest
+from programs import canonical
 from training import TASKS, FakePool, functions, trainer
 
-from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.program import Program
-from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.scores import Part
 from lion_search.results.records import Stage
 from lion_search.simplify.experiments.ablations import ablations
@@ -18,15 +17,7 @@ from lion_search.simplify.experiments.rounds import Experiments, Tried, find_sca
 from lion_search.simplify.experiments.trainer import OutOfTimeError, Trainer
 from lion_search.simplify.experiments.trials import DEFAULT_SETTINGS, Verdict
 
-ORIGINAL = canonicalise(
-    parse("""
-def train(w, g, m, lr):
-    g = arcsin(g)
-    m = interp(g, m, 0.9)
-    update = (sign(m) + w * 0.46) * lr
-    return update, m
-""")
-).program()
+ORIGINAL = canonical("m: g = arcsin(g); m = interp(g, m, 0.9); update = (sign(m) + w * 0.46) * lr")
 
 
 def loses(program: Program) -> float:
@@ -38,14 +29,14 @@ def loses(program: Program) -> float:
 def accepted(tried: Tried | None) -> str:
     assert tried is not None
     assert tried.evidence.verdict is Verdict.ACCEPTED
-    return tried.proposal.what
+    return tried.what
 
 
 def test_what_costs_nothing_is_accepted_and_what_costs_is_rejected() -> None:
     experiments = Experiments(ORIGINAL, trainer(loses), DEFAULT_SETTINGS)
     assert accepted(experiments.round(ORIGINAL, ablations(ORIGINAL))) == "arcsin(g) -> g"
     for tried in experiments.tried:
-        if "interp" not in functions(tried.proposal.program):
+        if "interp" not in functions(tried.program):
             assert tried.evidence.verdict is Verdict.REJECTED
             assert tried.evidence.is_clear_loss
 
@@ -65,7 +56,7 @@ def test_each_round_has_seeds_of_its_own_the_same_for_all_it_compares() -> None:
     experiments.round(ORIGINAL, ablations(ORIGINAL))
     first = pool.seeds
     by_seed = {seed: {j.subject for j in pool.jobs if j.samples[0][1] == seed} for seed in first}
-    assert all(canonicalise(ORIGINAL).program() in subjects for subjects in by_seed.values())
+    assert all(ORIGINAL in subjects for subjects in by_seed.values())
     assert {j.samples[0][2] for j in pool.jobs} == {Part.VALIDATION}
     assert all(tuple(task for task, _, _ in j.samples) == TASKS for j in pool.jobs)
     pool.jobs.clear()
@@ -148,17 +139,13 @@ class ScaledPool(FakePool):
 
 @pytest.mark.parametrize("best", [1.0, 2.0, 0.5, 32.0, 1 / 64, 8.0])
 def test_the_scale_is_the_power_of_two_that_trains_best(best: float) -> None:
-    program = canonicalise(
-        parse("def train(w, g, lr):\n    update = g * (lr * 1.0001)\n    return update\n")
-    ).program()
+    program = canonical(": update = g * (lr * 1.0001)")
     made = Trainer(ScaledPool(best), TASKS)  # type: ignore[arg-type]
     assert find_scale(program, made, DEFAULT_SETTINGS) == best
 
 
 def test_the_scale_stays_where_others_are_hardly_better() -> None:
-    program = canonicalise(
-        parse("def train(w, g, lr):\n    update = g * (lr * 0.5)\n    return update\n")
-    ).program()
+    program = canonical(": update = g * (lr * 0.5)")
     made = Trainer(FakePool(lambda p: -0.02 if "0.5" not in str(p) else 0.0, 0.0), TASKS)  # type: ignore[arg-type]
     assert find_scale(program, made, DEFAULT_SETTINGS) == 1.0
 

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from programs import program_graph
 
 from lion_search.dsl.library import library_program
-from lion_search.dsl.text import format_program, parse
-from lion_search.simplify.equality.egraph import RewriteLimits
-from lion_search.simplify.equality.rewriting import ALL_KINDS
+from lion_search.dsl.text import format_program
 from lion_search.simplify.recognition import matching
-from lion_search.simplify.recognition.matching import Graph, Match, Matcher, saturate
-from lion_search.simplify.recognition.rescaling import rescaled
+from lion_search.simplify.recognition.matching import Match, Matcher
+from lion_search.simplify.recognition.program_graph import ProgramGraph
 from lion_search.simplify.recognition.templates import make_template
 
-LIMITS = RewriteLimits(nodes=1_000)
 
-
-def _graph(body: str, new_state: str) -> Graph:
-    """The graph of a program with the state ``m`` in which no variable is assigned twice."""
-    lines = "".join(f"    {line.strip()}\n" for line in body.split(";"))
-    program = parse(f"def train(w, g, m, lr):\n{lines}    return update, {new_state}\n")
-    return saturate(program, ALL_KINDS, LIMITS)
-
-
-def _found(name: str, graph: Graph, *, lenient: bool = True) -> Match | None:
+def _found(name: str, graph: ProgramGraph, *, lenient: bool = True) -> Match | None:
     template = make_template(library_program(name))
     return Matcher(template, graph, graph.form.states, lenient=lenient).best()
 
@@ -44,26 +34,26 @@ def test_what_is_redundant_is_no_part_of_a_template() -> None:
 
 def test_what_is_computed_once_in_the_template_is_one_value() -> None:
     body = "a = interp(g, m, 0.8); b = interp(g, m, 0.7); s = sign(a); k = lr * 0.1; update = s * k"
-    assert _found("signum", _graph(body, "a")) is not None
-    assert _found("signum", _graph(body, "b")) is None
+    assert _found("signum", program_graph(body, "a")) is not None
+    assert _found("signum", program_graph(body, "b")) is None
 
 
 def test_one_value_may_be_several_of_the_template_s() -> None:
-    graph = _graph("a = interp(g, m, 0.8); s = sign(a) + w * 0.1; k = lr * 0.1; update = s * k", "a")
+    graph = program_graph("a = interp(g, m, 0.8); s = sign(a) + w * 0.1; k = lr * 0.1; update = s * k", "a")
     found = _found("lion", graph)
     assert found is not None
     assert sorted(found.values.values()) == pytest.approx([0.1, 0.1, 0.8, 0.8])
 
 
 def test_an_average_is_found_from_either_side() -> None:
-    graph = _graph("a = interp(m, g, 0.2); s = sign(a); k = lr * 0.1; update = s * k", "a")
+    graph = program_graph("a = interp(m, g, 0.2); s = sign(a); k = lr * 0.1; update = s * k", "a")
     found = _found("signum", graph, lenient=False)
     assert found is not None
     assert sorted(found.values.values()) == pytest.approx([0.1, 0.8])
 
 
 def test_a_product_with_one_may_be_missing_only_if_that_is_allowed() -> None:
-    graph = _graph("a = interp(g, m, 0.8); update = sign(a) * lr", "a")
+    graph = program_graph("a = interp(g, m, 0.8); update = sign(a) * lr", "a")
     found = _found("signum", graph)
     assert found is not None
     assert (found.num_degenerate, found.num_other) == (1, 2)
@@ -71,25 +61,14 @@ def test_a_product_with_one_may_be_missing_only_if_that_is_allowed() -> None:
 
 
 def test_a_product_with_zero_is_no_product() -> None:
-    graph = _graph("a = interp(g, m, 0.8); s = sign(a) + w * 0.0; k = lr * 0.1; update = s * k", "a")
+    graph = program_graph("a = interp(g, m, 0.8); s = sign(a) + w * 0.0; k = lr * 0.1; update = s * k", "a")
     assert _found("lion", graph) is None
     assert _found("signum", graph) is not None
 
 
 def test_a_search_without_end_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph = _graph("a = interp(g, m, 0.8); s = sign(a); k = lr * 0.1; update = s * k", "a")
+    graph = program_graph("a = interp(g, m, 0.8); s = sign(a); k = lr * 0.1; update = s * k", "a")
     matcher = Matcher(make_template(library_program("signum")), graph, ("m",), lenient=True)
     monkeypatch.setattr(matching, "MOST_STEPS", 3)
     assert matcher.best() is None
     assert matcher.is_cut_short
-
-
-def test_a_sum_is_stored_as_an_average_and_an_average_as_a_sum() -> None:
-    for body in ("a = m * 0.8; b = a + g; update = sin(b)", "b = interp(g, m, 0.8); update = sin(b)"):
-        texts = [format_program(program) for program in rescaled(_graph(body, "b"))]
-        assert any(("interp(g, m, 0.8)" in text) != ("interp" in body) for text in texts)
-
-
-def test_a_state_that_is_nothing_of_the_kind_stays_as_it_is() -> None:
-    assert not list(rescaled(_graph("a = m * g; update = sin(a)", "a")))
-    assert not list(rescaled(_graph("update = m * lr", "g")))

@@ -8,14 +8,14 @@ from dataclasses import replace
 import hypothesis
 import hypothesis.strategies as st
 import pytest
+from programs import canonical, evolved
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.library import LIBRARY, library_program
-from lion_search.dsl.liveness import liveness
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program, parse
 from lion_search.dsl.types import check
-from lion_search.dsl.variation.mutation import MutationSpace, mutate
+from lion_search.dsl.variation.mutation import MutationSpace
 from lion_search.dsl.variation.random_program import random_program
 from lion_search.simplify.writing import factoring
 from lion_search.simplify.writing.dataflow import dataflow
@@ -235,21 +235,20 @@ SUMS = {
 
 @pytest.mark.parametrize("what", SUMS)
 def test_the_learning_rate_is_taken_out(what: str) -> None:
-    text = "def train(w, g, m, lr):\n update = {}\n m = interp(g, m, 0.9)\n return update, m\n"
-    given, expected = (canonicalise(parse(text.format(e))).program() for e in SUMS[what])
+    text = "m: update = {}; m = interp(g, m, 0.9)"
+    given, expected = (canonical(text.format(e)) for e in SUMS[what])
     assert factor_learning_rate(given) == factor_learning_rate(expected) == expected
 
 
 def test_what_is_not_proved_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(factoring, "_is_proved", lambda claim: False)
-    form = canonicalise(parse("def train(w, g, lr):\n update = g * lr + w * lr\n return update\n")).program()
+    form = canonical(": update = g * lr + w * lr")
     assert factoring.factor_learning_rate(form) is form
 
 
 @pytest.mark.parametrize("update", ["g * lr + w", "sinh(g * lr)", "lr * 2.0", "(m * 0.9 + g) * (lr * 0.01)"])
 def test_where_there_is_nothing_to_take_out_the_program_stays(update: str) -> None:
-    text = f"def train(w, g, m, lr):\n update = {update}\n m = interp(g, m, 0.9)\n return update, m\n"
-    form = canonicalise(parse(text)).program()
+    form = canonical(f"m: update = {update}; m = interp(g, m, 0.9)")
     assert factor_learning_rate(form) is form
 
 
@@ -268,8 +267,7 @@ ROLES = {
 
 @pytest.mark.parametrize("new", ROLES)
 def test_roles_of_states(new: str) -> None:
-    program = parse(f"def train(w, g, s, lr):\n update = s * lr\n s = {new}\n return update, s\n")
-    form = canonicalise(program).program()
+    form = canonical(f"s: update = s * lr; s = {new}")
     assert list(state_roles(dataflow(form)).values()) == [ROLES[new]]
 
 
@@ -294,24 +292,13 @@ def test_known_programs(name: str) -> None:
         assert functional_hash(readable(program)) == functional_hash(program)
 
 
-def evolved(rng: random.Random) -> Program:
-    """A program with a dozen live statements, far from where it began."""
-    program, live = library_program(rng.choice(list(LIBRARY))), 0
-    for _ in range(200):
-        mutation = mutate(program, MutationSpace(), rng)
-        assert mutation is not None
-        child_live = liveness(mutation.program).num_live_statements
-        if live <= child_live <= 20:
-            program, live = mutation.program, child_live
-    return program
-
-
-@pytest.mark.parametrize("seed", range(100))
+@hypothesis.given(seed=st.integers(0, 2**32))
+@hypothesis.settings(max_examples=100)
 def test_random_and_evolved_programs(seed: int) -> None:
     rng = random.Random(seed)
     names = ("m", "v", "s")[: rng.randint(0, 3)]
     assert_readable(random_program(names, MutationSpace(), rng.choice((5, 20, 40)), rng))
-    assert_readable(evolved(rng))
+    assert_readable(evolved(rng, 200))
 
 
 @hypothesis.given(seed=st.integers(0, 2**32), order=st.permutations(range(4)))

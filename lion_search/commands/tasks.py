@@ -1,0 +1,86 @@
+"""Commands about tasks: tasks, evaluate, baseline. They parse, call and print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lion_search.commands.arguments import MODES, AsJson, Workers, read_choice, read_workers
+
+app = typer.Typer()
+
+
+@app.command()
+def tasks(as_json: AsJson = False) -> None:
+    """Lists the proxy tasks and the options of every task."""
+    from lion_search.commands.printing.terminal import make_console, print_json, print_table, say
+    from lion_search.proxy_tasks.tasks import OPTIONS, SCALES, TASKS
+
+    rows: list[dict[str, Any]] = [
+        {"name": name, "steps": task.num_steps, "batch_size": task.batch_size, "about": task.about}
+        for name, task in ((name, make(1)) for name, make in TASKS.items())
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(("Name", "Steps", "Batch", "About"), rows)
+    scales = ", ".join(map(str, SCALES))
+    say(make_console(), f"Options, as NAME?option=value,...: scale ({scales}), {', '.join(OPTIONS)}.")
+    say(make_console(), "Your own: module:function, see the README.")
+
+
+@app.command()
+def evaluate(
+    references: Annotated[
+        list[str], typer.Argument(metavar="REF...", help="Programs, or optax:NAME?learning_rate=1e-3.")
+    ],
+    task: Annotated[list[str], typer.Option(help="A task; repeatable. See lion-search tasks.")],
+    seeds: Annotated[int, typer.Option(min=2, max=10_000, help="Trainings of each optimizer.")] = 8,
+    part: Annotated[str, typer.Option(help="Where the loss is measured: test or validation.")] = "test",
+    mode: Annotated[str, typer.Option(help="auto, interpreted, compiled or batched.")] = "auto",
+    workers: Workers = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Trains optimizers on tasks and prints their losses beside the tuned baselines."""
+    from lion_search.analysis.measuring import evaluate as run_evaluation
+    from lion_search.commands.printing.comparison import print_rows, row_json
+    from lion_search.commands.printing.terminal import make_console, print_json
+    from lion_search.proxy_tasks.scores import Part
+
+    rows = run_evaluation(
+        references,
+        task,
+        num_seeds=seeds,
+        part=Part(read_choice("part", part, list(Part))),
+        mode=read_choice("mode", mode, MODES),
+        workers=read_workers(workers),
+        report=(lambda line: None) if as_json else typer.echo,
+    )
+    if as_json:
+        print_json([row_json(row) for row in rows])
+        return
+    print_rows(make_console(), rows, part)
+
+
+@app.command()
+def baseline(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="A task's reference.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File; default: baselines/TASK.json here.")
+    ] = None,
+    workers: Workers = "auto",
+) -> None:
+    """Tunes AdamW, Lion, Signum and SGD on a task with equal effort and writes the baselines' file."""
+    from lion_search.analysis.measuring import tune_baselines
+    from lion_search.proxy_tasks.tuning import at_the_edge
+
+    path, best = tune_baselines(task, output, workers=read_workers(workers), report=typer.echo)
+    for name, found in best.items():
+        shown = ", ".join(f"{k} {v}" for k, v in found.hyperparameters)
+        edge = at_the_edge(found)
+        note = f" (at the edge of its range: {', '.join(edge)})" if edge else ""
+        loss = f"{found.validation_loss:.4f} +- {found.standard_error:.4f}"
+        typer.echo(f"tuned {name} ({found.form}): {loss}; {shown}{note}")
+    typer.echo(f"Wrote {path}")

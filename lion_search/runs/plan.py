@@ -1,0 +1,95 @@
+"""What a run is made of: everything that can be checked and found before anything is written or started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lion_search.config import Config
+from lion_search.dsl.program import Program
+from lion_search.proxy_tasks.baseline import Baseline, Record
+from lion_search.proxy_tasks.scores import Score
+from lion_search.proxy_tasks.tasks import find_task
+from lion_search.results.records import Stage
+from lion_search.runs.audience import Report
+from lion_search.runs.facts import run_facts
+from lion_search.runs.preflight import check_tasks, find_baselines, set_environment
+from lion_search.runs.reuse import earlier_scores
+
+if TYPE_CHECKING:
+    from lion_search.proxy_tasks.training.prepare import FlatProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is made of.
+
+    Attributes:
+        config: the whole configuration.
+        initial: the program everything begins with.
+        problems: of the tasks by name, the cheapest first.
+        records: the tasks' baselines.
+        earlier: scores of earlier runs, by functional hash.
+        reused: how many individuals of each earlier run were looked at.
+    """
+
+    config: Config
+    initial: Program
+    problems: Mapping[str, FlatProblem]
+    records: Mapping[str, Record]
+    earlier: Mapping[str, tuple[Score, ...]]
+    reused: Mapping[str, int]
+
+    @property
+    def adamw(self) -> dict[str, Baseline]:
+        """Tuned AdamW for each task."""
+        return {task: record.baselines["adamw"] for task, record in self.records.items()}
+
+    @property
+    def samples(self) -> list[tuple[str, int]]:
+        """The tasks and seeds on which each program of the search is trained at first."""
+        return _samples(self.config, self.problems)
+
+    @property
+    def most_seeds(self) -> dict[str, range]:
+        """For each task all seeds on which a program may come to be trained."""
+        counts = {find_task(task.name).name: self.config.most_seeds(task) for task in self.config.tasks}
+        return {name: Stage.SEARCH.seeds(counts[name]) for name in self.problems}
+
+    def facts(self) -> dict[str, Any]:
+        """What is recorded of it in the log."""
+        return run_facts(self.config, self.initial, self.problems, self.records, self.reused)
+
+
+def make_plan(config: Config, initial: Program, sizes: Mapping[str, int], report: Report) -> Plan:
+    """Checks and finds what a run needs.
+
+    Args:
+        config: the whole configuration.
+        initial: the program everything begins with.
+        sizes: how many individuals of earlier runs are looked at, where that was recorded; else all.
+        report: is told, in a line, what is worth knowing.
+
+    Raises:
+        LionSearchError: a task, its baselines or an earlier run cannot be used.
+    """
+    set_environment(config.workers)
+    problems = check_tasks([task.name for task in config.tasks], config.limits.memory_gb)
+    records = find_baselines(problems, report)
+    order = sorted(problems, key=lambda name: _work(problems[name]))  # a hurdle is on the cheapest
+    problems = {name: problems[name] for name in order}
+    earlier, reused = earlier_scores(config.reuse, problems, _samples(config, problems), sizes)
+    if reused:
+        report(f"Reusing the scores of {len(earlier):,} programs of {', '.join(reused)}")
+    return Plan(config, initial, problems, {name: records[name] for name in order}, earlier, reused)
+
+
+def _work(problem: FlatProblem) -> int:
+    """Roughly what a training costs: weights times examples."""
+    return problem.task.num_steps * problem.task.batch_size * problem.layout.size
+
+
+def _samples(config: Config, problems: Mapping[str, FlatProblem]) -> list[tuple[str, int]]:
+    counts = {find_task(task.name).name: task.seeds for task in config.tasks}
+    return [(name, seed) for name in problems for seed in Stage.SEARCH.seeds(counts[name])]

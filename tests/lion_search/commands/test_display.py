@@ -1,0 +1,134 @@
+"""What a person sees while a search runs."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from lion_search.commands.printing import display
+from lion_search.search.progress import Progress
+
+PROGRESS = Progress(
+    seconds=200.0,
+    num_programs=24_000,
+    num_evaluated=6_000,
+    num_novel=5_900,
+    num_in_flight=17,
+    hits={"same_as_parent": 8_000, "seen": 10_000, "fingerprint": 0},
+    redundant_share=0.415,
+    best_id=1_234,
+    best_fitness=0.1234,
+    best_judged=0.1134,
+    best_seeds=8,
+    median_fitness=-0.04321,
+    failures={"diverged": 1_234, "crashed": 5},
+    stopped_share=0.25,
+    seconds_in_store=1.5,
+    seconds_left=3_725.0,
+)
+SHOWN = (
+    ("programs", "24,000 (120/s)"),
+    ("evaluated", "6,000 (30/s)"),
+    ("hit rate", "75.0%"),
+    ("hit rate", "same as parent 8,000, seen 10,000"),
+    ("novel", "5,900 (106,200 an hour)"),
+    ("redundant", "41.5%"),
+    ("fitness", "best +0.1234 (judged +0.1134) on 8 trainings"),
+    ("fitness", "median -0.0432"),
+    ("failures", "crashed 5, diverged 1,234"),
+    ("hurdles", "saved 25.0%"),
+    ("time left", "1:02:05"),
+    ("time left", "after 3:20"),
+)
+
+
+def console(*, terminal: bool) -> Console:
+    return Console(file=io.StringIO(), force_terminal=terminal, width=100, legacy_windows=False)
+
+
+def printed(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_elsewhere_than_on_a_terminal_progress_is_a_line_with_all_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Speeds, hit rate, redundant share, best and median fitness, failures by kind, time left."""
+    monkeypatch.setattr(display, "SECONDS_BETWEEN_LINES", 0.0)
+    file = console(terminal=False)
+    with display.make_display(file, "title", quiet=False) as shown:
+        shown.show(PROGRESS)
+    (line,) = printed(file).splitlines()
+    cells = line.split("; ")
+    for name, value in SHOWN:
+        assert any(cell.startswith(name) and value in cell for cell in cells), (name, value, cells)
+
+
+def test_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often progress is told."""
+    now = [1000.0]
+    monkeypatch.setattr(display, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(display, "SECONDS_BETWEEN_LINES", 15.0)
+    file = console(terminal=False)
+    numbers = []
+    with display.make_display(file, "title", quiet=False) as shown:
+        for now[0] in (1001.0, 1014.0, 1015.0, 1016.0, 1029.0, 1031.0):
+            shown.show(PROGRESS)
+            numbers.append(len(printed(file).splitlines()))
+    assert numbers == [0, 0, 1, 1, 1, 2]
+
+
+def test_a_terminal_shows_a_panel_with_all_values_and_is_left_clean() -> None:
+    """The panel is drawn, then erased: what follows it is the result."""
+    screen = console(terminal=True)
+    with display.make_display(screen, "lion-search: quickstart", quiet=False) as shown:
+        shown.show(PROGRESS)
+    text = printed(screen)
+    assert "lion-search: quickstart" in text
+    for name, value in SHOWN:
+        assert name.capitalize() in text
+        assert all(part in text for part in value.split())  # a long value is broken into lines
+    assert text.endswith("\x1b[2K")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_quiet_shows_nothing(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> None:
+    """On a terminal or elsewhere."""
+    monkeypatch.setattr(display, "SECONDS_BETWEEN_LINES", 0.0)
+    anywhere = console(terminal=terminal)
+    with display.make_display(anywhere, "title", quiet=True) as shown:
+        shown.show(PROGRESS)
+    assert printed(anywhere) == ""
+
+
+def test_the_first_snapshots_can_be_shown() -> None:
+    """Nothing evaluated yet, no time gone by: no division by zero, no failure, an unknown time left."""
+    hits = {"same_as_parent": 0, "seen": 0, "fingerprint": 0}
+    nothing = Progress(0.0, 0, 0, 0, 0, hits, 0.0, None, None, None, 0, None, {}, 0.0, 0.0, None)
+    cells = dict(display.progress_cells(nothing))
+    assert cells["Programs"] == "0 (0/s)"
+    assert cells["Failures"] == "none"
+    assert cells["Fitness"] == "not known yet"
+    assert "Hurdles" not in cells
+    assert cells["Time left"].startswith("? after 0:00")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0:00"),
+        (59.4, "0:59"),
+        (59.6, "1:00"),
+        (3599, "59:59"),
+        (3600, "1:00:00"),
+        (90061, "25:01:01"),
+        (None, "?"),
+    ],
+)
+def test_seconds_are_shown_as_on_a_clock(seconds: float | None, text: str) -> None:
+    """Minutes and seconds, hours where there are any, days as hours."""
+    assert display.format_seconds(seconds) == text
