@@ -1,7 +1,7 @@
 """Niches: classes of programs that are compared with their like, one row for each way to tell them apart.
 
-The way to the best program with one state array may lead through programs that lose against any with two. In a
-niche of its own it is compared with programs of one state array only; a search hands over the best of each.
+The way to the best program with one state array may lead through programs that lose against any with two. In
+a niche of its own it is compared with programs of one state array only; a search hands over the best of each.
 """
 
 from __future__ import annotations

@@ -37,8 +37,12 @@ class LoopSettings(Settings):
     repeats: PositiveInt = 1
     """Independent populations, which take turns."""
     niches: Literal["none", "states"] = "none"
-    """none: all programs compete; states: a program competes with those of as many state arrays. Each niche has a
-    population, a hurdle and a best of its own; proposals are shared out equally."""
+    """none: all programs compete; states: a program competes with those of as many state arrays. Each niche
+    has a population, a hurdle and a best of its own; proposals are shared out equally."""
+    schedule: Literal["program", "outside"] = "program"
+    """program: programs may read the learning rate's schedule; outside: they do not see it, and their update
+    is multiplied by it, so that a search on short trainings does not spend itself on flattening the
+    schedule."""
     fingerprint: bool = True
     """Programs that do the same on fixed probes share their scores."""
     update_scales: Annotated[tuple[PositiveFloat, ...], Field(strict=False, min_length=1)] = (1.0,)

@@ -152,6 +152,26 @@ def top(
 
 
 @app.command()
+def frontier(
+    run: Run,
+    seeds: Annotated[int, typer.Option(min=0, max=10_000, help="Fresh seeds; 0: the search's scores.")] = 0,
+    workers: Workers = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Shows the best program for each number of state arrays, and what it is."""
+    from lion_search.analysis.frontier import frontier as find_frontier
+    from lion_search.commands.printing.searches import frontier_json, print_frontier
+    from lion_search.commands.printing.terminal import make_console, print_json
+
+    report = (lambda line: None) if as_json else typer.echo
+    places = find_frontier(run, num_seeds=seeds, workers=read_workers(workers), report=report)
+    if as_json:
+        print_json([frontier_json(place) for place in places])
+        return
+    print_frontier(make_console(), places, run)
+
+
+@app.command()
 def stats(run: Run, as_json: AsJson = False) -> None:
     """Says what a search did: hits by cause, novel programs an hour, failures, what hurdles saved."""
     from lion_search.commands.printing.searches import print_statistics

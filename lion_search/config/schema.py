@@ -12,6 +12,7 @@ from pydantic import Field, create_model, model_validator
 
 from lion_search.dsl.errors import did_you_mean
 from lion_search.dsl.functions import BUILT_IN, FUNCTIONS, load_function
+from lion_search.dsl.program import LEARNING_RATE
 from lion_search.dsl.settings import PositiveFloat, PositiveInt, Probability, Settings, Weight
 from lion_search.dsl.variation.mutation import MutationSettings, MutationSpace
 from lion_search.proxy_tasks.workers.pool import JobLimits
@@ -100,7 +101,8 @@ class Config(Settings):
 
     initial: str = "adamw"
     """The program every member of the first population is: a file, a library name, or RUN:ID of an earlier
-    run. adamw is Program 3 of the paper, with its untuned learning rate of 0.001."""
+    run. adamw is Program 3 of the paper, with its untuned learning rate of 0.001; tuned is AdamW with the
+    constants tuned on the first task."""
     warm_start: str | None = None
     """Begin with this program instead, such as RUN:ID; it gets the states of the initial one."""
     functions: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
@@ -159,7 +161,9 @@ class Config(Settings):
         """The search room's settings. The user's own functions are loaded."""
         listed = () if self.functions == "all" else self.functions
         functions = tuple(load_function(f).name if ":" in f else f for f in listed) or BUILT_IN
-        mutation = MutationSpace(functions=functions, **self.mutation.model_dump(exclude={"until_changed"}))
+        hidden = {"hidden": (LEARNING_RATE,)} if self.search.schedule == "outside" else {}
+        chances = self.mutation.model_dump(exclude={"until_changed"})
+        mutation = MutationSpace(functions=functions, **hidden, **chances)
         return SearchSettings(self.search, mutation, self.mutation.until_changed, self.noise, self.hurdle)
 
     def judge_settings(self) -> JudgeSettings:

@@ -30,6 +30,7 @@ from lion_search.runs.session import Session
 from lion_search.runs.stages import run_stages
 from lion_search.runs.stopping import RunInterruptedError, stopping_signals
 from lion_search.runs.workers import make_pool
+from lion_search.search.schedule import schedule_outside
 
 
 def run(config: Config, name: str, out: Path | None, audience: Audience) -> RunResult:
@@ -46,7 +47,10 @@ def run(config: Config, name: str, out: Path | None, audience: Audience) -> RunR
         RunInterruptedError: the user stopped the run.
     """
     config.search_settings()  # loads the user's own functions, which the initial program may use
-    plan = make_plan(config, find_initial(config.initial, config.warm_start), {}, audience.report)
+    initial = find_initial(config.initial, config.warm_start, config.tasks[0].name)
+    if config.search.schedule == "outside":
+        initial = schedule_outside(initial)
+    plan = make_plan(config, initial, {}, audience.report)
     folder = choose_folder(name, out)
     url = None if config.database is None else absolute_url(config.database)
     # A database elsewhere is made before the folder: it is what a person may have got wrong.

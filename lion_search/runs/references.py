@@ -104,8 +104,17 @@ def split_individual(reference: str) -> tuple[str, int] | None:
     return match[1], int(match[2])
 
 
-def find_initial(initial: str, warm_start: str | None) -> Program:
+TUNED = "tuned"
+"""As a search's initial program: AdamW with the constants that were tuned on its first task."""
+
+
+def find_initial(initial: str, warm_start: str | None, task: str) -> Program:
     """The program a search begins with.
+
+    Args:
+        initial: a reference, or ``tuned``.
+        warm_start: a reference, if there is one.
+        task: the first task of the search.
 
     A warm start gets the initial program's further states, unused: mutation never adds a state, so that
     without them they would be lost to the search.
@@ -113,7 +122,7 @@ def find_initial(initial: str, warm_start: str | None) -> Program:
     Raises:
         LionSearchError: a reference leads nowhere, or the warm start has states that the initial has not.
     """
-    program = find_program(initial).program
+    program = _tuned_adamw(task) if initial == TUNED else find_program(initial).program
     if warm_start is None:
         return program
     found = find_program(warm_start).program
@@ -124,6 +133,14 @@ def find_initial(initial: str, warm_start: str | None) -> Program:
         )
     missing = tuple(s for s in program.states if s not in found.states)
     return replace(found, states=(*found.states, *missing), outputs=(*found.outputs, *missing))
+
+
+def _tuned_adamw(task: str) -> Program:
+    from lion_search.proxy_tasks.baseline import FAMILIES, load_baselines
+    from lion_search.proxy_tasks.tasks import find_task
+
+    constants = load_baselines(find_task(task).name).baselines["adamw"].hyperparameters
+    return FAMILIES["adamw"].program(**dict(constants))
 
 
 def find_subject(reference: str) -> tuple[str, Subject]:

@@ -22,6 +22,7 @@ from lion_search.dsl.equivalence.canonical import Canonical, canonicalise
 from lion_search.dsl.program import Program
 from lion_search.dsl.variation.mutation import mutate
 from lion_search.search.members import Event, Member
+from lion_search.search.schedule import with_schedule, without_schedule
 from lion_search.search.settings import SearchSettings
 
 INITIAL, RANDOM, RESTART, MUTATED = "initial", "random", "restart", "mutated"
@@ -129,15 +130,16 @@ def make_child(mutation: str, program: Program) -> Child:
 
 def mutated_child(parent: Member, settings: SearchSettings, rng: random.Random) -> Child:
     """The parent with one mutation; with ``until_changed`` at times with so many that its hash is another."""
-    program = parent.program
+    is_outside = settings.loop.schedule == "outside"
+    program = without_schedule(parent.program) if is_outside else parent.program
     is_forced = settings.until_changed > 0 and rng.random() < settings.until_changed
     kinds: list[str] = []
     while True:
         mutation = mutate(program, settings.mutation, rng)
         if mutation is None:  # nothing can be done to it: it lives on
-            return make_child("+".join(kinds) or UNCHANGED, program)
+            return make_child("+".join(kinds) or UNCHANGED, with_schedule(program) if is_outside else program)
         kinds.append(mutation.kind)
         program = mutation.program
-        child = make_child("+".join(kinds), program)
+        child = make_child("+".join(kinds), with_schedule(program) if is_outside else program)
         if not is_forced or child.canonical.hash != parent.hash or len(kinds) == MAX_MUTATIONS:
             return child

@@ -11,6 +11,7 @@ from lion_search.dsl.variation.random_program import random_program
 from lion_search.search.members import Event, Member
 from lion_search.search.methods.method import RANDOM, Child, Choice, Start, make_child
 from lion_search.search.population import hall_of_fame
+from lion_search.search.schedule import with_schedule
 from lion_search.search.settings import LoopSettings
 
 _RECENT = 1000
@@ -33,6 +34,7 @@ class RandomSearch:
         assert isinstance(own, RandomSettings)
         self._longest = own.max_random_statements
         self._space = start.settings.mutation
+        self._is_outside = own.schedule == "outside"
         self._states = start.founder.program.states
         self._hall = hall_of_fame()
         self._recent: deque[Member] = deque(maxlen=_RECENT)
@@ -43,7 +45,8 @@ class RandomSearch:
 
     def make(self, choice: Choice, rng: random.Random) -> Child:
         """A random program with the states of the initial one."""
-        return make_child(RANDOM, random_program(self._states, self._space, self._longest, rng))
+        program = random_program(self._states, self._space, self._longest, rng)
+        return make_child(RANDOM, with_schedule(program) if self._is_outside else program)
 
     def apply(self, event: Event, best_of_all: Callable[[], Member | None]) -> None:
         """Nothing is learned but who was best."""

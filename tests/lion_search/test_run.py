@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import subprocess
@@ -310,3 +311,16 @@ def test_a_run_is_called_by_its_name_whatever_that_is(inline: Any) -> None:
     """Also with blanks and brackets: what is printed as its winner is a reference that leads there."""
     (reference,) = re.findall(r"Winner (.+): fitness", inline.called.out)
     assert reference.startswith(f"{inline.folder}:")
+
+
+def test_the_frontier_holds_the_best_for_each_number_of_states(finished: Any) -> None:
+    places = json.loads(finished.command("frontier", "found", "--json").out)
+    assert [place["states"] for place in places] == [0, 1, 2]
+    ranked = json.loads(finished.command("top", "found", "-n", "100000", "--json").out)
+    trains = {row["id"]: row["judged"] for row in ranked if row["status"] == "ok"}
+    with finished.open() as store:
+        states = {i.id: i.num_states for i in store.individuals()}
+    for place in places:
+        assert place["judged"] == max(v for k, v in trains.items() if states[k] == place["states"])
+        assert len(parse(place["program"]).states) == place["states"]
+        assert place["recognized"]

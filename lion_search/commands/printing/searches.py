@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.syntax import Syntax
 from rich.table import Column, Table
 from rich.text import Text
 
+from lion_search.analysis.frontier import Place
 from lion_search.commands.printing.display import format_seconds
 from lion_search.commands.printing.terminal import say
+from lion_search.dsl.text import format_program
 from lion_search.proxy_tasks.scores import Status
 from lion_search.results.curves import FitnessCurve, FitnessPoint
 from lion_search.results.statistics import RECENT, Statistics
@@ -33,6 +36,44 @@ def _ranked_cell(name: str, value: Any) -> str:
     if name in ("fitness", "judged"):
         return f"{value:+.4f}"
     return f"{value:.4f}" if name == "price" else value[:12] if name == "hash" else str(value)
+
+
+def print_frontier(console: Console, places: Sequence[Place], run: str) -> None:
+    """The best program for each number of state arrays."""
+    table = Table("States", "ID", "Fitness", "Seeds", "Judged", "Fresh seeds", "Statements")
+    for place in places:
+        row, fresh = place.ranked, place.fresh_fitness
+        table.add_row(
+            str(place.num_states),
+            str(row.individual.id),
+            f"{row.fitness:+.4f}",
+            str(row.num_seeds),
+            f"{row.judged:+.4f}",
+            "" if fresh is None else f"{fresh:+.4f} on {place.num_fresh}",
+            str(len(place.simplified.statements)),
+        )
+    console.print(table)
+    say(console, "Fitness: 0 is tuned AdamW, higher is better. Programs are as short as proofs make them.")
+    for place in places:
+        states = f"{place.num_states} state{'s' * (place.num_states != 1)}"
+        say(console, f"\n{states}, {run}:{place.ranked.individual.id}: {place.recognized}")
+        console.print(Syntax(format_program(place.simplified), "python", background_color="default"))
+
+
+def frontier_json(place: Place) -> dict[str, Any]:
+    """One place of the frontier as JSON values."""
+    row = place.ranked
+    return {
+        "states": place.num_states,
+        "id": row.individual.id,
+        "fitness": row.fitness,
+        "judged": row.judged,
+        "seeds": row.num_seeds,
+        "fresh_fitness": place.fresh_fitness,
+        "fresh_seeds": place.num_fresh,
+        "recognized": place.recognized,
+        "program": format_program(place.simplified),
+    }
 
 
 def print_comparison(console: Console, found: RunComparison) -> None:

@@ -202,12 +202,12 @@ def test_a_run_whose_database_is_lost_or_spoilt_is_refused(make_run: MakeRun) ->
 
 
 def test_a_search_begins_with_the_initial_program_unless_it_is_warm_started() -> None:
-    assert find_initial("adamw", None) == library_program("adamw")
+    assert find_initial("adamw", None, "digits_mlp") == library_program("adamw")
 
 
 def test_a_warm_start_computes_what_it_did_and_has_the_initial_programs_states_too() -> None:
     """Mutation adds no state: without the second one it would be lost to the search."""
-    warm = find_initial("adamw", "lion")
+    warm = find_initial("adamw", "lion", "digits_mlp")
     assert set(warm.states) == {"m", "v"}
     assert functional_hash(warm) == functional_hash(library_program("lion"))
 
@@ -217,4 +217,4 @@ def test_a_warm_start_with_states_of_its_own_is_refused() -> None:
         "def train(w, g, m, v, s3, lr):\n    update = g * lr\n    return update, m, v, s3\n"
     )
     with pytest.raises(UnknownReferenceError, match=r"warm start 'three\.py' has state s3.*has m, v"):
-        find_initial("adamw", "three.py")
+        find_initial("adamw", "three.py", "digits_mlp")

@@ -1,0 +1,112 @@
+"""The best of a search for each number of state arrays: ``lion-search frontier``.
+
+Memory is what state arrays cost, so the best program with one is worth knowing beside the best of all. Each
+is made shorter by proof and looked up among the known optimizers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from lion_search.dsl.equivalence.canonical import canonicalise
+from lion_search.dsl.program import Program
+from lion_search.dsl.text import parse
+from lion_search.proxy_tasks.scores import FAILURE_FITNESS, Part, Score, Status, mean_losses
+from lion_search.results.judge import Judge
+from lion_search.results.ranking import Ranked, rank
+from lion_search.results.records import Stage
+from lion_search.runs.audience import Report
+from lion_search.runs.references import open_run
+from lion_search.simplify.recognition.identify import identify
+from lion_search.simplify.simplifier import HowFar, simplify
+
+_CANDIDATES = 8
+"""So many of the best by the search's own scores are measured on fresh seeds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The best program with so many state arrays.
+
+    Attributes:
+        num_states: how many.
+        ranked: the program and what the search knew of it.
+        simplified: the simplest equal form that proofs find.
+        recognized: which known optimizer that is, or the nearest.
+        fresh_fitness: fitness on fresh seeds, if it was measured.
+        num_fresh: how many seeds of each task that was.
+    """
+
+    num_states: int
+    ranked: Ranked
+    simplified: Program
+    recognized: str
+    fresh_fitness: float | None = None
+    num_fresh: int = 0
+
+
+def frontier(run: str, *, num_seeds: int, workers: int | str, report: Report) -> list[Place]:
+    """The best of a run for each number of state arrays, from the fewest.
+
+    Args:
+        run: a run folder, or a name under ``runs/``.
+        num_seeds: fresh seeds on which the best few of each are compared; 0 for none.
+        workers: how many.
+        report: is told, in a line, what happens next.
+
+    Raises:
+        LionSearchError: there is no such run, or its tasks cannot be used.
+    """
+    with closing(open_run(run)) as store:
+        ranked = [row for row in rank(store, Stage.SEARCH) if row.status is Status.OK]
+        tasks = list(store.run_facts()["tasks"])
+    by_states: dict[int, list[Ranked]] = {}
+    for row in ranked:
+        best = by_states.setdefault(row.individual.num_states, [])
+        if len(best) < _CANDIDATES:
+            best.append(row)
+    fresh: dict[str, float] = {}
+    if num_seeds:
+        rows = [row for best in by_states.values() for row in best]
+        fresh = _measure(rows, tasks, num_seeds, workers, report)
+    places = []
+    for num_states, best in sorted(by_states.items()):
+        top = max(best, key=lambda row: fresh[row.hash] - row.price) if fresh else best[0]
+        places.append(_place(num_states, top))
+    return [
+        replace(p, fresh_fitness=fresh.get(p.ranked.hash), num_fresh=num_seeds) if fresh else p
+        for p in places
+    ]
+
+
+def _place(num_states: int, row: Ranked) -> Place:
+    simplified = simplify(parse(row.individual.program), None, how_far=HowFar.PROOFS).after
+    return Place(num_states, row, simplified, identify(simplified).summary())
+
+
+def _measure(
+    rows: Sequence[Ranked], tasks: Sequence[str], num_seeds: int, workers: int | str, report: Report
+) -> dict[str, float]:
+    """Fitness on fresh validation seeds, by functional hash."""
+    from lion_search.proxy_tasks.run_jobs import evaluate_all, evaluate_baselines
+    from lion_search.runs.preflight import check_tasks, find_baselines, set_environment
+    from lion_search.runs.workers import make_pool
+
+    set_environment(workers)
+    problems = check_tasks(tasks, None)
+    adamw = {name: record.baselines["adamw"] for name, record in find_baselines(problems, report).items()}
+    seeds = Stage.COMPARISON.seeds(num_seeds)
+    programs = [canonicalise(parse(row.individual.program)).program() for row in rows]
+    pool = make_pool(list(problems), workers=workers, report=report)
+    try:
+        judge = Judge(evaluate_baselines(pool, adamw, Part.VALIDATION, seeds))
+        scores = evaluate_all(pool, programs, list(problems), Part.VALIDATION, seeds)
+    finally:
+        pool.close()
+    return {row.hash: _fitness(judge, own) for row, own in zip(rows, scores, strict=True)}
+
+
+def _fitness(judge: Judge, scores: Sequence[Score]) -> float:
+    return FAILURE_FITNESS if mean_losses(scores) is None else judge.fitness(scores)
