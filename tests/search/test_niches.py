@@ -1,4 +1,4 @@
-"""Niches: programs compete with those of as many state arrays; each niche has a population, a hurdle, a best."""
+"""Niches: programs compete with those of as many state arrays, each with a population, a hurdle, a best."""
 
 from __future__ import annotations
 
