@@ -7,7 +7,8 @@ uses, so that a new row has no weight there.
 From Chen et al., section 2 and Appendix: the first three kinds are equally likely by default; a mutated
 argument becomes an existing variable or a new constant from N(0, 1); a constant may instead be multiplied by
 2^a, a ~ N(0, 1). The paper does not say how often a fresh variable or a new constant is taken: one half and
-one quarter here, both settings.
+one quarter here, both settings. The kinds of :mod:`lion_search.dsl.variation.rewiring` are not the paper's
+and have no weight by default; how far each reaches is measured by ``scripts/measure_reach.py``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from types import MappingProxyType
 
 from lion_search.dsl.program import Program
 from lion_search.dsl.types import input_types
+from lion_search.dsl.variation.rewiring import bypass, duplicate, swap, wrap
 from lion_search.dsl.variation.statements import (
     TREE,
     Choices,
@@ -120,6 +122,10 @@ _ROWS = (
     MutationKind("delete", _delete, 1.0, "deleting one statement"),
     MutationKind("modify", _modify, 1.0, "changing one argument, variable or constant"),
     MutationKind("constant", _change_constant, 0.0, "changing one constant"),
+    MutationKind("wrap", wrap, 0.0, "replacing a use of a variable by a function of it", lengthens=True),
+    MutationKind("duplicate", duplicate, 0.0, "giving one use of a value a varied copy", lengthens=True),
+    MutationKind("swap", swap, 0.0, "exchanging two arguments of a statement"),
+    MutationKind("bypass", bypass, 0.0, "replacing a use of a value by one of the arguments it is made of"),
 )
 
 KINDS: Mapping[str, MutationKind] = MappingProxyType({row.name: row for row in _ROWS})

@@ -56,10 +56,12 @@ class MutationSettings(_Weights):
 
 
 class MutationSpace(MutationSettings):
-    """What mutation may do: the settings, and the functions of the run."""
+    """What mutation may do: the settings, and the functions and inputs of the run."""
 
     functions: tuple[str, ...] = BUILT_IN
     """Names of the functions that inserted statements may apply."""
+    hidden: tuple[str, ...] = ()
+    """Names, such as ``lr``, that new statements and arguments neither read nor assign."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ class Choices(Protocol):
     def new_variable(self) -> float: ...
     @property
     def rescale_constant(self) -> float: ...
+    @property
+    def hidden(self) -> tuple[str, ...]: ...
 
 
 def types_before(program: Program, at: int) -> dict[str, Type]:
@@ -87,8 +89,9 @@ def rescaled(constant: float, rng: random.Random) -> float:
 
 
 def draw_argument(types: Mapping[str, Type], widest: Type, choices: Choices, rng: random.Random) -> Argument:
-    """An existing variable of a type within ``widest``, or a new constant."""
-    names = [name for name, type_ in types.items() if type_ <= widest]
+    """An existing variable of a type within ``widest`` that is not hidden, or a new constant."""
+    hidden = choices.hidden
+    names = [name for name, type_ in types.items() if type_ <= widest and name not in hidden]
     if not names or rng.random() < choices.new_constant:
         return draw_constant(rng)
     return rng.choice(names)
@@ -100,7 +103,7 @@ def draw_statement(program: Program, at: int, choices: Choices, rng: random.Rand
     Args:
         program: a checked program; its outputs need not be assigned yet.
         at: the place, from 0 to the number of statements.
-        choices: the functions, and how often constants and fresh variables are taken.
+        choices: the functions, the hidden names, and how often constants and fresh variables are taken.
         rng: the only source of randomness.
 
     Returns:
@@ -110,7 +113,8 @@ def draw_statement(program: Program, at: int, choices: Choices, rng: random.Rand
     row = FUNCTIONS[rng.choice(choices.functions)]
     args = tuple([draw_argument(types, widest, choices, rng) for widest in row.parameters])
     result = row.result_type([types[a] if isinstance(a, str) else SCALAR for a in args])
-    targets = [name for name in types if demands.get(name, TREE) >= result]
+    hidden = choices.hidden
+    targets = [name for name in types if demands.get(name, TREE) >= result and name not in hidden]
     fresh = not targets or rng.random() < choices.new_variable
     return Statement(fresh_name(program) if fresh else rng.choice(targets), row.name, args)
 

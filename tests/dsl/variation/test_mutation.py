@@ -4,6 +4,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from lion_search.dsl.variation.mutation import Mutation, MutationSettings, Mutat
 from lion_search.dsl.variation.statements import MAX_SIZE
 
 ADAMW = library_program("adamw")
-ALL_KINDS = MutationSpace(constant=1.0)
+ALL_KINDS = MutationSpace(**dict.fromkeys(KINDS, 1.0))
 
 
 def _only(*kinds: str, **values: Any) -> MutationSpace:
@@ -65,6 +66,42 @@ def _changed_arguments(parent: Program, child: Program) -> list[tuple[object, ob
     return [(a, b) for p, c in pairs for a, b in zip(p.args, c.args, strict=True) if a != b]
 
 
+def _one_more(parent: Program, child: Program) -> Iterator[tuple[Statement, list[tuple[object, object]]]]:
+    """Each statement without which the child has the parent's functions, and which arguments then differ."""
+    for at, new in enumerate(child.statements):
+        rest = replace(child, statements=child.statements[:at] + child.statements[at + 1 :])
+        if [(s.target, s.function) for s in rest.statements] == [
+            (s.target, s.function) for s in parent.statements
+        ]:
+            yield new, _changed_arguments(parent, rest)
+
+
+def _is_wrapped(parent: Program, child: Program) -> bool:
+    """One statement more, which reads what is read no longer where it is read; or an output is changed."""
+    return any(
+        (not changed and new.target in new.args and new.target in parent.outputs)
+        or (len(changed) == 1 and changed[0][1] == new.target and changed[0][0] in new.args)
+        for new, changed in _one_more(parent, child)
+    )
+
+
+def _is_duplicated(parent: Program, child: Program) -> bool:
+    """One statement more, read once, that differs from the one it stands for in one argument at most."""
+    return any(
+        new.function == original.function
+        and changed == [(original.target, new.target)]
+        and sum(a != b for a, b in zip(new.args, original.args, strict=True)) <= 1
+        for new, changed in _one_more(parent, child)
+        for original in parent.statements
+    )
+
+
+def _is_bypassed(parent: Program, child: Program) -> bool:
+    """One argument is another, which the statement it was read of reads."""
+    ((old, new),) = _changed_arguments(parent, child)
+    return any(old == s.target and new in s.args for s in parent.statements)
+
+
 # ---- what every row of the table of kinds promises
 
 CHANGES: dict[str, Callable[[Program, Program], object]] = {
@@ -74,6 +111,13 @@ CHANGES: dict[str, Callable[[Program, Program], object]] = {
     "constant": lambda parent, child: (
         [(float, float)] == [(type(old), type(new)) for old, new in _changed_arguments(parent, child)]
     ),
+    "wrap": _is_wrapped,
+    "duplicate": _is_duplicated,
+    "swap": lambda parent, child: (
+        [a for a, _ in _changed_arguments(parent, child)]
+        == [b for _, b in _changed_arguments(parent, child)][::-1]
+    ),
+    "bypass": _is_bypassed,
 }
 """What a child of each kind is."""
 
@@ -132,7 +176,7 @@ def test_every_descendant_is_accepted(lines: int, length: int, max_statements: i
 
 def test_the_settings_of_a_search_are_all_described_and_keep_their_names():
     assert tuple(MutationSettings.model_fields) == (
-        *("insert", "delete", "modify", "constant"),
+        *("insert", "delete", "modify", "constant", "wrap", "duplicate", "swap", "bypass"),
         *("new_constant", "new_variable", "rescale_constant", "max_statements"),
     )
     assert all(field.description for field in MutationSettings.model_fields.values())
@@ -140,8 +184,8 @@ def test_the_settings_of_a_search_are_all_described_and_keep_their_names():
 
 
 def test_a_method_that_names_a_kind_there_is_not_is_told():
-    with pytest.raises(ValueError, match="no kinds of mutation: swap; kinds: insert, delete"):
-        MutationSpace().only("constant", "swap")
+    with pytest.raises(ValueError, match="no kinds of mutation: cross; kinds: insert, delete"):
+        MutationSpace().only("constant", "cross")
 
 
 def test_without_any_weight_there_is_no_child():
@@ -331,6 +375,72 @@ def test_nothing_to_modify_is_no_error():
     program = parse("def train(w, g, lr):\n    update = get_pi()\n    return update\n")
     assert mutate(program, _only("modify", "constant"), random.Random(0)) is None
     assert {m.kind for m in _children(program, _only("modify").changed(insert=1e-9), 20)} == {"insert"}
+
+
+REUSED = parse(
+    "def train(w, g, m, lr):\n    m = interp(g, m, 0.9)\n    a = sign(m)\n    b = g - w\n"
+    "    update = a * b\n    return update, m\n"
+)
+
+
+def test_a_copy_is_made_of_what_is_read_twice_and_read_once():
+    """Only ``m`` is: by ``a`` and as a state. The copy reads what the original reads, also the old ``m``."""
+    children = [m.program for m in _children(REUSED, _only("duplicate"), 300)]
+    for child in children:
+        copy, original, reader = child.statements[:3]
+        assert (copy.target, copy.function, original) == ("v1", "interp", REUSED.statements[0])
+        assert reader == Statement("a", "sign", ("v1",))
+    assert {k for c in children for k in range(3) if c.statements[0].args[k] != ("g", "m", 0.9)[k]} == {
+        0,
+        1,
+        2,
+    }
+
+
+def test_every_use_is_wrapped_and_outputs_too():
+    read = Counter()
+    for mutation in _children(REUSED, _only("wrap"), 2000):
+        new, changed = next(iter(_one_more(REUSED, mutation.program)))
+        read.update(["output " + new.target] if not changed else [str(changed[0][0])])
+    assert set(read) == {"g", "m", "a", "b", "w", "output update", "output m"}
+
+
+def test_an_exchange_changes_what_is_computed():
+    """Not that of two equal arguments, nor of the two that commute."""
+    swapped = {m.program.statements for m in _children(REUSED, _only("swap"), 200)}
+    changed = [next(s for s, old in zip(c, REUSED.statements, strict=True) if s != old) for c in swapped]
+    assert {(s.function, s.args) for s in changed} == {
+        ("interp", ("m", "g", 0.9)),
+        ("subtract", ("w", "g")),
+    }
+
+
+def test_a_value_is_bypassed_by_what_it_is_made_of():
+    """But not by a variable that has been assigned since, such as the ``m`` that ``m`` is made of."""
+    children = {m.program.statements for m in _children(REUSED, _only("bypass"), 500)}
+    assert {(c[1].args, c[3].args) for c in children} == {
+        (("g",), ("a", "b")),
+        ((0.9,), ("a", "b")),
+        (("m",), ("m", "b")),
+        (("m",), ("a", "g")),
+        (("m",), ("a", "w")),
+    }
+
+
+def test_hidden_names_are_neither_read_nor_assigned_anew(
+    evolved: list[Program], known_programs: dict[str, Program]
+):
+    """What reads them already may go on."""
+
+    def uses(program: Program) -> int:
+        return sum((s.target, *s.args).count("lr") for s in program.statements)
+
+    space = ALL_KINDS.changed(hidden=("lr",), new_variable=0.1, new_constant=0.0)
+    for program in (*known_programs.values(), *evolved):
+        for mutation in _children(program, space, 20):
+            check(mutation.program)
+            assert uses(mutation.program) <= uses(program)
+    assert any(uses(m.program) > uses(ADAMW) for m in _children(ADAMW, ALL_KINDS, 300))
 
 
 # ---- constants
