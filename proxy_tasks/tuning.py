@@ -1,15 +1,16 @@
-"""Tuning of baselines with equal effort: a spread of points, then rounds near the best, on fresh seeds each.
+"""Tuning of baselines with equal effort: a spread of points, rounds near the best, the last few again.
 
-The spread is a scrambled Halton sequence, which covers a range more evenly than independent draws. A round
-takes the best few, and points that differ from the very best by normal noise, in places of the logarithmic
-ranges; the noise shrinks from round to round. All are trained on seeds of the round, so that luck does not
-carry over, and the last few once more for the loss that is reported.
+The spread is a scrambled Halton sequence, which covers a range more evenly than independent draws. A round's
+new points are one of the best so far, or every other time their mean, which averages their luck, with normal
+noise in places of the logarithmic ranges; the noise shrinks from round to round. New points are looked at on
+few seeds, and the best of them ranked beside the best so far on more, all on seeds of that round, so that
+luck does not carry over.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -23,15 +24,16 @@ from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.proxy_tasks.workers.pool import Pool
 
 NUM_SAMPLES = 60
-NUM_NEIGHBOURS = 24
+NUM_NEIGHBOURS = 16
+NUM_RANKED = 10
 NUM_FINALISTS = 6
-"""Those that go on from the spread to the first round, from round to round, and to the end."""
-NUM_CENTRES = 4
-"""The best so many get neighbours."""
-WIDTHS = (0.2, 0.14, 0.1, 0.07)
+"""The best of a round, which go on to the next and to the end."""
+WIDTHS = (0.15, 0.11, 0.08, 0.06, 0.04, 0.03)
 """Standard deviation of a round's noise, in a range's width."""
-TUNING_SEEDS = tuple(range(100_000, 100_004))
-ROUND_SEEDS = tuple(tuple(range(start, start + 8)) for start in range(101_000, 105_000, 1_000))
+NUM_FIRST_SEEDS = 4
+ROUND_SEEDS = tuple(tuple(range(start, start + 12)) for start in range(100_000, 107_000, 1_000))
+"""Of the spread and of each round: the first few for a first look, the others for ranking."""
+TUNING_SEEDS = tuple(seed for seeds in ROUND_SEEDS for seed in seeds)
 FINALIST_SEEDS = tuple(range(110_000, 110_032))
 """Seeds of tuning; searches, selection and tests use others."""
 
@@ -39,10 +41,11 @@ EFFORT: Mapping[str, int] = MappingProxyType(
     {
         "version": 2,
         "samples_per_form": NUM_SAMPLES,
-        "seeds_per_sample": len(TUNING_SEEDS),
         "rounds": len(WIDTHS),
         "neighbours_per_round": NUM_NEIGHBOURS,
-        "seeds_per_neighbour": len(ROUND_SEEDS[0]),
+        "seeds_per_sample": NUM_FIRST_SEEDS,
+        "ranked_per_round": NUM_RANKED,
+        "seeds_per_ranked": len(ROUND_SEEDS[0]) - NUM_FIRST_SEEDS,
         "finalists": NUM_FINALISTS,
         "finalist_seeds": len(FINALIST_SEEDS),
     }
@@ -63,7 +66,7 @@ def tune(
         report: is told what happens.
 
     Returns:
-        The best, and a record of all trials: form, round (0 for the spread), loss, hyper-parameters.
+        The best, and a record of all trials: form, round (0 for the spread), number of seeds, loss, point.
 
     Raises:
         TaskError: no finalist trains on all seeds.
@@ -71,14 +74,17 @@ def tune(
     trials: list[dict[str, Any]] = []
     candidates: list[Baseline] = []
     for form in FAMILIES[name].forms:
-        points = [Baseline(name, form, point) for point in sample_points(name, seed)]
-        for number, seeds in enumerate((TUNING_SEEDS, *ROUND_SEEDS)):
-            found = _measured(pool, task, points, seeds)
-            trials += [_trial(point, number) for point in found]
-            finalists = sorted(found, key=lambda p: p.validation_loss)[:NUM_FINALISTS]
-            points = [*finalists, *neighbours(finalists, number + 1, seed)]
-        candidates += _measured(pool, task, finalists, FINALIST_SEEDS)
-        best = min(candidates, key=lambda c: c.validation_loss)
+        new, kept = [Baseline(name, form, point) for point in sample_points(name, seed)], list[Baseline]()
+        for number, seeds in enumerate(ROUND_SEEDS):
+            first = _measured(pool, task, new, seeds[:NUM_FIRST_SEEDS])
+            ranked = [*kept, *_best(first, NUM_RANKED - len(kept))]
+            ranked = _measured(pool, task, ranked, seeds[NUM_FIRST_SEEDS:])
+            trials += [_trial(point, number, NUM_FIRST_SEEDS) for point in first]
+            trials += [_trial(point, number, len(seeds) - NUM_FIRST_SEEDS) for point in ranked]
+            kept = _best(ranked, NUM_FINALISTS)
+            new = neighbours(kept, number + 1, seed)
+        candidates += _measured(pool, task, kept, FINALIST_SEEDS)
+        (best,) = _best(candidates, 1)
         report(f"{name} as {form}: {len(trials)} trials; best so far {best.validation_loss:.4f}")
     if not math.isfinite(best.validation_loss):
         raise TaskError(f"task '{task}': no sample of {name} trains without failure")
@@ -91,23 +97,26 @@ def sample_points(name: str, seed: int) -> list[tuple[tuple[str, float], ...]]:
 
     ranges = FAMILIES[name].ranges
     places = qmc.Halton(len(ranges), scramble=True, rng=np.random.default_rng(seed)).random(NUM_SAMPLES)
-    return [tuple((k, r.value(p)) for (k, r), p in zip(ranges.items(), row, strict=True)) for row in places]
+    return [_values(name, row) for row in places]
 
 
 def neighbours(best: Sequence[Baseline], number: int, seed: int) -> list[Baseline]:
-    """New points of a round, from 1: the very best with noise, within their ranges; none after the last."""
+    """New points of a round, from 1: near the best and their mean, within ranges; none after the last."""
     if number > len(WIDTHS):
         return []
+    name, form = best[0].name, best[0].form
+    ranges = FAMILIES[name].ranges
     rng = np.random.default_rng((seed, number))
-    centres = rng.integers(min(NUM_CENTRES, len(best)), size=NUM_NEIGHBOURS)
-    return [_moved(best[centre], WIDTHS[number - 1], rng) for centre in centres]
+    places = np.array([[ranges[k].place(v) for k, v in point.hyperparameters] for point in best])
+    centres = places[rng.integers(len(best), size=NUM_NEIGHBOURS)]
+    centres[::2] = places.mean(axis=0)
+    moved = centres + WIDTHS[number - 1] * rng.standard_normal(centres.shape)
+    return [Baseline(name, form, _values(name, row)) for row in moved.clip(0, 1)]
 
 
-def _moved(point: Baseline, width: float, rng: np.random.Generator) -> Baseline:
-    ranges = FAMILIES[point.name].ranges
-    moved = {k: ranges[k].place(v) + width * rng.standard_normal() for k, v in point.hyperparameters}
-    values = tuple((k, ranges[k].value(min(1.0, max(0.0, place)))) for k, place in moved.items())
-    return Baseline(point.name, point.form, values)
+def _values(name: str, places: Iterable[float]) -> tuple[tuple[str, float], ...]:
+    ranges = FAMILIES[name].ranges
+    return tuple((k, r.value(place)) for (k, r), place in zip(ranges.items(), places, strict=True))
 
 
 def at_the_edge(baseline: Baseline) -> list[str]:
@@ -116,9 +125,19 @@ def at_the_edge(baseline: Baseline) -> list[str]:
     return [k for k, v in baseline.hyperparameters if not 0.1 < ranges[k].place(v) < 0.9]
 
 
-def _trial(point: Baseline, number: int) -> dict[str, Any]:
+def _best(points: Sequence[Baseline], count: int) -> list[Baseline]:
+    return sorted(points, key=lambda p: p.validation_loss)[:count]
+
+
+def _trial(point: Baseline, number: int, num_seeds: int) -> dict[str, Any]:
     loss = float(f"{point.validation_loss:.6g}") if math.isfinite(point.validation_loss) else None
-    return {"form": point.form, "round": number, "loss": loss, **dict(point.hyperparameters)}
+    return {
+        "form": point.form,
+        "round": number,
+        "seeds": num_seeds,
+        "loss": loss,
+        **dict(point.hyperparameters),
+    }
 
 
 def _measured(pool: Pool, task: str, points: Sequence[Baseline], seeds: Sequence[int]) -> list[Baseline]:

@@ -93,8 +93,8 @@ class MLP:
 
 
 def _with_he(layer: eqx.nn.Linear, key: jax.Array) -> eqx.nn.Linear:
-    matrix = math.sqrt(2) * _matrix(key, layer.out_features, layer.in_features)
-    return eqx.tree_at(lambda own: (own.weight, own.bias), layer, (matrix, jnp.zeros(layer.out_features)))
+    matrix = math.sqrt(2) * _matrix(key, *layer.weight.shape)
+    return eqx.tree_at(lambda own: (own.weight, own.bias), layer, (matrix, jnp.zeros(len(matrix))))
 
 
 def _over_rms(x: jax.Array) -> jax.Array:

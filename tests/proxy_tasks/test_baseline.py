@@ -29,7 +29,7 @@ from lion_search.proxy_tasks.tasks import TASKS, TaskError, find_task
 from lion_search.proxy_tasks.training.evaluator import Evaluator, evaluator
 from lion_search.proxy_tasks.training.optax_rules import Optax
 from lion_search.proxy_tasks.training.prepare import FlatProblem, prepare
-from lion_search.proxy_tasks.tuning import EFFORT, FINALIST_SEEDS, NUM_FINALISTS, NUM_NEIGHBOURS, NUM_SAMPLES
+from lion_search.proxy_tasks.tuning import EFFORT, FINALIST_SEEDS, NUM_NEIGHBOURS, NUM_SAMPLES
 
 FILES = sorted(
     path for path in (resources.files("lion_search.proxy_tasks") / "baselines").iterdir()  # type: ignore[type-var]
@@ -99,14 +99,15 @@ def test_a_shipped_file_was_tuned_on_the_task_as_it_is(task: str) -> None:
 def test_the_shipped_winner_is_among_the_best_of_its_last_trials(task: str) -> None:
     content = SHIPPED[task]
     effort = content["effort"]
-    num_rounds, num_finalists = effort.get("rounds", 0), effort["finalists"]
-    num_trials = NUM_SAMPLES + num_rounds * (NUM_FINALISTS + NUM_NEIGHBOURS)
+    num_rounds, num_ranked = effort.get("rounds", 0), effort.get("ranked_per_round", 0)
+    num_trials = NUM_SAMPLES + num_ranked + num_rounds * (NUM_NEIGHBOURS + num_ranked)
     for name, row in content["baselines"].items():
         trials = content["trials"][name]
         assert len(trials) == len(FAMILIES[name].forms) * num_trials
-        last = [t for t in trials if t["form"] == row["form"] and t.get("round", 0) == num_rounds]
+        of_form = [t for t in trials if t["form"] == row["form"] and t.get("round", 0) == num_rounds]
+        last = of_form[-num_ranked:]
         own, *_ = (t for t in last if row["hyperparameters"].items() <= t.items())
-        assert sum((t["loss"] or math.inf) < own["loss"] for t in last) < num_finalists
+        assert sum((t["loss"] or math.inf) < own["loss"] for t in last) < effort["finalists"]
 
 
 def mean_on_finalist_seeds(measured: Evaluator, task: str, name: str) -> float:

@@ -16,9 +16,10 @@ from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.proxy_tasks.tuning import (
     EFFORT,
     FINALIST_SEEDS,
-    NUM_CENTRES,
     NUM_FINALISTS,
+    NUM_FIRST_SEEDS,
     NUM_NEIGHBOURS,
+    NUM_RANKED,
     NUM_SAMPLES,
     ROUND_SEEDS,
     TUNING_SEEDS,
@@ -80,11 +81,13 @@ def tuned(formula: Formula = bowl, name: str = "adamw", **options: Any) -> tuple
     return tune(InlinePool(lambda: Trainings(formula)), "mine", name, **options)
 
 
-NUM_TRIALS = NUM_SAMPLES + len(WIDTHS) * (NUM_FINALISTS + NUM_NEIGHBOURS)
+NUM_TRIALS = NUM_SAMPLES + NUM_RANKED + len(WIDTHS) * (NUM_NEIGHBOURS + NUM_RANKED)
+NUM_RANKING_SEEDS = len(ROUND_SEEDS[0]) - NUM_FIRST_SEEDS
 
 
-def of_round(trials: list[dict], number: int) -> list[dict]:
-    return [t for t in trials if t["round"] == number]
+def of_round(trials: list[dict], number: int, num_seeds: int = NUM_RANKING_SEEDS) -> list[dict]:
+    """The points that were ranked, or looked at first, in a round."""
+    return [t for t in trials if (t["round"], t["seeds"]) == (number, num_seeds)]
 
 
 def test_the_best_point_and_form_win() -> None:
@@ -135,7 +138,7 @@ def test_what_was_lucky_in_one_round_is_dropped_in_the_next() -> None:
     """Points of a high rate are best on the seeds of the spread alone."""
 
     def lucky(point: Baseline, seed: int) -> float:
-        return 1 / rate_of(point) if seed in TUNING_SEEDS else rate_of(point)
+        return 1 / rate_of(point) if seed in ROUND_SEEDS[0] else rate_of(point)
 
     best, trials = tuned(lucky, "sgd")
     kept = sorted((t["learning_rate"] for t in of_round(trials, 0)), reverse=True)[:NUM_FINALISTS]
@@ -152,8 +155,9 @@ def test_every_form_gets_the_same_effort() -> None:
             if isinstance(job.subject, Baseline) and job.subject.form == form
         ]
         assert [p for _, p in asked[:NUM_SAMPLES]] == sample_points("adamw", 0)
-        sizes = [NUM_SAMPLES, *[NUM_FINALISTS + NUM_NEIGHBOURS] * len(WIDTHS), NUM_FINALISTS]
-        for size, seeds in zip(sizes, (TUNING_SEEDS, *ROUND_SEEDS, FINALIST_SEEDS), strict=True):
+        sizes = [size for new in (NUM_SAMPLES, *[NUM_NEIGHBOURS] * len(WIDTHS)) for size in (new, NUM_RANKED)]
+        parts = [p for s in ROUND_SEEDS for p in (s[:NUM_FIRST_SEEDS], s[NUM_FIRST_SEEDS:])]
+        for size, seeds in zip([*sizes, NUM_FINALISTS], [*parts, FINALIST_SEEDS], strict=True):
             group, asked = asked[:size], asked[size:]
             expected = tuple(("mine", seed, Part.VALIDATION) for seed in seeds)
             assert {samples for samples, _ in group} == {expected}
@@ -163,10 +167,10 @@ def test_every_form_gets_the_same_effort() -> None:
 
 def test_the_effort_that_is_recorded_is_what_is_spent() -> None:
     sizes = Counter(len(job.samples) for job in jobs_of("sgd"))
-    a_round = EFFORT["finalists"] + EFFORT["neighbours_per_round"]
+    rounds = EFFORT["rounds"]
     assert sizes == {
-        EFFORT["seeds_per_sample"]: EFFORT["samples_per_form"],
-        EFFORT["seeds_per_neighbour"]: EFFORT["rounds"] * a_round,
+        EFFORT["seeds_per_sample"]: EFFORT["samples_per_form"] + rounds * EFFORT["neighbours_per_round"],
+        EFFORT["seeds_per_ranked"]: (1 + rounds) * EFFORT["ranked_per_round"],
         EFFORT["finalist_seeds"]: EFFORT["finalists"],
     }
 
@@ -178,12 +182,14 @@ def test_effort_is_the_same_for_all_families(name: str) -> None:
     assert num_trainings == len(FAMILIES[name].forms) * sum(len(job.samples) for job in jobs_of("sgd"))
 
 
-def test_a_round_begins_with_the_best_of_the_one_before() -> None:
+def test_the_best_of_a_round_are_ranked_again_beside_the_best_new_points_of_the_next() -> None:
     _, trials = tuned(name="sgd")
     for number in range(len(WIDTHS)):
-        best = sorted(of_round(trials, number), key=lambda t: t["loss"])[:NUM_FINALISTS]
-        first = of_round(trials, number + 1)[:NUM_FINALISTS]
-        assert [t["learning_rate"] for t in first] == [t["learning_rate"] for t in best]
+        kept = sorted(of_round(trials, number), key=lambda t: t["loss"])[:NUM_FINALISTS]
+        new = sorted(of_round(trials, number + 1, NUM_FIRST_SEEDS), key=lambda t: t["loss"])
+        expected = [*kept, *new[: NUM_RANKED - NUM_FINALISTS]]
+        found = of_round(trials, number + 1)
+        assert [t["learning_rate"] for t in found] == [t["learning_rate"] for t in expected]
 
 
 def centred(name: str, place: float = 0.5) -> Baseline:
@@ -192,15 +198,22 @@ def centred(name: str, place: float = 0.5) -> Baseline:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_neighbours_lie_a_rounds_width_around_the_best_few(name: str) -> None:
+def test_neighbours_lie_a_rounds_width_around_the_mean_of_the_best(name: str) -> None:
+    ranges = FAMILIES[name].ranges
     spreads = []
     for number in range(1, len(WIDTHS) + 1):
-        found = neighbours([centred(name)] * NUM_CENTRES + [centred(name, 0.0)] * 3, number, 0)
+        found = neighbours([centred(name, 0.1), centred(name, 0.9)], number, 0)
         assert len(found) == NUM_NEIGHBOURS
-        ranges = FAMILIES[name].ranges
-        places = [ranges[key].place(value) for point in found for key, value in point.hyperparameters]
+        places = [ranges[key].place(value) for point in found[::2] for key, value in point.hyperparameters]
         spreads.append(math.sqrt(sum((place - 0.5) ** 2 for place in places) / len(places)))
-    assert spreads == pytest.approx(WIDTHS, rel=0.3)
+    assert spreads == pytest.approx(WIDTHS, rel=0.4)
+
+
+def test_every_other_neighbour_is_near_one_of_the_best() -> None:
+    found = neighbours([centred("lion", 0.1), centred("lion", 0.9)], len(WIDTHS), 0)
+    places = [FAMILIES["lion"].ranges["b1"].place(dict(point.hyperparameters)["b1"]) for point in found[1::2]]
+    assert all(min(abs(place - 0.1), abs(place - 0.9)) < 5 * WIDTHS[-1] for place in places)
+    assert min(places) < 0.5 < max(places)
 
 
 @pytest.mark.parametrize("place", [0.0, 1.0])
@@ -211,18 +224,20 @@ def test_neighbours_stay_within_their_ranges(place: float) -> None:
 
 
 def test_seeds_of_spread_rounds_and_finalists_are_apart() -> None:
-    seeds = (TUNING_SEEDS, *ROUND_SEEDS, FINALIST_SEEDS)
-    assert len(set().union(*seeds)) == sum(map(len, seeds)) == 4 + 4 * 8 + 32
-    assert len(ROUND_SEEDS) == len(WIDTHS)
+    seeds = (*ROUND_SEEDS, FINALIST_SEEDS)
+    assert len(set().union(*seeds)) == sum(map(len, seeds)) == 7 * 12 + 32
+    assert len(ROUND_SEEDS) == 1 + len(WIDTHS)
+    assert set(TUNING_SEEDS) == set().union(*ROUND_SEEDS)
 
 
 @pytest.mark.parametrize("failure", [None, -1.0], ids=["diverged", "raised"])
 def test_a_point_that_fails_never_wins(failure: float | None) -> None:
     """Not even on one seed of several, and however good its other losses are."""
+    bad = {seed for seeds in ROUND_SEEDS for seed in (seeds[NUM_FIRST_SEEDS - 1], seeds[-1])}
 
     def unstable(point: Baseline, seed: int) -> float | None:
         if rate_of(point) > 0.01:
-            return failure if seed in (TUNING_SEEDS[-1], *(s[-1] for s in ROUND_SEEDS)) else 1e-6
+            return failure if seed in bad else 1e-6
         return bowl(point, seed)
 
     best, trials = tuned(unstable)
@@ -264,7 +279,7 @@ def test_all_trials_are_recorded_with_their_mean_loss() -> None:
     for trial, point in zip(trials, points, strict=False):
         expected = bowl(Baseline("lion", "program", point), 0)
         loss = pytest.approx(expected + 0.005, rel=1e-5)
-        assert trial == {"form": "program", "round": 0, "loss": loss, **dict(point)}
+        assert trial == {"form": "program", "round": 0, "seeds": NUM_FIRST_SEEDS, "loss": loss, **dict(point)}
 
 
 def test_what_happens_is_told() -> None:

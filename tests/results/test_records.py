@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from lion_search.proxy_tasks.tuning import FINALIST_SEEDS, ROUND_SEEDS, TUNING_SEEDS
+from lion_search.proxy_tasks.tuning import FINALIST_SEEDS, TUNING_SEEDS
 from lion_search.results.records import HITS, MAX_SEEDS, NOVEL, TRAINED, Outcome, Stage
 
 
 def test_no_two_stages_share_a_seed_with_each_other_or_with_tuning() -> None:
-    seeds = [*(stage.seeds(MAX_SEEDS) for stage in Stage), TUNING_SEEDS, *ROUND_SEEDS, FINALIST_SEEDS]
+    seeds = [*(stage.seeds(MAX_SEEDS) for stage in Stage), TUNING_SEEDS, FINALIST_SEEDS]
     assert sum(map(len, seeds)) == len(set().union(*seeds))
 
 
