@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -90,8 +90,10 @@ class Family:
         return parse(self.text.format(**{k: repr(v) for k, v in hyperparameters.items()}))
 
 
-_MOMENTUM = Range(0.02, 0.5, beta=True)
-_SLOW = Range(0.001, 0.2, beta=True)
+# Equally wide for all: learning rates over a factor of 300, decays of 100,000, averages of 180.
+_AVERAGE = Range(0.005, 0.9, beta=True)
+_DECAY = Range(1e-4, 10)
+_RATE_OF_RATIOS, _RATE_OF_SIGNS, _RATE_OF_GRADIENTS = Range(2e-3, 0.6), Range(5e-4, 0.15), Range(0.1, 30)
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
@@ -109,7 +111,7 @@ def train(w, g, m, v, lr):
     update = update * lr
     return update, m, v
 """,
-            {"learning_rate": Range(1e-3, 0.3), "weight_decay": Range(1e-4, 1), "b1": _MOMENTUM, "b2": _SLOW},
+            {"learning_rate": _RATE_OF_RATIOS, "weight_decay": _DECAY, "b1": _AVERAGE, "b2": _AVERAGE},
             forms=("program", "optax"),
         ),
         "lion": Family(
@@ -124,12 +126,7 @@ def train(w, g, m, lr):
     update = update * lr
     return update, m
 """,
-            {
-                "learning_rate": Range(1e-4, 0.1),
-                "weight_decay": Range(1e-3, 10),
-                "b1": _MOMENTUM,
-                "b2": _SLOW,
-            },
+            {"learning_rate": _RATE_OF_SIGNS, "weight_decay": _DECAY, "b1": _AVERAGE, "b2": _AVERAGE},
         ),
         "signum": Family(
             """
@@ -142,7 +139,7 @@ def train(w, g, m, lr):
     update = update * lr
     return update, m
 """,
-            {"learning_rate": Range(3e-4, 0.1), "weight_decay": Range(1e-3, 3), "b1": _MOMENTUM},
+            {"learning_rate": _RATE_OF_SIGNS, "weight_decay": _DECAY, "b1": _AVERAGE},
         ),
         "sgd": Family(
             """
@@ -154,12 +151,37 @@ def train(w, g, m, lr):
     update = update * lr
     return update, m
 """,
-            {"learning_rate": Range(3e-2, 30), "weight_decay": Range(1e-6, 1e-1), "b1": _MOMENTUM},
+            {"learning_rate": _RATE_OF_GRADIENTS, "weight_decay": Range(1e-6, 0.1), "b1": _AVERAGE},
+        ),
+        "nadamw": Family(
+            """
+def train(w, g, m, v, lr):
+    g2 = square(g)
+    ahead = interp(g, m, {b1})
+    m = interp(g, m, {b3})
+    v = interp(g2, v, {b2})
+    sqrt_v = sqrt(v)
+    update = ahead / sqrt_v
+    wd = w * {weight_decay}
+    update = update + wd
+    lr = lr * {learning_rate}
+    update = update * lr
+    return update, m, v
+""",
+            {
+                "learning_rate": _RATE_OF_RATIOS,
+                "weight_decay": _DECAY,
+                "b1": _AVERAGE,
+                "b2": _AVERAGE,
+                "b3": _AVERAGE,
+            },
         ),
     }
 )
-"""What is tuned: Programs 3 and 1 of Chen et al., and sign descent and gradient descent, all with momentum
-(an average, so that its weight and the learning rate do not depend on each other) and decoupled decay."""
+"""What is tuned: Programs 3 and 1 of Chen et al., sign descent and gradient descent, all with momentum (an
+average, so that its weight and the learning rate do not depend on each other) and decoupled decay, and AdamW
+with two betas for its momentum, of which Nesterov's (Dozat 2016) is a case. A family that a file lacks, of an
+earlier version, is not compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +210,11 @@ def file_name(task: str) -> str:
 
 
 def to_json(
-    facts: Mapping[str, Any], baselines: Mapping[str, Baseline], trials: Mapping[str, Any],
+    facts: Mapping[str, Any], baselines: Mapping[str, Baseline],
+    trials: Mapping[str, Sequence[Mapping[str, Any]]],
     effort: Mapping[str, Any], versions: Mapping[str, str],
 ) -> str:  # fmt: skip
-    """The file's content: the winners, all trials, and how it was made."""
+    """The file's content: the winners, all trials (one a line), and how it was made."""
     content = {
         "command": f"lion-search baseline '{facts['task']}'",
         "facts": facts,
@@ -206,9 +229,13 @@ def to_json(
             }
             for name, b in baselines.items()
         },
-        "trials": trials,
     }
-    return json.dumps(content, indent=1) + "\n"
+    rows = ",\n".join(f"  {json.dumps(name)}: [\n{_lines(own)}\n  ]" for name, own in trials.items())
+    return json.dumps(content, indent=1).removesuffix("\n}") + f',\n "trials": {{\n{rows}\n }}\n}}\n'
+
+
+def _lines(rows: Sequence[Mapping[str, Any]]) -> str:
+    return ",\n".join(f"   {json.dumps(row)}" for row in rows)
 
 
 @cache

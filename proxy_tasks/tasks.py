@@ -110,12 +110,21 @@ class Task:
         object.__setattr__(self, "metric", Metric(self.metric))  # so that its text will do
 
 
-def _classification(dataset: str, model: str, *arguments: Any) -> Problem:
-    """A problem by the names of its parts, so that describing a task imports no JAX."""
-    from lion_search.proxy_tasks.problems import classification, models
+def _classification(dataset: str, model: str, *arguments: Any, num_train: int | None = None) -> Problem:
+    """A problem by the names of its parts, so that describing a task imports no JAX.
+
+    Args:
+        dataset: its name.
+        model: a class of ``problems/models.py``.
+        arguments: of the model.
+        num_train: train on the first so many examples; ``None`` for all.
+    """
+    from lion_search.proxy_tasks.problems import Examples, classification, models
     from lion_search.proxy_tasks.problems.datasets import load_dataset
 
-    return classification(load_dataset(dataset), getattr(models, model)(*arguments))
+    data = load_dataset(dataset)
+    few = Examples(data.train.inputs[:num_train], data.train.labels[:num_train])
+    return classification(replace(data, train=few), getattr(models, model)(*arguments))
 
 
 def _task(
@@ -124,12 +133,19 @@ def _task(
     model: str,
     batch_size: int = 64,
     schedule: Schedule = Schedule(),
+    num_train: tuple[int, int, int] | None = None,
 ) -> Callable[[int], Task]:
-    """A function of the scale; ``sizes`` holds data set, model and steps for 1, 10 and 100."""
+    """A function of the scale; ``sizes`` and ``num_train``, training examples, are for 1, 10 and 100.
+
+    A size is a data set, the arguments of the model, and steps.
+    """
 
     def make(scale: int = 1) -> Task:
-        dataset, arguments, num_steps = sizes[SCALES.index(scale)]
+        row = SCALES.index(scale)
+        dataset, arguments, num_steps = sizes[row]
         problem = partial(_classification, dataset, model, *arguments)
+        if num_train:
+            problem = partial(problem, num_train=num_train[row])
         return Task(problem, num_steps, batch_size, schedule, about=about)
 
     return make
@@ -198,6 +214,50 @@ TASKS: Mapping[str, Callable[[int], Task]] = MappingProxyType(
             ("heavy_tail_large", ((128,),), 1750),
             model="MLP",
             batch_size=128,
+        ),
+        "fashion7_he": _task(
+            "Fashion-MNIST pooled to 7x7, three hidden layers of 24, He initialisation",
+            ("fashion7", ((24, 24, 24), "he"), 200),
+            ("fashion7", ((64, 64, 64), "he"), 430),
+            ("fashion7", ((128, 128, 128), "he"), 1280),
+            model="MLP",
+        ),
+        "fashion7_rms": _task(
+            "Fashion-MNIST pooled to 7x7, two hidden layers of 32, He initialisation, RMS norm",
+            ("fashion7", ((32, 32), "he", "rms"), 200),
+            ("fashion7", ((96, 64), "he", "rms"), 520),
+            ("fashion7", ((192, 128), "he", "rms"), 1700),
+            model="MLP",
+        ),
+        "fashion7_layer": _task(
+            "Fashion-MNIST pooled to 7x7, two hidden layers of 32, He initialisation, layer norm",
+            ("fashion7", ((32, 32), "he", "layer"), 200),
+            ("fashion7", ((96, 64), "he", "layer"), 520),
+            ("fashion7", ((192, 128), "he", "layer"), 1700),
+            model="MLP",
+        ),
+        # In each, every image is seen 16 times.
+        "fashion7_few": _task(
+            "fashion7_rms with the first 1,000 training images only, 250 steps",
+            ("fashion7", ((32, 32), "he", "rms"), 250),
+            ("fashion7", ((96, 64), "he", "rms"), 640),
+            ("fashion7", ((192, 128), "he", "rms"), 2100),
+            model="MLP",
+            num_train=(1_000, 2_560, 8_400),
+        ),
+        "digits_he": _task(
+            "scikit-learn digits (8x8), two hidden layers of 32, He initialisation",
+            ("digits", ((32, 32), "he"), 120),
+            ("digits", ((96, 64), "he"), 315),
+            ("digits", ((192, 128), "he"), 1070),
+            model="MLP",
+        ),
+        "digits_rms": _task(
+            "scikit-learn digits (8x8), two hidden layers of 32, He initialisation, RMS norm",
+            ("digits", ((32, 32), "he", "rms"), 120),
+            ("digits", ((96, 64), "he", "rms"), 315),
+            ("digits", ((192, 128), "he", "rms"), 1070),
+            model="MLP",
         ),
     }
 )

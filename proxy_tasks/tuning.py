@@ -1,12 +1,16 @@
-"""Tuning of baselines with equal effort: a spread of points, then the best of them again on fresh seeds.
+"""Tuning of baselines with equal effort: a spread of points, rounds near the best, the last few again.
 
-The points are a scrambled Halton sequence, which covers a range more evenly than independent draws.
+The spread is a scrambled Halton sequence, which covers a range more evenly than independent draws. A round's
+new points are one of the best so far, or every other time their mean, which averages their luck, with normal
+noise in places of the logarithmic ranges; the noise shrinks from round to round. New points are looked at on
+few seeds, and the best of them ranked beside the best so far on more, all on seeds of that round, so that
+luck does not carry over.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -20,20 +24,33 @@ from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.proxy_tasks.workers.pool import Pool
 
 NUM_SAMPLES = 60
-NUM_FINALISTS = 5
-TUNING_SEEDS = tuple(range(100_000, 100_004))
-FINALIST_SEEDS = tuple(range(110_000, 110_016))
+NUM_NEIGHBOURS = 16
+NUM_RANKED = 10
+NUM_FINALISTS = 6
+"""The best of a round, which go on to the next and to the end."""
+WIDTHS = (0.15, 0.11, 0.08, 0.06, 0.04, 0.03)
+"""Standard deviation of a round's noise, in a range's width."""
+NUM_FIRST_SEEDS = 4
+ROUND_SEEDS = tuple(tuple(range(start, start + 12)) for start in range(100_000, 107_000, 1_000))
+"""Of the spread and of each round: the first few for a first look, the others for ranking."""
+TUNING_SEEDS = tuple(seed for seeds in ROUND_SEEDS for seed in seeds)
+FINALIST_SEEDS = tuple(range(110_000, 110_032))
 """Seeds of tuning; searches, selection and tests use others."""
 
 EFFORT: Mapping[str, int] = MappingProxyType(
     {
+        "version": 2,
         "samples_per_form": NUM_SAMPLES,
-        "seeds_per_sample": len(TUNING_SEEDS),
+        "rounds": len(WIDTHS),
+        "neighbours_per_round": NUM_NEIGHBOURS,
+        "seeds_per_sample": NUM_FIRST_SEEDS,
+        "ranked_per_round": NUM_RANKED,
+        "seeds_per_ranked": len(ROUND_SEEDS[0]) - NUM_FIRST_SEEDS,
         "finalists": NUM_FINALISTS,
         "finalist_seeds": len(FINALIST_SEEDS),
     }
 )
-"""What is spent on each form of each optimizer."""
+"""What is spent on each form of each optimizer. Files without a version were tuned by the spread alone."""
 
 
 def tune(
@@ -49,7 +66,7 @@ def tune(
         report: is told what happens.
 
     Returns:
-        The best, and a record of all trials.
+        The best, and a record of all trials: form, round (0 for the spread), number of seeds, loss, point.
 
     Raises:
         TaskError: no finalist trains on all seeds.
@@ -57,28 +74,49 @@ def tune(
     trials: list[dict[str, Any]] = []
     candidates: list[Baseline] = []
     for form in FAMILIES[name].forms:
-        points = [Baseline(name, form, point) for point in sample_points(name, seed)]
-        found = [replace(p, validation_loss=m) for p, (m, _) in _measured(pool, task, points, TUNING_SEEDS)]
-        trials += [_trial(point) for point in found]
-        finalists = sorted(found, key=lambda p: p.validation_loss)[:NUM_FINALISTS]
-        candidates += [
-            replace(point, validation_loss=mean, standard_error=error)
-            for point, (mean, error) in _measured(pool, task, finalists, FINALIST_SEEDS)
-        ]
-        best = min(candidates, key=lambda c: c.validation_loss)
-        report(f"{name} as {form}: {NUM_SAMPLES} samples; best so far {best.validation_loss:.4f}")
+        new, kept = [Baseline(name, form, point) for point in sample_points(name, seed)], list[Baseline]()
+        for number, seeds in enumerate(ROUND_SEEDS):
+            first = _measured(pool, task, new, seeds[:NUM_FIRST_SEEDS])
+            ranked = [*kept, *_best(first, NUM_RANKED - len(kept))]
+            ranked = _measured(pool, task, ranked, seeds[NUM_FIRST_SEEDS:])
+            trials += [_trial(point, number, NUM_FIRST_SEEDS) for point in first]
+            trials += [_trial(point, number, len(seeds) - NUM_FIRST_SEEDS) for point in ranked]
+            kept = _best(ranked, NUM_FINALISTS)
+            new = neighbours(kept, number + 1, seed)
+        candidates += _measured(pool, task, kept, FINALIST_SEEDS)
+        (best,) = _best(candidates, 1)
+        report(f"{name} as {form}: {len(trials)} trials; best so far {best.validation_loss:.4f}")
     if not math.isfinite(best.validation_loss):
         raise TaskError(f"task '{task}': no sample of {name} trains without failure")
     return best, trials
 
 
 def sample_points(name: str, seed: int) -> list[tuple[tuple[str, float], ...]]:
-    """The points of an optimizer's search, the same for all of its forms."""
+    """The points of an optimizer's spread, the same for all of its forms."""
     from scipy.stats import qmc
 
     ranges = FAMILIES[name].ranges
     places = qmc.Halton(len(ranges), scramble=True, rng=np.random.default_rng(seed)).random(NUM_SAMPLES)
-    return [tuple((k, r.value(p)) for (k, r), p in zip(ranges.items(), row, strict=True)) for row in places]
+    return [_values(name, row) for row in places]
+
+
+def neighbours(best: Sequence[Baseline], number: int, seed: int) -> list[Baseline]:
+    """New points of a round, from 1: near the best and their mean, within ranges; none after the last."""
+    if number > len(WIDTHS):
+        return []
+    name, form = best[0].name, best[0].form
+    ranges = FAMILIES[name].ranges
+    rng = np.random.default_rng((seed, number))
+    places = np.array([[ranges[k].place(v) for k, v in point.hyperparameters] for point in best])
+    centres = places[rng.integers(len(best), size=NUM_NEIGHBOURS)]
+    centres[::2] = places.mean(axis=0)
+    moved = centres + WIDTHS[number - 1] * rng.standard_normal(centres.shape)
+    return [Baseline(name, form, _values(name, row)) for row in moved.clip(0, 1)]
+
+
+def _values(name: str, places: Iterable[float]) -> tuple[tuple[str, float], ...]:
+    ranges = FAMILIES[name].ranges
+    return tuple((k, r.value(place)) for (k, r), place in zip(ranges.items(), places, strict=True))
 
 
 def at_the_edge(baseline: Baseline) -> list[str]:
@@ -87,17 +125,29 @@ def at_the_edge(baseline: Baseline) -> list[str]:
     return [k for k, v in baseline.hyperparameters if not 0.1 < ranges[k].place(v) < 0.9]
 
 
-def _trial(point: Baseline) -> dict[str, Any]:
-    loss = point.validation_loss if math.isfinite(point.validation_loss) else None
-    return {"form": point.form, "loss": loss, **dict(point.hyperparameters)}
+def _best(points: Sequence[Baseline], count: int) -> list[Baseline]:
+    return sorted(points, key=lambda p: p.validation_loss)[:count]
 
 
-def _measured(
-    pool: Pool, task: str, points: Sequence[Baseline], seeds: Sequence[int]
-) -> list[tuple[Baseline, tuple[float, float]]]:
+def _trial(point: Baseline, number: int, num_seeds: int) -> dict[str, Any]:
+    loss = float(f"{point.validation_loss:.6g}") if math.isfinite(point.validation_loss) else None
+    return {
+        "form": point.form,
+        "round": number,
+        "seeds": num_seeds,
+        "loss": loss,
+        **dict(point.hyperparameters),
+    }
+
+
+def _measured(pool: Pool, task: str, points: Sequence[Baseline], seeds: Sequence[int]) -> list[Baseline]:
     """Each point with its mean over seeds and standard error; infinite if any training failed."""
     scores = evaluate_all(pool, points, [task], Part.VALIDATION, seeds)
-    return [(point, _mean(own)) for point, own in zip(points, scores, strict=True)]
+    means = [_mean(own) for own in scores]
+    return [
+        replace(point, validation_loss=mean, standard_error=error)
+        for point, (mean, error) in zip(points, means, strict=True)
+    ]
 
 
 def _mean(scores: Sequence[Score]) -> tuple[float, float]:

@@ -10,9 +10,12 @@ Letters: B examples, T tokens of an example, D width, H heads, M = H * B pairs o
 
 from __future__ import annotations
 
+import enum
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial, reduce
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import equinox as eqx
@@ -42,23 +45,70 @@ class Model(Protocol):
         """``[B, classes]``, or ``[B, T, classes]`` for a language model, of inputs ``[B, ...]``."""
 
 
+class Initialisation(enum.StrEnum):
+    """How the weights of a perceptron begin."""
+
+    UNIFORM = "uniform"
+    """Matrices and biases uniform within 1 / sqrt(fan-in), Equinox's choice."""
+    HE = "he"
+    """Matrices normal, of variance 2 / fan-in, biases 0: He, Zhang, Ren, Sun 2015, arXiv:1502.01852."""
+
+
+class Normalisation(enum.StrEnum):
+    """What is done with the sums of a hidden layer before ReLU; none has weights of its own."""
+
+    NONE = "none"
+    RMS = "rms"
+    """Divided by their root mean square: Zhang, Sennrich 2019, arXiv:1910.07467."""
+    LAYER = "layer"
+    """Less their mean, and then the same: Ba, Kiros, Hinton 2016, arXiv:1607.06450."""
+
+
 @dataclass(frozen=True, slots=True)
 class MLP:
     """A multi-layer perceptron with ReLU and hidden layers of these widths; softmax regression without."""
 
     hidden: tuple[int, ...]
+    initialisation: Initialisation = Initialisation.UNIFORM
+    normalisation: Normalisation = Normalisation.NONE
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "initialisation", Initialisation(self.initialisation))  # texts will do
+        object.__setattr__(self, "normalisation", Normalisation(self.normalisation))
 
     def init(self, key: jax.Array, example: ExampleShape, num_classes: int) -> tuple[eqx.nn.Linear, ...]:
         widths = (math.prod(example), *self.hidden, num_classes)
         keys = jax.random.split(key, len(widths) - 1)
         sizes = zip(widths[:-1], widths[1:], keys, strict=True)
-        return tuple(eqx.nn.Linear(n_in, n_out, key=k) for n_in, n_out, k in sizes)
+        layers = tuple(eqx.nn.Linear(n_in, n_out, key=k) for n_in, n_out, k in sizes)
+        if self.initialisation is Initialisation.UNIFORM:
+            return layers
+        return tuple(_with_he(layer, k) for layer, k in zip(layers, keys, strict=True))
 
     def logits(self, weights: tuple[eqx.nn.Linear, ...], inputs: jax.Array) -> jax.Array:
         hidden = inputs.reshape(len(inputs), -1)
         for layer in weights[:-1]:
-            hidden = jax.nn.relu(jax.vmap(layer)(hidden))
+            hidden = jax.nn.relu(_NORMALISE[self.normalisation](jax.vmap(layer)(hidden)))
         return jax.vmap(weights[-1])(hidden)
+
+
+def _with_he(layer: eqx.nn.Linear, key: jax.Array) -> eqx.nn.Linear:
+    matrix = math.sqrt(2) * _matrix(key, *layer.weight.shape)
+    return eqx.tree_at(lambda own: (own.weight, own.bias), layer, (matrix, jnp.zeros(len(matrix))))
+
+
+def _over_rms(x: jax.Array) -> jax.Array:
+    """``[B, D]`` over the root mean square of each example."""
+    return x * lax.rsqrt(jnp.mean(x * x, axis=1, keepdims=True) + 1e-5)
+
+
+_NORMALISE: Mapping[Normalisation, Callable[[jax.Array], jax.Array]] = MappingProxyType(
+    {
+        Normalisation.NONE: lambda x: x,
+        Normalisation.RMS: _over_rms,
+        Normalisation.LAYER: lambda x: _over_rms(x - jnp.mean(x, axis=1, keepdims=True)),
+    }
+)
 
 
 class Norm(NamedTuple):

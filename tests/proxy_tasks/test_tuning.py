@@ -1,4 +1,4 @@
-"""Tuning: equal effort for every form, finalists on fresh seeds, the best wins."""
+"""Tuning: equal effort for every form, rounds near the best, finalists on fresh seeds, the best wins."""
 
 from __future__ import annotations
 
@@ -17,9 +17,15 @@ from lion_search.proxy_tasks.tuning import (
     EFFORT,
     FINALIST_SEEDS,
     NUM_FINALISTS,
+    NUM_FIRST_SEEDS,
+    NUM_NEIGHBOURS,
+    NUM_RANKED,
     NUM_SAMPLES,
+    ROUND_SEEDS,
     TUNING_SEEDS,
+    WIDTHS,
     at_the_edge,
+    neighbours,
     sample_points,
     tune,
 )
@@ -75,11 +81,27 @@ def tuned(formula: Formula = bowl, name: str = "adamw", **options: Any) -> tuple
     return tune(InlinePool(lambda: Trainings(formula)), "mine", name, **options)
 
 
+NUM_TRIALS = NUM_SAMPLES + NUM_RANKED + len(WIDTHS) * (NUM_NEIGHBOURS + NUM_RANKED)
+NUM_RANKING_SEEDS = len(ROUND_SEEDS[0]) - NUM_FIRST_SEEDS
+
+
+def of_round(trials: list[dict], number: int, num_seeds: int = NUM_RANKING_SEEDS) -> list[dict]:
+    """The points that were ranked, or looked at first, in a round."""
+    return [t for t in trials if (t["round"], t["seeds"]) == (number, num_seeds)]
+
+
 def test_the_best_point_and_form_win() -> None:
     best, trials = tuned()
-    lowest = min((t for t in trials if t["form"] == "program"), key=lambda t: t["loss"])
+    last = [t for t in of_round(trials, len(WIDTHS)) if t["form"] == "program"]
+    lowest = min(last, key=lambda t: t["loss"])
     assert best.form == "program"
-    assert {**dict(best.hyperparameters), "form": "program", "loss": lowest["loss"]} == lowest
+    assert dict(best.hyperparameters).items() <= lowest.items()
+
+
+def test_rounds_come_nearer_to_the_best_point_than_the_spread() -> None:
+    best, trials = tuned()
+    spread = min(abs(math.log(t["learning_rate"] / 0.02)) for t in of_round(trials, 0))
+    assert abs(math.log(rate_of(best) / 0.02)) < spread / 2
 
 
 def test_the_other_form_wins_where_it_is_better() -> None:
@@ -88,7 +110,7 @@ def test_the_other_form_wins_where_it_is_better() -> None:
 
 
 def test_a_tuned_loss_is_that_of_fresh_seeds() -> None:
-    """The best of sixty is partly luck, which is measured away."""
+    """The best of many is partly luck, which is measured away."""
 
     def lucky(point: Baseline, seed: int) -> float:
         is_fresh = seed in FINALIST_SEEDS
@@ -98,7 +120,7 @@ def test_a_tuned_loss_is_that_of_fresh_seeds() -> None:
     lowest = min(t["learning_rate"] for t in trials)
     assert rate_of(best) == lowest
     assert best.validation_loss == pytest.approx(lowest + 0.505)
-    assert best.standard_error == pytest.approx(0.01 * math.sqrt(0.25 * 16 / 15 / 16))
+    assert best.standard_error == pytest.approx(0.01 * math.sqrt(0.25 * 32 / 31 / 32))
 
 
 def test_a_finalist_that_is_best_on_fresh_seeds_beats_the_best_on_tuning_seeds() -> None:
@@ -108,11 +130,23 @@ def test_a_finalist_that_is_best_on_fresh_seeds_beats_the_best_on_tuning_seeds()
         return 1 / rate_of(point) if seed in FINALIST_SEEDS else rate_of(point)
 
     best, trials = tuned(reversed_later, "sgd")
-    rates = sorted(t["learning_rate"] for t in trials)
+    rates = sorted(t["learning_rate"] for t in of_round(trials, len(WIDTHS)))
     assert rate_of(best) == rates[NUM_FINALISTS - 1]
 
 
-def test_every_form_gets_the_same_effort_on_the_same_points() -> None:
+def test_what_was_lucky_in_one_round_is_dropped_in_the_next() -> None:
+    """Points of a high rate are best on the seeds of the spread alone."""
+
+    def lucky(point: Baseline, seed: int) -> float:
+        return 1 / rate_of(point) if seed in ROUND_SEEDS[0] else rate_of(point)
+
+    best, trials = tuned(lucky, "sgd")
+    kept = sorted((t["learning_rate"] for t in of_round(trials, 0)), reverse=True)[:NUM_FINALISTS]
+    assert rate_of(best) < min(kept)
+
+
+def test_every_form_gets_the_same_effort() -> None:
+    """On the same first points, each round on seeds of its own."""
     jobs = jobs_of("adamw")
     for form in FAMILIES["adamw"].forms:
         asked = [
@@ -120,41 +154,90 @@ def test_every_form_gets_the_same_effort_on_the_same_points() -> None:
             for job in jobs
             if isinstance(job.subject, Baseline) and job.subject.form == form
         ]
-        tuning, finals = asked[:NUM_SAMPLES], asked[NUM_SAMPLES:]
-        assert [p for _, p in tuning] == sample_points("adamw", 0)
-        assert len(finals) == NUM_FINALISTS
-        for group, seeds in ((tuning, TUNING_SEEDS), (finals, FINALIST_SEEDS)):
+        assert [p for _, p in asked[:NUM_SAMPLES]] == sample_points("adamw", 0)
+        sizes = [size for new in (NUM_SAMPLES, *[NUM_NEIGHBOURS] * len(WIDTHS)) for size in (new, NUM_RANKED)]
+        parts = [p for s in ROUND_SEEDS for p in (s[:NUM_FIRST_SEEDS], s[NUM_FIRST_SEEDS:])]
+        for size, seeds in zip([*sizes, NUM_FINALISTS], [*parts, FINALIST_SEEDS], strict=True):
+            group, asked = asked[:size], asked[size:]
             expected = tuple(("mine", seed, Part.VALIDATION) for seed in seeds)
             assert {samples for samples, _ in group} == {expected}
+            assert len(group) == size
+        assert not asked
 
 
 def test_the_effort_that_is_recorded_is_what_is_spent() -> None:
     sizes = Counter(len(job.samples) for job in jobs_of("sgd"))
+    rounds = EFFORT["rounds"]
     assert sizes == {
-        EFFORT["seeds_per_sample"]: EFFORT["samples_per_form"],
+        EFFORT["seeds_per_sample"]: EFFORT["samples_per_form"] + rounds * EFFORT["neighbours_per_round"],
+        EFFORT["seeds_per_ranked"]: (1 + rounds) * EFFORT["ranked_per_round"],
         EFFORT["finalist_seeds"]: EFFORT["finalists"],
     }
 
 
-def test_finalists_are_the_best_of_all_points() -> None:
+@pytest.mark.parametrize("name", FAMILIES)
+def test_effort_is_the_same_for_all_families(name: str) -> None:
+    """For each of their forms: AdamW has two."""
+    num_trainings = sum(len(job.samples) for job in jobs_of(name))
+    assert num_trainings == len(FAMILIES[name].forms) * sum(len(job.samples) for job in jobs_of("sgd"))
+
+
+def test_the_best_of_a_round_are_ranked_again_beside_the_best_new_points_of_the_next() -> None:
     _, trials = tuned(name="sgd")
-    best = sorted(trials, key=lambda t: t["loss"])[:NUM_FINALISTS]
-    finalists = [rate_of(job.subject) for job in jobs_of("sgd")[NUM_SAMPLES:]]  # type: ignore[arg-type]
-    assert finalists == [t["learning_rate"] for t in best]
+    for number in range(len(WIDTHS)):
+        kept = sorted(of_round(trials, number), key=lambda t: t["loss"])[:NUM_FINALISTS]
+        new = sorted(of_round(trials, number + 1, NUM_FIRST_SEEDS), key=lambda t: t["loss"])
+        expected = [*kept, *new[: NUM_RANKED - NUM_FINALISTS]]
+        found = of_round(trials, number + 1)
+        assert [t["learning_rate"] for t in found] == [t["learning_rate"] for t in expected]
 
 
-def test_seeds_of_tuning_and_of_finalists_are_apart() -> None:
-    assert not set(TUNING_SEEDS) & set(FINALIST_SEEDS)
-    assert len(set(FINALIST_SEEDS)) == len(FINALIST_SEEDS) == 16
+def centred(name: str, place: float = 0.5) -> Baseline:
+    point = tuple((key, allowed.value(place)) for key, allowed in FAMILIES[name].ranges.items())
+    return Baseline(name, "program", point)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_neighbours_lie_a_rounds_width_around_the_mean_of_the_best(name: str) -> None:
+    ranges = FAMILIES[name].ranges
+    spreads = []
+    for number in range(1, len(WIDTHS) + 1):
+        found = neighbours([centred(name, 0.1), centred(name, 0.9)], number, 0)
+        assert len(found) == NUM_NEIGHBOURS
+        places = [ranges[key].place(value) for point in found[::2] for key, value in point.hyperparameters]
+        spreads.append(math.sqrt(sum((place - 0.5) ** 2 for place in places) / len(places)))
+    assert spreads == pytest.approx(WIDTHS, rel=0.4)
+
+
+def test_every_other_neighbour_is_near_one_of_the_best() -> None:
+    found = neighbours([centred("lion", 0.1), centred("lion", 0.9)], len(WIDTHS), 0)
+    places = [FAMILIES["lion"].ranges["b1"].place(dict(point.hyperparameters)["b1"]) for point in found[1::2]]
+    assert all(min(abs(place - 0.1), abs(place - 0.9)) < 5 * WIDTHS[-1] for place in places)
+    assert min(places) < 0.5 < max(places)
+
+
+@pytest.mark.parametrize("place", [0.0, 1.0])
+def test_neighbours_stay_within_their_ranges(place: float) -> None:
+    for point in neighbours([centred("lion", place)], 1, 0):
+        for key, value in point.hyperparameters:
+            assert -0.01 <= FAMILIES["lion"].ranges[key].place(value) <= 1.01
+
+
+def test_seeds_of_spread_rounds_and_finalists_are_apart() -> None:
+    seeds = (*ROUND_SEEDS, FINALIST_SEEDS)
+    assert len(set().union(*seeds)) == sum(map(len, seeds)) == 7 * 12 + 32
+    assert len(ROUND_SEEDS) == 1 + len(WIDTHS)
+    assert set(TUNING_SEEDS) == set().union(*ROUND_SEEDS)
 
 
 @pytest.mark.parametrize("failure", [None, -1.0], ids=["diverged", "raised"])
 def test_a_point_that_fails_never_wins(failure: float | None) -> None:
     """Not even on one seed of several, and however good its other losses are."""
+    bad = {seed for seeds in ROUND_SEEDS for seed in (seeds[NUM_FIRST_SEEDS - 1], seeds[-1])}
 
     def unstable(point: Baseline, seed: int) -> float | None:
         if rate_of(point) > 0.01:
-            return failure if seed == TUNING_SEEDS[-1] else 1e-6
+            return failure if seed in bad else 1e-6
         return bowl(point, seed)
 
     best, trials = tuned(unstable)
@@ -163,12 +246,18 @@ def test_a_point_that_fails_never_wins(failure: float | None) -> None:
 
 
 def test_a_finalist_that_fails_on_a_fresh_seed_never_wins() -> None:
-    def unstable(point: Baseline, seed: int) -> float | None:
-        return None if rate_of(point) < 0.04 and seed == FINALIST_SEEDS[-1] else rate_of(point)
+    """All but one fail."""
+    failed: list[Baseline] = []
 
-    best, trials = tuned(unstable, "sgd")
-    assert sum(t["learning_rate"] < 0.04 for t in trials) < NUM_FINALISTS
-    assert rate_of(best) == min(t["learning_rate"] for t in trials if t["learning_rate"] >= 0.04)
+    def unstable(point: Baseline, seed: int) -> float | None:
+        if seed == FINALIST_SEEDS[-1] and len(failed) < NUM_FINALISTS - 1:
+            failed.append(point)
+            return None
+        return rate_of(point)
+
+    best, _ = tuned(unstable, "sgd")
+    assert len(failed) == NUM_FINALISTS - 1
+    assert best.hyperparameters not in {point.hyperparameters for point in failed}
 
 
 def test_where_nothing_trains_there_is_an_error() -> None:
@@ -180,24 +269,25 @@ def test_one_form_that_never_trains_leaves_the_other() -> None:
     best, trials = tuned(lambda point, seed: None if point.form == "program" else bowl(point, seed))
     assert best.form == "optax"
     assert math.isfinite(best.validation_loss)
-    assert {t["form"]: t["loss"] is None for t in trials} == {"program": True, "optax": False}
+    assert {(t["form"], t["loss"] is None) for t in trials} == {("program", True), ("optax", False)}
 
 
 def test_all_trials_are_recorded_with_their_mean_loss() -> None:
     _, trials = tuned(bowl, "lion")
     points = sample_points("lion", 0)
-    assert len(trials) == len(points) == NUM_SAMPLES
-    for trial, point in zip(trials, points, strict=True):
+    assert len(trials) == NUM_TRIALS
+    for trial, point in zip(trials, points, strict=False):
         expected = bowl(Baseline("lion", "program", point), 0)
-        assert trial == {"form": "program", "loss": pytest.approx(expected + 0.005), **dict(point)}
+        loss = pytest.approx(expected + 0.005, rel=1e-5)
+        assert trial == {"form": "program", "round": 0, "seeds": NUM_FIRST_SEEDS, "loss": loss, **dict(point)}
 
 
 def test_what_happens_is_told() -> None:
     lines: list[str] = []
     best, _ = tuned(report=lines.append)
     assert len(lines) == 2
-    assert lines[0].startswith("adamw as program: 60 samples")
-    assert lines[1] == f"adamw as optax: 60 samples; best so far {best.validation_loss:.4f}"
+    assert lines[0].startswith(f"adamw as program: {NUM_TRIALS} trials")
+    assert lines[1] == f"adamw as optax: {2 * NUM_TRIALS} trials; best so far {best.validation_loss:.4f}"
 
 
 @pytest.mark.parametrize("name", FAMILIES)

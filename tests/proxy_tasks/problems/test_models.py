@@ -12,7 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lion_search.proxy_tasks.problems.models import MLP, CausalTransformer, Model, ModelError, ViT
+from lion_search.proxy_tasks.problems.models import (
+    MLP,
+    CausalTransformer,
+    Initialisation,
+    Model,
+    ModelError,
+    Normalisation,
+    ViT,
+)
 from lion_search.proxy_tasks.problems.problem import cross_entropy
 
 VIT = ViT(patch=3, width=6, depth=1, heads=3)
@@ -40,6 +48,13 @@ CASES = [
     pytest.param(VIT, images(), 10, (5, 10), id="vit"),
     pytest.param(LM, tokens(), VOCABULARY, (5, NUM_TOKENS, VOCABULARY), id="causal"),
     pytest.param(MLP((9, 8)), images(), 10, (5, 10), id="mlp"),
+    pytest.param(MLP((9, 8), Initialisation.HE), images(), 10, (5, 10), id="mlp, He"),
+    pytest.param(
+        MLP((9, 8), Initialisation.HE, Normalisation.RMS), images(), 10, (5, 10), id="mlp, RMS norm"
+    ),
+    pytest.param(
+        MLP((9, 8), Initialisation.HE, Normalisation.LAYER), images(), 10, (5, 10), id="mlp, layer norm"
+    ),
     pytest.param(MLP(()), images().reshape(5, SIDE, SIDE), 3, (5, 3), id="softmax regression"),
 ]
 
@@ -192,6 +207,48 @@ def test_candidates_can_be_mapped_over(
     for i, weights in enumerate(each):
         for one, many in zip(jax.tree.leaves(gradient_of_one(weights)), jax.tree.leaves(mapped), strict=True):
             np.testing.assert_allclose(many[i], one, rtol=1e-3, atol=1e-5)
+
+
+def numpy_mlp(layers: Any, x: np.ndarray, normalisation: str) -> np.ndarray:
+    for layer in layers[:-1]:
+        x = x @ layer.weight.T + layer.bias
+        if normalisation == "layer":
+            x = x - x.mean(axis=1, keepdims=True)
+        if normalisation != "none":
+            x = x / np.sqrt((x**2).mean(axis=1, keepdims=True) + 1e-5)
+        x = np.maximum(x, 0)
+    return x @ layers[-1].weight.T + layers[-1].bias
+
+
+@pytest.mark.parametrize("normalisation", Normalisation)
+def test_an_mlp_is_that_of_the_textbook(normalisation: Normalisation) -> None:
+    model = MLP((9, 8), normalisation=normalisation)
+    weights = weights_of(model, (SIDE * SIDE,), 10)
+    expected = numpy_mlp(in_float64(weights), np.float64(images()), normalisation)
+    np.testing.assert_allclose(jax.jit(model.logits)(weights, images()), expected, rtol=2e-4, atol=2e-4)
+
+
+def test_he_initialisation_keeps_the_size_of_what_passes_relu() -> None:
+    """Matrices have variance 2 / fan-in, biases are 0."""
+    layers = MLP((200, 300), Initialisation.HE).init(jax.random.key(0), (100,), 10)
+    for layer, fan_in in zip(layers, (100, 200, 300), strict=True):
+        assert np.std(layer.weight) == pytest.approx((2 / fan_in) ** 0.5, rel=0.05)
+        assert not np.any(layer.bias)
+
+
+def test_layer_norm_does_not_see_a_common_shift_of_a_layers_weights_and_rms_norm_does() -> None:
+    """An invariance that a search can exploit."""
+    for normalisation in (Normalisation.LAYER, Normalisation.RMS):
+        model = MLP((9, 8), Initialisation.HE, normalisation)
+        weights = weights_of(model, (SIDE * SIDE,), 10)
+        shifted = jax.tree.map(lambda a: a + np.float32(0.5), weights)
+        before, after = (jax.nn.softmax(model.logits(w, jnp.asarray(images()))) for w in (weights, shifted))
+        assert np.allclose(before, after, atol=1e-4) == (normalisation is Normalisation.LAYER)
+
+
+def test_an_unknown_option_of_an_mlp_is_refused() -> None:
+    with pytest.raises(ValueError, match="'group' is not a valid Normalisation"):
+        MLP((9,), "he", "group")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("hidden", [(), (20, 16)])
