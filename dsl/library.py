@@ -219,31 +219,6 @@ def train(w, g, m, v, lr):
         _ADAMW,
     ),
     LibraryEntry(
-        "nadamw",
-        (
-            'Dozat, "Incorporating Nesterov Momentum into Adam", 2016; with the decoupled weight decay of '
-            "adamw, as optax.nadamw"
-        ),
-        (
-            "optax.nadamw without its bias correction; the update's average has a beta of its own, here the "
-            "square of the state's, as there; weight decay 0.01 (there 1e-4)."
-        ),
-        """
-def train(w, g, m, v, lr):
-    g2 = square(g)
-    ahead = interp(g, m, 0.81)
-    m = interp(g, m, 0.9)
-    v = interp(g2, v, 0.999)
-    sqrt_v = sqrt(v)
-    update = ahead / sqrt_v
-    wd = w * 0.01
-    update = update + wd
-    lr = lr * 0.001
-    update = update * lr
-    return update, m, v
-""",
-    ),
-    LibraryEntry(
         "adabelief",
         (
             'Zhuang et al., "AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed Gradients", '

@@ -161,9 +161,9 @@ class Config(Settings):
         """The search room's settings. The user's own functions are loaded."""
         listed = () if self.functions == "all" else self.functions
         functions = tuple(load_function(f).name if ":" in f else f for f in listed) or BUILT_IN
-        hidden = {"hidden": (LEARNING_RATE,)} if self.search.schedule == "outside" else {}
+        hidden = (LEARNING_RATE,) if self.search.schedule == "outside" else ()
         chances = self.mutation.model_dump(exclude={"until_changed"})
-        mutation = MutationSpace(functions=functions, **hidden, **chances)
+        mutation = MutationSpace(functions=functions, hidden=hidden, **chances)
         return SearchSettings(self.search, mutation, self.mutation.until_changed, self.noise, self.hurdle)
 
     def judge_settings(self) -> JudgeSettings:

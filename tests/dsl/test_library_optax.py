@@ -274,12 +274,6 @@ def ratio(x: Vector, y: Vector) -> Vector:
     return x / (y + EPSILON)
 
 
-def nadamw(w: Vector, g: Vector, m: Vector, v: Vector, lr: float) -> tuple[Vector, Vector, Vector]:
-    """Dozat's: the average as if this gradient came again. optax divides its two parts by two corrections."""
-    m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
-    return 0.001 * lr * (ratio(0.9 * m + 0.1 * g, np.sqrt(v)) + 0.01 * w), m, v
-
-
 def addsign(w: Vector, g: Vector, m: Vector, v: Vector, lr: float) -> tuple[Vector, Vector, Vector]:
     m = 0.9 * m + 0.1 * g
     return 0.1 * lr * (1 + np.sign(g) * np.sign(m)) * g, m, v
@@ -312,7 +306,6 @@ def program6(w: Vector, g: Vector, m: Vector, v: Vector, lr: float) -> tuple[Vec
 
 
 FORMULAS: dict[str, Rule] = {
-    "nadamw": nadamw,
     "addsign": addsign,
     "powersign": powersign,
     "paper/program4": raw_lion(0.899, 1.109, 0.4602, 0.0002),

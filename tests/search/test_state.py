@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from searching import TASK, A, baseline, judge, settings
 
+from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.proxy_tasks.scores import FAULTS, Part, Score, Status
 from lion_search.results.records import Individual, Outcome
 from lion_search.search.members import Entry, Event, Member, fewest_seeds
@@ -18,6 +19,7 @@ from lion_search.search.methods.method import INITIAL, MUTATED, RESTART, Choice
 from lion_search.search.population import HALL_SIZE, Population, hall_of_fame
 from lion_search.search.state import MIN_FIRST_LOSSES, FirstLosses, Known, SearchState
 
+FORM = canonicalise(A)
 NOISELESS = judge(losses=(1.0,) * 8)
 
 
@@ -293,9 +295,9 @@ def test_a_percentile_is_of_the_losses_in_the_window() -> None:
 def test_there_is_no_hurdle_before_there_are_so_many_first_losses() -> None:
     log = Log(hurdle={"percentile": 60})
     for number in range(MIN_FIRST_LOSSES):
-        assert log.state.hurdle() is None
+        assert log.state.hurdle(FORM) is None
         log.add(scores(1.0 + number, 9.0))
-    assert log.state.hurdle() == 1.0 + 0.6 * MIN_FIRST_LOSSES
+    assert log.state.hurdle(FORM) == 1.0 + 0.6 * MIN_FIRST_LOSSES
 
 
 def test_first_losses_of_programs_that_are_new_count_and_others_do_not() -> None:
@@ -305,14 +307,14 @@ def test_first_losses_of_programs_that_are_new_count_and_others_do_not() -> None
     log.add(scores(4.0), outcome=Outcome.REUSED)
     log.add(scores(0.1, start=2), of=one, outcome=Outcome.RESAMPLED)
     log.add(scores(0.1, status=Status.DIVERGED))
-    assert log.state._first_losses._sorted == [2.0, 3.0, 4.0]
+    assert log.state._first_losses[0]._sorted == [2.0, 3.0, 4.0]
 
 
 def test_without_a_percentile_there_is_no_hurdle() -> None:
     log = Log()
     for _ in range(2 * MIN_FIRST_LOSSES):
         log.add(scores(1.0))
-    assert log.state.hurdle() is None
+    assert log.state.hurdle(FORM) is None
 
 
 def test_a_rejected_child_does_not_enter_and_its_parent_is_mutated_again() -> None:
