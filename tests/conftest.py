@@ -21,7 +21,7 @@ COMPILED = {
 for name, value in (WORKER_ENVIRONMENT | COMPILED).items():  # before JAX is imported
     os.environ.setdefault(name, value)
 
-sys.path.insert(0, str(Path(__file__).parent / "helpers"))
+sys.path[:0] = [str(Path(__file__).parent / "helpers"), str(Path(__file__).parents[1] / "scripts")]
 pytest_plugins = ["databases"]
 
 # No deadlines: the first example of a property may compile for seconds. Derandomized, so that a test which
