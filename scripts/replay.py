@@ -17,26 +17,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Any
 
 import numpy as np
+from watched_walk import Move, WatchedDomain, shaken, walk
 
-from lion_search.dsl.arrays import ArrayDomain, step
-from lion_search.dsl.functions import Function
 from lion_search.dsl.program import Program
 
 SHAPES = ((4, 3), (), (6,))
 NUM_STEPS = 8
 SHAKE = 1e-7
-SMALL_DENOMINATOR = 1e-4
-EDGE = 1e-6
 _NUM_SHAKEN = 3
 _SLACK = 30.0
-SIZE = sum(int(np.prod(shape)) for shape in SHAPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,83 +116,18 @@ def _replay(program: Program, seed: int) -> _Run:
 
 
 def _moved(program: Program, seed: int, updates: np.ndarray) -> np.ndarray:
-    runs = [_run(program, seed, SHAKE, number).updates for number in range(_NUM_SHAKEN)]
+    runs = [_run(program, seed, shaken(SHAKE, number)).updates for number in range(_NUM_SHAKEN)]
     return np.max([np.abs(run - updates) for run in runs], axis=0)
 
 
-def _run(program: Program, seed: int, shake: float = 0.0, shaken: int = 0) -> _Run:
-    domain = WatchedDomain(shake, shaken)
-    states: tuple[tuple[np.ndarray, ...], ...] = ((*(np.zeros(s) for s in SHAPES),),) * len(program.states)
+def _run(program: Program, seed: int, move: Move | None = None) -> _Run:
+    domain = WatchedDomain(SHAPES, move)
     updates, edge, not_finite = [], [], []
-    with np.errstate(all="ignore"):
-        for w, g, lr in _sequence(seed):
-            update, states = step(program, domain, w, g, states, lr)
-            updates.append(flat(update))
-            edge.append(domain.edge)
-            not_finite.append(domain.not_finite.copy())
+    for outputs in walk(program, domain, _sequence(seed)):
+        updates.append(outputs[0])
+        edge.append(domain.edge)
+        not_finite.append(domain.not_finite.copy())
     return _Run(program, seed, np.array(updates), np.array(edge), np.array(not_finite))
-
-
-def flat(tree: Sequence[Any]) -> np.ndarray:
-    """A tree as one vector."""
-    return np.concatenate([np.ravel(leaf) for leaf in tree])
-
-
-class WatchedDomain(ArrayDomain):
-    """Float64 arrays that note, number by number, what makes a comparison unfair, now or at an earlier step.
-
-    Args:
-        shake: by how much of itself each result and constant is changed at random; then nothing is noted.
-        seed: of that.
-
-    Attributes:
-        small: a denominator was below ``SMALL_DENOMINATOR``.
-        undecided: what ``sign``, ``maximum`` or ``minimum`` decides on was nearly equal.
-        not_finite: something was infinite or not a number.
-        underflow: something was so small that float64 loses digits of it, or all.
-    """
-
-    def __init__(self, shake: float = 0.0, seed: int = 0) -> None:
-        super().__init__(np, SHAPES, np.float64)
-        self.small, self.undecided, self.not_finite, self.underflow = np.zeros((4, SIZE), bool)
-        self._shake, self._rng = shake, np.random.default_rng(seed)
-
-    @property
-    def edge(self) -> np.ndarray:
-        """Where rules promise nothing, or rounding decides."""
-        return self.small | self.undecided
-
-    def flat(self, value: Any) -> np.ndarray:
-        """Any value as one vector."""
-        return flat(self.as_tree(value))
-
-    def constant(self, value: float) -> Any:
-        return self._shaken(super().constant(value))
-
-    def apply(self, function: Function, args: Sequence[Any], index: int) -> Any:
-        result = super().apply(function, args, index)
-        if self._shake:  # arcsin of a little more than a sign would be no number
-            return result if function.name == "sign" else self._shaken(result)
-        self._watch(function, args, self.flat(result))
-        return result
-
-    def _watch(self, function: Function, args: Sequence[Any], result: np.ndarray) -> None:
-        if function.properties.divides:
-            self.small |= np.abs(self.flat(args[-1])) < SMALL_DENOMINATOR
-        elif function.properties.decides:
-            x, y = self.flat(args[0]), self.flat(args[-1])
-            gap = np.abs(x) if function.arity == 1 else np.abs(x - y)
-            self.undecided |= (gap < EDGE * np.max(np.abs(x), initial=0.0)) & (gap > 0)
-        elif not function.elementwise:  # what depends on all numbers depends on those
-            self.small |= self.small.any()
-            self.undecided |= self.undecided.any()
-        self.not_finite |= ~np.isfinite(result)
-        self.underflow |= (np.abs(result) < 1e-290) & ((result != 0) | function.name.startswith("exp"))
-
-    def _shaken(self, value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(map(self._shaken, value))
-        return value * (1 + self._shake * self._rng.uniform(-1, 1, np.shape(value))) if self._shake else value
 
 
 _Step = tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...], float]

@@ -21,8 +21,8 @@ COMPILED = {
 for name, value in (WORKER_ENVIRONMENT | COMPILED).items():  # before JAX is imported
     os.environ.setdefault(name, value)
 
-sys.path.insert(0, str(Path(__file__).parent / "helpers"))
-pytest_plugins = ["databases"]
+sys.path[:0] = [str(Path(__file__).parent / "helpers"), str(Path(__file__).parents[1] / "scripts")]
+pytest_plugins = ["databases", "folders", "processes"]
 
 # No deadlines: the first example of a property may compile for seconds. Derandomized, so that a test which
 # fails has failed because of a change; the large profile draws new examples each time.

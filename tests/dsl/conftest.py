@@ -11,17 +11,19 @@ output little. How much of a sample that leaves is printed.
 
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from watched_walk import Move, WatchedDomain, shaken
+from watched_walk import walk as walked
 
-from lion_search.dsl.arrays import ArrayDomain, step
-from lion_search.dsl.functions import Function
+from lion_search.dsl.arrays import ArrayDomain
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.liveness import liveness, prune
 from lion_search.dsl.program import Program
@@ -51,49 +53,10 @@ class Trace(NamedTuple):
     gradients: list[tuple[np.ndarray, ...]]
     learning_rates: list[float]
 
-
-class ShakenDomain(ArrayDomain):
-    """Float64 in which every result is off by up to ``size``, relatively.
-
-    ``tainted`` are the elements ``[N]`` for which something infinite or NaN was computed.
-    """
-
-    def __init__(self, shapes: Sequence[tuple[int, ...]], size: float, seed: int) -> None:
-        super().__init__(np, shapes, np.float64)
-        self._size = size
-        self._rng = np.random.default_rng(seed)
-        self.tainted = np.zeros(sum(int(np.prod(s)) for s in shapes), bool)
-
-    def apply(self, function: Function, args: Sequence[Any], index: int) -> Any:
-        result = super().apply(function, args, index)
-        leaves = result if isinstance(result, tuple) else (result,)
-        if self._size:
-            shaken = (a * (1 + self._size * self._rng.uniform(-1, 1, np.shape(a))) for a in leaves)
-            result = tuple(shaken) if isinstance(result, tuple) else next(shaken)
-        self.tainted |= ~np.isfinite(_flat(self.as_tree(result)))
-        return result
-
-
-def _flat(tree: Sequence[Any]) -> np.ndarray:
-    return np.concatenate([np.ravel(np.asarray(a, np.float64)) for a in tree])
-
-
-def _walk(
-    program: Program, trace: Trace, domain: ArrayDomain, num_steps: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Outputs and, from a ``ShakenDomain``, what was tainted by the end of each step."""
-    xp, dtype = domain.xp, domain.dtype
-    states: Any = [tuple(xp.zeros(s, dtype) for s in trace.shapes) for _ in program.states]
-    outputs, tainted = [], []
-    with np.errstate(all="ignore"):
-        for t in range(num_steps):
-            weights, gradient = (
-                tuple(xp.asarray(a, dtype) for a in tree) for tree in (trace.weights[t], trace.gradients[t])
-            )
-            update, states = step(program, domain, weights, gradient, states, trace.learning_rates[t])
-            outputs.append([_flat(update), *map(_flat, states)])
-            tainted.append(getattr(domain, "tainted", np.zeros(outputs[-1][0].size, bool)).copy())
-    return np.array(outputs), np.array(tainted)
+    def walk(self, program: Program, domain: ArrayDomain, num_steps: int) -> Iterator[np.ndarray]:
+        """The outputs of each step."""
+        steps = zip(self.weights, self.gradients, self.learning_rates, strict=True)
+        return walked(program, domain, islice(steps, num_steps))
 
 
 @pytest.fixture(scope="session")
@@ -120,7 +83,7 @@ def walk(trace: Trace) -> Callable[..., np.ndarray]:
     def run(
         program: Program, num_steps: int = NUM_STEPS, dtype: Any = np.float64, xp: Any = np
     ) -> np.ndarray:
-        return _walk(program, trace, ArrayDomain(xp, trace.shapes, dtype), num_steps)[0]
+        return np.array([*trace.walk(program, ArrayDomain(xp, trace.shapes, dtype), num_steps)])
 
     return run
 
@@ -134,16 +97,21 @@ def reference(trace: Trace) -> Callable[..., SimpleNamespace]:
     finite history ``[steps, N]``; what is finite and not comparable is ill-conditioned.
     """
 
+    def run_watched(program: Program, num_steps: int, move: Move | None) -> tuple[np.ndarray, np.ndarray]:
+        domain = WatchedDomain(trace.shapes, move)
+        found = [(o, domain.not_finite.copy()) for o in trace.walk(program, domain, num_steps)]
+        return np.array([outputs for outputs, _ in found]), np.array([tainted for _, tainted in found])
+
     @cache
     def run(program: Program, num_steps: int = NUM_STEPS, shake: float = 1e-7) -> SimpleNamespace:
         program = prune(program)
-        outputs, tainted = _walk(program, trace, ShakenDomain(trace.shapes, 0.0, 0), num_steps)
+        outputs, tainted = run_watched(program, num_steps, None)
         moved = np.zeros_like(outputs)
         for seed in range(5):
-            shaken, also_tainted = _walk(program, trace, ShakenDomain(trace.shapes, shake, seed), num_steps)
+            other, also_tainted = run_watched(program, num_steps, shaken(shake, seed))
             tainted |= also_tainted
             with np.errstate(invalid="ignore"):
-                moved = np.maximum(moved, np.abs(shaken - outputs))
+                moved = np.maximum(moved, np.abs(other - outputs))
         comparable = (moved <= 1e-3 * np.abs(outputs)) & ~tainted[:, None, :]
         return SimpleNamespace(outputs=outputs, comparable=comparable, finite=~tainted)
 

@@ -15,10 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from watched_walk import WatchedDomain, walk
 
-from lion_search.dsl.arrays import ArrayDomain, step
 from lion_search.dsl.equivalence.canonical import functional_hash
-from lion_search.dsl.functions import Function
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.text import format_program
@@ -85,34 +84,20 @@ class Followed(NamedTuple):
     near_sign: np.ndarray
 
 
-class WatchedDomain(ArrayDomain):
-    """NumPy in float64, which keeps the arguments of ``sign``."""
-
-    def __init__(self) -> None:
-        super().__init__(np, SHAPES, np.float64)
-        self.sign_arguments: list[np.ndarray] = []
-
-    def apply(self, function: Function, args: Sequence[Any], index: int) -> Any:
-        if function.name == "sign":
-            self.sign_arguments.append(join(self.as_tree(args[0])))
-        return super().apply(function, args, index)
-
-
 def follow_program(name: str) -> Followed:
     program = prune(library_program(name))  # a sign that does not matter excuses nothing
-    states: Any = [split(np.zeros(sum(SIZES)))] * len(program.states)
-    updates, history, near_sign = [], [], []
+    domain = WatchedDomain(SHAPES)
+    outputs, near_sign = [], []
     largest = np.maximum.accumulate(np.abs(GRADIENTS))
-    for t in range(NUM_STEPS):
-        domain = WatchedDomain()
-        update, states = step(program, domain, split(WEIGHTS[t]), split(GRADIENTS[t]), states, RATES[t])
-        updates.append(join(update))
-        history.append([join(state) for state in states])
+    steps = zip(map(split, WEIGHTS), map(split, GRADIENTS), RATES, strict=True)
+    for t, found in enumerate(walk(program, domain, steps)):
+        outputs.append(found)
         # The gradient itself is exact. Strictly less: without any gradient so far, so are computed zeros.
-        computed = [x for x in domain.sign_arguments if not np.array_equal(x, GRADIENTS[t])]
+        computed = [x for x in domain.signed if not np.array_equal(x, GRADIENTS[t])]
         near = [np.abs(x) < SIGN_BOUNDARY * largest[t] for x in computed]
         near_sign.append(np.any([np.zeros(sum(SIZES), bool), *near], axis=0))
-    return Followed(np.array(updates), np.array(history), np.array(near_sign))
+        domain.signed.clear()
+    return Followed(np.array(outputs)[:, 0], np.array(outputs)[:, 1:], np.array(near_sign))
 
 
 def assert_close(found: np.ndarray, expected: np.ndarray) -> None:

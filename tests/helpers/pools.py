@@ -18,9 +18,8 @@ Answer = Callable[[Job], tuple[Score, ...] | Failure]
 class FakePool:
     """Answers in reverse order, one job at a time; can be interrupted after so many."""
 
-    room = 8
-
-    def __init__(self, answer: Answer, breaks_after: int | None = None) -> None:
+    def __init__(self, answer: Answer, breaks_after: int | None = None, room: int = 8) -> None:
+        self.room = room
         self.jobs: list[Job] = []
         self._answer = answer
         self._waiting: list[tuple[int, Job]] = []
@@ -40,6 +39,11 @@ class FakePool:
         if isinstance(found, Failure):
             return [Finished(job_id, failure=found)]
         return [Finished(job_id, JobResult(found))]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The first seeds of all jobs, each once, in their order."""
+        return list(dict.fromkeys(job.samples[0][1] for job in self.jobs))
 
 
 def program(number: int) -> Program:

@@ -1,7 +1,6 @@
-"""Makes what only tests and scripts use importable: the fakes of this folder, disguises and replays."""
+"""Makes the fakes beside the tests of this folder importable."""
 
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1] / "scripts")]
+sys.path.insert(0, str(Path(__file__).parent))

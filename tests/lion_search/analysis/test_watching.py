@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
+from processes import Start, line_of
+from screens import PROGRESS, console, printed
 
 from lion_search.analysis.watching import RunRow, list_runs
 from lion_search.commands.printing.display import progress_cells
@@ -33,26 +31,7 @@ from lion_search.runs.folder import (
 )
 from lion_search.runs.lock import RunState, holder, lock
 from lion_search.runs.references import UnknownReferenceError
-from lion_search.search.progress import Progress
 
-PROGRESS = Progress(
-    seconds=200.0,
-    num_programs=24_000,
-    num_evaluated=6_000,
-    num_novel=5_900,
-    num_in_flight=17,
-    hits={"seen": 10_000, "same_as_parent": 8_000},
-    redundant_share=0.415,
-    best_id=1_234,
-    best_fitness=0.1234,
-    best_judged=0.1134,
-    best_seeds=3,
-    median_fitness=-0.04321,
-    failures={"diverged": 1_234, "crashed": 5},
-    stopped_share=0.25,
-    seconds_in_store=1.5,
-    seconds_left=3_725.0,
-)
 SEARCHING = {"phase": "search", "progress": asdict(PROGRESS)}
 WATCHER = """
 import sys
@@ -68,27 +47,6 @@ with lock(Path(sys.argv[1])):
     print("driving", flush=True)
     time.sleep(60)
 """
-Start = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Starts processes; none outlives the test."""
-    with ExitStack() as stack:
-
-        def start_one(script: str, *arguments: str | Path) -> subprocess.Popen[str]:
-            command = [sys.executable, "-c", script, *map(str, arguments)]
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            stack.enter_context(process)
-            stack.callback(process.kill)
-            return process
-
-        yield start_one
-
-
-def next_line(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
 
 
 @contextmanager
@@ -122,15 +80,6 @@ def write_result(folder: Path) -> None:
     (folder / RESULT_NAME).write_text(json.dumps({"winner": f"{folder.name}:1234"}))
 
 
-def console(*, terminal: bool = False) -> Console:
-    return Console(file=io.StringIO(), force_terminal=terminal, width=160, legacy_windows=False)
-
-
-def printed(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
-
-
 def watched(run: str | Path, **options: Any) -> list[str]:
     """The lines that watching prints elsewhere than on a terminal."""
     file = console()
@@ -146,18 +95,18 @@ def strict_json(text: str) -> Any:
 # One run.
 
 
-def test_a_run_is_watched_until_it_is_finished(runs: Path, start: Start) -> None:
+def test_a_run_is_watched_until_it_is_finished(runs: Path, start_script: Start) -> None:
     """By another process, which sees each phase and each progress that its driver stores."""
     folder = make_run(runs, "found")
     with driving(folder) as driver:
-        watcher = start(WATCHER, "found", "json")
-        seen = strict_json(next_line(watcher))
+        watcher = start_script(WATCHER, "found", "json")
+        seen = strict_json(line_of(watcher))
         assert seen == {"state": "running", "phase": None, "progress": None, "winner": None}
         for number in (100, 200):
             progress = asdict(replace(PROGRESS, num_programs=number))
             driver.append((), (), {"phase": "search", "progress": progress})
             while seen["progress"] is None or seen["progress"]["num_programs"] != number:
-                seen = strict_json(next_line(watcher))
+                seen = strict_json(line_of(watcher))
             assert seen == {"state": "running", "phase": "search", "progress": progress, "winner": None}
         driver.append((), (), {"phase": "finished"})
         write_result(folder)
@@ -167,10 +116,10 @@ def test_a_run_is_watched_until_it_is_finished(runs: Path, start: Start) -> None
     assert (watcher.returncode, errors) == (0, "")
 
 
-def test_the_watcher_of_a_driver_that_is_killed_is_told_how_to_go_on(runs: Path, start: Start) -> None:
+def test_the_watcher_of_a_driver_that_is_killed_is_told_how_to_go_on(runs: Path, start_script: Start) -> None:
     """And first how far it came."""
-    driver = start(DRIVER, make_run(runs, "found", **SEARCHING))
-    assert next_line(driver) == "driving"
+    driver = start_script(DRIVER, make_run(runs, "found", **SEARCHING))
+    assert line_of(driver) == "driving"
     timer = threading.Timer(0.1, driver.kill)
     timer.start()
     phase, progress, ending = watched("found")
@@ -180,12 +129,12 @@ def test_the_watcher_of_a_driver_that_is_killed_is_told_how_to_go_on(runs: Path,
     assert "lion-search resume found" in ending
 
 
-def test_ctrl_c_ends_the_watching_and_not_the_run(runs: Path, start: Start) -> None:
+def test_ctrl_c_ends_the_watching_and_not_the_run(runs: Path, start_script: Start) -> None:
     """With exit status 0: it is how one stops watching."""
     folder = make_run(runs, "found", **SEARCHING)
     with driving(folder) as driver:
-        watcher = start(WATCHER, "found", "text")
-        assert next_line(watcher) == "Phase: search"
+        watcher = start_script(WATCHER, "found", "text")
+        assert line_of(watcher) == "Phase: search"
         watcher.send_signal(signal.SIGINT)
         out, errors = watcher.communicate(timeout=60)
         driver.append((), (), {"phase": "selection"})

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from types import SimpleNamespace
 
 import pytest
-from rich.console import Console
+from screens import PROGRESS, console, printed
 
 from lion_search.commands.printing import display
 from lion_search.search.progress import Progress
 
-PROGRESS = Progress(
-    seconds=200.0,
-    num_programs=24_000,
-    num_evaluated=6_000,
-    num_novel=5_900,
-    num_in_flight=17,
-    hits={"same_as_parent": 8_000, "seen": 10_000, "fingerprint": 0},
-    redundant_share=0.415,
-    best_id=1_234,
-    best_fitness=0.1234,
-    best_judged=0.1134,
-    best_seeds=8,
-    median_fitness=-0.04321,
-    failures={"diverged": 1_234, "crashed": 5},
-    stopped_share=0.25,
-    seconds_in_store=1.5,
-    seconds_left=3_725.0,
-)
 SHOWN = (
     ("programs", "24,000 (120/s)"),
     ("evaluated", "6,000 (30/s)"),
@@ -45,21 +26,12 @@ SHOWN = (
 )
 
 
-def console(*, terminal: bool) -> Console:
-    return Console(file=io.StringIO(), force_terminal=terminal, width=100, legacy_windows=False)
-
-
-def printed(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
-
-
 def test_elsewhere_than_on_a_terminal_progress_is_a_line_with_all_values(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Speeds, hit rate, redundant share, best and median fitness, failures by kind, time left."""
     monkeypatch.setattr(display, "SECONDS_BETWEEN_LINES", 0.0)
-    file = console(terminal=False)
+    file = console(width=100)
     with display.make_display(file, "title", quiet=False) as shown:
         shown.show(PROGRESS)
     (line,) = printed(file).splitlines()
@@ -73,7 +45,7 @@ def test_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr(display, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(display, "SECONDS_BETWEEN_LINES", 15.0)
-    file = console(terminal=False)
+    file = console(width=100)
     numbers = []
     with display.make_display(file, "title", quiet=False) as shown:
         for now[0] in (1001.0, 1014.0, 1015.0, 1016.0, 1029.0, 1031.0):
@@ -84,7 +56,7 @@ def test_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_terminal_shows_a_panel_with_all_values_and_is_left_clean() -> None:
     """The panel is drawn, then erased: what follows it is the result."""
-    screen = console(terminal=True)
+    screen = console(terminal=True, width=100)
     with display.make_display(screen, "lion-search: quickstart", quiet=False) as shown:
         shown.show(PROGRESS)
     text = printed(screen)
@@ -99,7 +71,7 @@ def test_a_terminal_shows_a_panel_with_all_values_and_is_left_clean() -> None:
 def test_quiet_shows_nothing(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> None:
     """On a terminal or elsewhere."""
     monkeypatch.setattr(display, "SECONDS_BETWEEN_LINES", 0.0)
-    anywhere = console(terminal=terminal)
+    anywhere = console(terminal=terminal, width=100)
     with display.make_display(anywhere, "title", quiet=True) as shown:
         shown.show(PROGRESS)
     assert printed(anywhere) == ""

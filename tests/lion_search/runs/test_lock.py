@@ -8,13 +8,13 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from processes import Start, line_of
 
 from lion_search.runs.folder import RESULT_NAME, RunFolderError
 from lion_search.runs.lock import LOCK_NAME, RunState, holder, lock, state_of
@@ -49,32 +49,9 @@ StartDriver = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def start_driver(tmp_path: Path) -> Iterator[StartDriver]:
+def start_driver(tmp_path: Path, start_script: Start) -> StartDriver:
     """Starts processes that lock the test's folder until they are told by a line, or killed."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(then: str = "pass") -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", DRIVER.format(then=then), str(tmp_path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
-            pipe.close()
-
-
-def line_of(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
+    return lambda then="pass": start_script(DRIVER.format(then=then), tmp_path)
 
 
 def tell(process: subprocess.Popen[str]) -> None:

@@ -170,32 +170,29 @@ def test_every_mode_gives_the_same_losses_on_digits(digits: Evaluator) -> None:
         np.testing.assert_allclose(losses(other, ADAMW, range(4)), expected, rtol=1e-4)
 
 
-def assert_same_scores(digits: Evaluator, program: Program, num_seeds: int) -> None:
+def large(name: str, num_seeds: int) -> Any:
+    return pytest.param(name, num_seeds, marks=pytest.mark.large)
+
+
+@pytest.mark.parametrize(
+    ("name", "num_seeds"),
+    [
+        ("tuned adamw", 8),
+        large("tuned lion", 200),  # closed loops drift apart where a sign flips, so this takes many seeds
+        *(large(name, 32) for name in ("adamw", "lion", "paper/program4", "paper/program8")),
+    ],
+)
+def test_interpreted_and_compiled_agree(digits: Evaluator, name: str, num_seeds: int) -> None:
+    family = name.removeprefix("tuned ")
+    program = library_program(family)
+    if family != name:
+        tuned = load_baselines("digits_mlp").baselines[family].hyperparameters
+        program = FAMILIES[family].program(**dict(tuned))
     interpreted = losses(digits, Interpreted(program), range(num_seeds))
     compiled = losses(digits, Compiled(program), range(num_seeds))
     apart = abs(interpreted.mean() - compiled.mean()) / interpreted.std(ddof=1)
     print(f"means apart by {apart:.4f} standard deviations over seeds ({interpreted.mean():.4f})")
     assert apart < 0.1
-
-
-def tuned(name: str) -> Program:
-    return FAMILIES[name].program(**dict(load_baselines("digits_mlp").baselines[name].hyperparameters))
-
-
-def test_interpreted_and_compiled_agree_on_tuned_adamw(digits: Evaluator) -> None:
-    assert_same_scores(digits, tuned("adamw"), num_seeds=8)
-
-
-@pytest.mark.large
-def test_interpreted_and_compiled_agree_on_tuned_lion(digits: Evaluator) -> None:
-    """Closed loops drift apart where a sign flips, so this takes many seeds."""
-    assert_same_scores(digits, tuned("lion"), num_seeds=200)
-
-
-@pytest.mark.large
-@pytest.mark.parametrize("name", ["adamw", "lion", "paper/program4", "paper/program8"])
-def test_interpreted_and_compiled_agree_on_library_programs(digits: Evaluator, name: str) -> None:
-    assert_same_scores(digits, library_program(name), num_seeds=32)
 
 
 def test_a_program_and_its_canonical_form_score_alike(digits: Evaluator) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -283,17 +282,6 @@ def test_what_is_listed_but_needs_more_than_a_gradient_is_refused(name: str) -> 
 
 
 # A user's own.
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The working directory of a user, forgotten afterwards."""
-    import_path, modules = list(sys.path), set(sys.modules)
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    sys.path[:] = import_path
-    for name in set(sys.modules) - modules:
-        del sys.modules[name]
 
 
 OWN = """

@@ -307,27 +307,19 @@ def test_a_ray_pool_outside_the_main_thread_is_refused() -> None:
     assert errors == ["a RayPool is constructed in the main thread only"]
 
 
-def drained(pool: InlinePool) -> list[Finished]:
-    """Outcomes by job number."""
-    outcomes = []
-    while pool.in_flight:
-        outcomes += pool.wait(timeout_seconds=0)
-    return sorted(outcomes, key=lambda outcome: outcome.job_id)
-
-
 @pytest.mark.parametrize(("batched", "size"), [(False, 1), (True, 3)])
 def test_jobs_in_this_process_go_as_a_batch_where_asked_for(batched: bool, size: int) -> None:
     pool = InlinePool("pool_jobs:make_batch", batch_size=3, batched=batched)
     for number in range(3):
         pool.submit(number, ("square", number))
-    assert [outcome.value for outcome in drained(pool)] == [(0, size), (1, size), (4, size)]
+    assert values(pool) == {0: (0, size), 1: (1, size), 2: (4, size)}
 
 
 def test_a_bad_job_in_this_process_spoils_no_other() -> None:
     pool = InlinePool("pool_jobs:make_batch", batched=True)
     for number, job in enumerate([("square", 2), ("raise", "x"), ("square", 3)]):
         pool.submit(number, job)
-    first, bad, last = drained(pool)
-    assert (first.value, last.value) == ((4, 1), (9, 1))
-    assert bad.failure is not None
-    assert bad.failure.kind is FailureKind.RAISED
+    outcomes = drain(pool)
+    assert (outcomes[0].value, outcomes[2].value) == ((4, 1), (9, 1))
+    assert outcomes[1].failure is not None
+    assert outcomes[1].failure.kind is FailureKind.RAISED

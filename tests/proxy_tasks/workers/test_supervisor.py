@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import Start, line_of
 
 from lion_search.proxy_tasks.workers.pool import Failure, FailureKind, JobLimits, PoolError
 from lion_search.proxy_tasks.workers.supervisor import Supervisor, resident_bytes
@@ -69,6 +70,13 @@ def values(supervisor: Supervisor, *jobs: tuple[str, Any]) -> list[Any]:
     results = evaluate(supervisor, *jobs)
     assert [failure for _, failure in results] == [None] * len(jobs)
     return [value for value, _ in results]
+
+
+def failure_of(supervisor: Supervisor, *jobs: tuple[str, Any]) -> Failure:
+    """What became of the last job."""
+    (*_, (_, failure)) = evaluate(supervisor, *jobs)
+    assert failure is not None
+    return failure
 
 
 def is_gone(pid: int) -> bool:
@@ -158,7 +166,7 @@ def test_the_second_attempt_has_the_time_that_the_first_one_left(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
     """Half a second, and it takes 0.8."""
-    ((_, failure),) = evaluate(supervisor, ("exit_then_sleep", str(tmp_path / "seen")))
+    failure = failure_of(supervisor, ("exit_then_sleep", str(tmp_path / "seen")))
     assert failure == Failure(FailureKind.DIED, "its process exited with status 3")
 
 
@@ -210,26 +218,24 @@ def test_what_a_job_prints_is_no_result_and_blocks_nothing(supervisor: Superviso
 
 def test_a_reason_tells_the_last_words_of_its_own_job_only(make_supervisor: MakeSupervisor) -> None:
     supervisor = make_supervisor("make_aloud")
-    _, (_, failure) = evaluate(supervisor, ("print", 10), ("exit", None))
-    assert failure is not None
-    assert "x" not in failure.reason.replace("exited", "")
-    assert "factory" not in failure.reason
+    reason = failure_of(supervisor, ("print", 10), ("exit", None)).reason
+    assert "x" not in reason.replace("exited", "")
+    assert "factory" not in reason
 
 
 @pytest.mark.parametrize(("name", "length"), [("huge", 1100), ("surrogate", 50)])
 def test_a_reason_can_be_stored(supervisor: Supervisor, name: str, length: int) -> None:
-    ((_, failure),) = evaluate(supervisor, ("raise_type", name))
-    assert failure is not None
-    assert len(failure.reason.encode()) < length
-    assert "\0" not in failure.reason
+    reason = failure_of(supervisor, ("raise_type", name)).reason
+    assert len(reason.encode()) < length
+    assert "\0" not in reason
 
 
 def test_last_words_are_few(supervisor: Supervisor) -> None:
-    ((_, failure),) = evaluate(supervisor, ("abort", "\n".join(f"{n} \udcff".ljust(400) for n in range(100))))
-    assert failure is not None
-    assert len(failure.reason.splitlines()) <= 21
-    assert len(failure.reason.encode()) < 15_000
-    assert failure.reason.splitlines()[-1].startswith("99")
+    words = "\n".join(f"{n} \udcff".ljust(400) for n in range(100))
+    reason = failure_of(supervisor, ("abort", words)).reason
+    assert len(reason.splitlines()) <= 21
+    assert len(reason.encode()) < 15_000
+    assert reason.splitlines()[-1].startswith("99")
 
 
 def test_without_limits_nothing_is_cut_short(make_supervisor: MakeSupervisor) -> None:
@@ -270,30 +276,27 @@ def test_a_supervisor_imports_nothing_heavy() -> None:
     assert not {"jax", "numpy", "ray", "psutil", "sklearn"} & set(modules.split())
 
 
-@needs_proc
-def test_memory_counts_what_a_process_starts() -> None:
-    code = "import subprocess, sys; block = b'x' * 30_000_000; print(flush=True); sys.stdin.read()"
-    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
-    with subprocess.Popen(
-        [sys.executable, "-c", outer], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        assert 35_000_000 < resident_bytes(process.pid) < 90_000_000
-        process.communicate(b"")
+BLOCK = "import os, subprocess, sys; block = b'x' * {}; {}; print(flush=True); sys.stdin.read()"
+BELOW = BLOCK.format(30_000_000, "pass")
+MEMORY = {
+    "what it starts counts": (
+        f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BELOW!r}])",
+        1,
+        (35_000_000, 90_000_000),
+    ),
+    "a copy counts once": (BLOCK.format(100_000_000, "os.fork()"), 2, (100_000_000, 150_000_000)),
+}
 
 
 @needs_proc
-def test_memory_of_a_copy_counts_once() -> None:
-    code = "import os, sys; block = b'x' * 100_000_000; os.fork(); print(flush=True); sys.stdin.read()"
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.stdout.readline()
-        assert 100_000_000 < resident_bytes(process.pid) < 150_000_000
-        process.communicate(b"")
+@pytest.mark.parametrize("case", MEMORY)
+def test_memory_of_a_process_and_those_below(case: str, start_script: Start) -> None:
+    code, num_printing, (least, most) = MEMORY[case]
+    process = start_script(code)
+    for _ in range(num_printing):
+        line_of(process)
+    assert least < resident_bytes(process.pid) < most
+    process.communicate("")
 
 
 # Starting.
@@ -324,8 +327,7 @@ def test_a_worker_that_cannot_start_is_an_error_that_says_why(
 
 
 def test_an_evaluator_without_a_result_fails_its_job(make_supervisor: MakeSupervisor) -> None:
-    ((_, failure),) = evaluate(make_supervisor("make_forgetful"), ("square", 1))
-    assert failure is not None
+    failure = failure_of(make_supervisor("make_forgetful"), ("square", 1))
     assert "the evaluator returned 0 results for 1 payload(s)" in failure.reason
 
 

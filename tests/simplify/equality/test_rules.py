@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from replay import SHAKE, SHAPES, WatchedDomain
+from replay import SHAKE, SHAPES
+from watched_walk import WatchedDomain, shaken
 
 from lion_search.dsl.functions import FUNCTIONS, Type
 from lion_search.dsl.program import Argument, Program, Statement
@@ -54,7 +55,7 @@ def _value(expression: Expression, env: Mapping[str, Any], domain: WatchedDomain
 
 def _watched(expression: Expression, env: Mapping[str, Any]) -> tuple[WatchedDomain, np.ndarray]:
     """What happened on the way to a value, and the value as one vector."""
-    domain = WatchedDomain()
+    domain = WatchedDomain(SHAPES)
     return domain, domain.flat(_value(expression, env, domain))
 
 
@@ -174,8 +175,8 @@ def _steady(expression: Expression, env: Mapping[str, Any], value: np.ndarray) -
     """Where small changes of intermediate results change little."""
     steady = np.ones(len(value), bool)
     for seed in range(5):
-        shaken = WatchedDomain(SHAKE, seed)
-        moved = np.abs(shaken.flat(_value(expression, env, shaken)) - value)
+        domain = WatchedDomain(SHAPES, shaken(SHAKE, seed))
+        moved = np.abs(domain.flat(_value(expression, env, domain)) - value)
         steady &= moved <= 1e-3 * np.abs(value)
     return steady
 
@@ -279,7 +280,7 @@ def _bound(expression: Expression, env: Mapping[str, Any]) -> float:
         return compute(expression, env)
     name, *parts = expression
     if name in ("low", "high"):
-        leaves = WatchedDomain().flat(env[str(parts[0])])
+        leaves = WatchedDomain(SHAPES).flat(env[str(parts[0])])
         return float(leaves.min() if name == "low" else leaves.max())
     bounds = {f"c{i}": _bound(part, env) for i, part in enumerate(parts)}
     return compute((name, *bounds), bounds)

@@ -6,15 +6,16 @@ import math
 from dataclasses import replace
 
 import pytest
+from pools import FakePool
 from programs import canonical
-from training import TASKS, FakePool, functions, trainer
+from training import TASKS, functions, trainer
 
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.scores import Part
 from lion_search.results.records import Stage
 from lion_search.simplify.experiments.ablations import ablations
 from lion_search.simplify.experiments.rounds import Experiments, Tried, find_scale, why_untrained
-from lion_search.simplify.experiments.trainer import OutOfTimeError, Trainer
+from lion_search.simplify.experiments.trainer import OutOfTimeError
 from lion_search.simplify.experiments.trials import DEFAULT_SETTINGS, Verdict
 
 ORIGINAL = canonical("m: g = arcsin(g); m = interp(g, m, 0.9); update = (sign(m) + w * 0.46) * lr")
@@ -125,28 +126,21 @@ def test_time_that_is_over_keeps_what_was_found() -> None:
     assert len(pool.jobs) <= 204
 
 
-class ScaledPool(FakePool):
-    """The best scale of the update, which is a constant times the gradient, is where that constant is 1."""
-
-    def __init__(self, best: float) -> None:
-        def loses(program: Program) -> float:
-            constants = [a for s in program.statements for a in s.args if isinstance(a, float)]
-            constant = constants[0] if constants else 1.0
-            return abs(math.log(constant / best))
-
-        super().__init__(loses)
-
-
 @pytest.mark.parametrize("best", [1.0, 2.0, 0.5, 32.0, 1 / 64, 8.0])
 def test_the_scale_is_the_power_of_two_that_trains_best(best: float) -> None:
+    """That where the constant of the update, which is it times the gradient, is the best one."""
+
+    def loses(program: Program) -> float:
+        constants = [a for s in program.statements for a in s.args if isinstance(a, float)]
+        return abs(math.log((constants[0] if constants else 1.0) / best))
+
     program = canonical(": update = g * (lr * 1.0001)")
-    made = Trainer(ScaledPool(best), TASKS)  # type: ignore[arg-type]
-    assert find_scale(program, made, DEFAULT_SETTINGS) == best
+    assert find_scale(program, trainer(loses), DEFAULT_SETTINGS) == best
 
 
 def test_the_scale_stays_where_others_are_hardly_better() -> None:
     program = canonical(": update = g * (lr * 0.5)")
-    made = Trainer(FakePool(lambda p: -0.02 if "0.5" not in str(p) else 0.0, 0.0), TASKS)  # type: ignore[arg-type]
+    made = trainer(lambda p: -0.02 if "0.5" not in str(p) else 0.0, noise=0.0)
     assert find_scale(program, made, DEFAULT_SETTINGS) == 1.0
 
 
@@ -154,4 +148,7 @@ def test_a_program_trains_if_it_beats_weights_that_stay() -> None:
     assert why_untrained(ORIGINAL, trainer(lambda program: 0.0), DEFAULT_SETTINGS) == ""
     found = why_untrained(ORIGINAL, trainer(lambda program: math.log(100)), DEFAULT_SETTINGS)
     assert found == "no better than weights that stay as they are"
-    assert why_untrained(ORIGINAL, trainer(lambda program: math.inf), DEFAULT_SETTINGS) == "diverged: no"
+    assert (
+        why_untrained(ORIGINAL, trainer(lambda program: math.inf), DEFAULT_SETTINGS)
+        == "diverged: not finite after step 3"
+    )

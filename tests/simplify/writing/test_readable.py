@@ -34,21 +34,13 @@ def lines(text: str) -> str:
     return "; ".join(line.strip() for line in written(text).splitlines()[1:])
 
 
-SIGN_OF_MEAN = """
-def train(w, g, m, lr):
-    x0 = w * 0.46
-    x2 = arcsin(clip(g, lr))
-    x4 = sign(interp(m, x2, 0.1))
-    x5 = x0 + x4
-    x6 = lr * 0.000217
-    x7 = x5 * x6
-    x8 = interp(m, x2, 0.00178)
-    return x7, x8
-"""
-
 WRITTEN = {
     "the learning rate last, the state before the weight decay": (
-        SIGN_OF_MEAN,
+        (
+            "def train(w, g, m, lr): x0 = w * 0.46; x2 = arcsin(clip(g, lr)); "
+            "x4 = sign(interp(m, x2, 0.1)); x5 = x0 + x4; x6 = lr * 0.000217; x7 = x5 * x6; "
+            "x8 = interp(m, x2, 0.00178); return x7, x8"
+        ),
         """def train(w, g, momentum, lr):
     g = clip(g, lr)
     g = arcsin(g)
@@ -63,13 +55,10 @@ WRITTEN = {
 """,
     ),
     "two states, each for its role, in the order of roles": (
-        """
-def train(w, g, a, b, lr):
-    a = interp(a, g * g, 0.001)
-    b = interp(b, g, 0.1)
-    update = (w * 0.01 + b / sqrt(a)) * (0.001 * lr)
-    return update, a, b
-""",
+        (
+            "def train(w, g, a, b, lr): a = interp(a, g * g, 0.001); b = interp(b, g, 0.1); "
+            "update = (w * 0.01 + b / sqrt(a)) * (0.001 * lr); return update, a, b"
+        ),
         """def train(w, g, momentum, second_moment, lr):
     momentum = interp(g, momentum, 0.9)
     g2 = square(g)
@@ -84,19 +73,11 @@ def train(w, g, a, b, lr):
 """,
     ),
     "a state that is read and then changed once more": (
-        """
-def train(w, g, m, lr):
-    m = interp(g, m, 0.6496061)
-    v = clip(m, lr)
-    sqrt_v = sqrt(v)
-    m = sinh(v)
-    v2 = exp(-1.0241764)
-    update = m / sqrt_v
-    wd = w * 0.01
-    update = update + wd
-    update = update * v2
-    return update, m
-""",
+        (
+            "def train(w, g, m, lr): m = interp(g, m, 0.6496061); v = clip(m, lr); sqrt_v = sqrt(v); "
+            "m = sinh(v); v2 = exp(-1.0241764); update = m / sqrt_v; wd = w * 0.01; "
+            "update = update + wd; update = update * v2; return update, m"
+        ),
         """def train(w, g, momentum, lr):
     momentum = interp(g, momentum, 0.6496061)
     momentum = clip(momentum, lr)
@@ -110,12 +91,10 @@ def train(w, g, m, lr):
 """,
     ),
     "the learning rate and a constant out of a sum": (
-        """
-def train(w, g, m, lr):
-    update = sign(interp(g, m, 0.9)) * 0.0002 * lr + w * lr * 0.0001
-    m = interp(g, m, 0.99)
-    return update, m
-""",
+        (
+            "def train(w, g, m, lr): update = sign(interp(g, m, 0.9)) * 0.0002 * lr + w * lr * 0.0001; "
+            "m = interp(g, m, 0.99); return update, m"
+        ),
         """def train(w, g, momentum, lr):
     update = interp(g, momentum, 0.9)
     update = sign(update)
@@ -128,12 +107,7 @@ def train(w, g, m, lr):
 """,
     ),
     "a decayed sum, read before the gradient is overwritten": (
-        """
-def train(w, g, m, lr):
-    m = g + 0.9 * m
-    update = lr * 0.01 * (g + m * 0.9)
-    return update, m
-""",
+        ("def train(w, g, m, lr): m = g + 0.9 * m; update = lr * 0.01 * (g + m * 0.9); return update, m"),
         """def train(w, g, momentum, lr):
     momentum = momentum * 0.9
     momentum = momentum + g
