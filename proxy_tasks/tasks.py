@@ -229,13 +229,6 @@ TASKS: Mapping[str, Callable[[int], Task]] = MappingProxyType(
             ("fashion7", ((192, 128), "he", "rms"), 1700),
             model="MLP",
         ),
-        "fashion7_layer": _task(
-            "Fashion-MNIST pooled to 7x7, two hidden layers of 32, He initialisation, layer norm",
-            ("fashion7", ((32, 32), "he", "layer"), 200),
-            ("fashion7", ((96, 64), "he", "layer"), 520),
-            ("fashion7", ((192, 128), "he", "layer"), 1700),
-            model="MLP",
-        ),
         # In each, every image is seen 16 times.
         "fashion7_few": _task(
             "fashion7_rms with the first 1,000 training images only, 250 steps",
