@@ -20,7 +20,7 @@ from types import MappingProxyType
 
 from lion_search.dsl.program import Program
 from lion_search.dsl.types import input_types
-from lion_search.dsl.variation.rewiring import bypass, duplicate, swap, wrap
+from lion_search.dsl.variation.rewiring import bypass, duplicate, wrap
 from lion_search.dsl.variation.statements import (
     TREE,
     Choices,
@@ -124,7 +124,6 @@ _ROWS = (
     MutationKind("constant", _change_constant, 0.0, "changing one constant"),
     MutationKind("wrap", wrap, 0.0, "replacing a use of a variable by a function of it", lengthens=True),
     MutationKind("duplicate", duplicate, 0.0, "giving one use of a value a varied copy", lengthens=True),
-    MutationKind("swap", swap, 0.0, "exchanging two arguments of a statement"),
     MutationKind("bypass", bypass, 0.0, "replacing a use of a value by one of the arguments it is made of"),
 )
 

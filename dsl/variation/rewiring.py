@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import combinations
 from typing import NamedTuple
 
 from lion_search.dsl.functions import FUNCTIONS, Type
@@ -91,26 +90,6 @@ def duplicate(program: Program, choices: Choices, rng: random.Random) -> Program
         return None
     changed = with_argument(program, use.at, use.position, copy.target).statements
     return replace(program, statements=(*changed[:at], copy, *changed[at:]))
-
-
-def swap(program: Program, choices: Choices, rng: random.Random) -> Program | None:
-    """Two arguments of a statement change places."""
-    del choices
-    places = [
-        (at, j, k)
-        for at, statement in enumerate(program.statements)
-        for j, k in combinations(range(len(statement.args)), 2)
-        if statement.args[j] != statement.args[k]
-        and not (FUNCTIONS[statement.function].commutative and (j, k) == (0, 1))
-    ]
-    for _ in range(_TRIES if places else 0):
-        at, j, k = rng.choice(places)
-        args, types = program.statements[at].args, types_before(program, at)
-        if all(
-            _type(args[one], types) <= _widest(program, _Use(at, other)) for one, other in ((j, k), (k, j))
-        ):
-            return with_argument(with_argument(program, at, j, args[k]), at, k, args[j])
-    return None
 
 
 def bypass(program: Program, choices: Choices, rng: random.Random) -> Program | None:

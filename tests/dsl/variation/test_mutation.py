@@ -113,10 +113,6 @@ CHANGES: dict[str, Callable[[Program, Program], object]] = {
     ),
     "wrap": _is_wrapped,
     "duplicate": _is_duplicated,
-    "swap": lambda parent, child: (
-        [a for a, _ in _changed_arguments(parent, child)]
-        == [b for _, b in _changed_arguments(parent, child)][::-1]
-    ),
     "bypass": _is_bypassed,
 }
 """What a child of each kind is."""
@@ -176,7 +172,7 @@ def test_every_descendant_is_accepted(lines: int, length: int, max_statements: i
 
 def test_the_settings_of_a_search_are_all_described_and_keep_their_names():
     assert tuple(MutationSettings.model_fields) == (
-        *("insert", "delete", "modify", "constant", "wrap", "duplicate", "swap", "bypass"),
+        *("insert", "delete", "modify", "constant", "wrap", "duplicate", "bypass"),
         *("new_constant", "new_variable", "rescale_constant", "max_statements"),
     )
     assert all(field.description for field in MutationSettings.model_fields.values())
@@ -403,16 +399,6 @@ def test_every_use_is_wrapped_and_outputs_too():
         new, changed = next(iter(_one_more(REUSED, mutation.program)))
         read.update(["output " + new.target] if not changed else [str(changed[0][0])])
     assert set(read) == {"g", "m", "a", "b", "w", "output update", "output m"}
-
-
-def test_an_exchange_changes_what_is_computed():
-    """Not that of two equal arguments, nor of the two that commute."""
-    swapped = {m.program.statements for m in _children(REUSED, _only("swap"), 200)}
-    changed = [next(s for s, old in zip(c, REUSED.statements, strict=True) if s != old) for c in swapped]
-    assert {(s.function, s.args) for s in changed} == {
-        ("interp", ("m", "g", 0.9)),
-        ("subtract", ("w", "g")),
-    }
 
 
 def test_a_value_is_bypassed_by_what_it_is_made_of():
