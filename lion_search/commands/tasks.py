@@ -72,7 +72,7 @@ def baseline(
     ] = None,
     workers: Workers = "auto",
 ) -> None:
-    """Tunes AdamW, Lion, Signum, SGD and NAdamW on a task with equal effort and writes the baselines' file."""
+    """Tunes AdamW, Lion, Signum, SGD and NAdamW on a task with equal effort, and writes the file."""
     from lion_search.analysis.measuring import tune_baselines
     from lion_search.proxy_tasks.tuning import at_the_edge
 
