@@ -106,7 +106,7 @@ def test_what_was_not_simplified_yet_is_said(finished: Any, main: Main) -> None:
     ("arguments", "message"),
     [
         (("simplify", "lio"), "no program 'lio'; did you mean 'lion'?"),
-        (("simplify", "lion", "--task", "digits"), "unknown task 'digits'; did you mean 'digits_vit'?"),
+        (("simplify", "lion", "--task", "digits"), "unknown task 'digits'; did you mean 'digits_he'?"),
         (("simplify", "lion", "--workers", "many"), "--workers many"),
         (("simplify", "raw.py", "-o", "raw.py"), "'raw.py' exists; nothing was overwritten"),
         (("show", "raw.py", "--simplified"), "make it: lion-search simplify raw.py --task TASK"),
