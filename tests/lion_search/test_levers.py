@@ -9,14 +9,14 @@ from lion_search.dsl.text import parse
 LEVERS = (
     *("--set=initial=tuned", "--set=search.schedule=outside", "--set=search.niches=states"),
     *("--set=mutation.wrap=1.0", "--set=mutation.duplicate=1.0", "--set=search.lag=16"),
-    *("--set=selection.finalists=2", "--workers=2"),
+    *("--set=selection.finalists=2", "--set=workers=inline"),
 )
 
 
 def test_a_run_with_all_levers_is_resumed_to_the_same_log(tiny: Any, options: Any) -> None:
     whole = tiny.run("whole", *options.tiny, *LEVERS, "--set=budget.programs=150")
     tiny.run("resumed", *options.tiny, *LEVERS, "--set=budget.programs=60")
-    resumed = tiny.resume("resumed", "--set=budget.programs=150", "--workers=1").rows()
+    resumed = tiny.resume("resumed", "--set=budget.programs=150").rows()
     assert resumed.individuals == whole.rows().individuals
     with whole.open() as store:
         programs = [parse(i.program) for i in store.individuals()]
