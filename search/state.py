@@ -127,10 +127,6 @@ class SearchState:
         found = [best for repeat in self.repeats if (best := repeat.best()) is not None]
         return max(found, key=lambda member: member.judged, default=None)
 
-    def frontier(self) -> list[Member | None]:
-        """The best of each niche."""
-        return [hall.best() for hall in self._halls]
-
     def living(self) -> Iterator[Member]:
         """Whoever may become a parent."""
         for repeat in self.repeats:
