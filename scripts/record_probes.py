@@ -1,6 +1,7 @@
 """Records real weights and gradients: the probes in dsl/equivalence/fingerprint_probes.json.
 
-Changing the probes changes every fingerprint: raise SEMANTICS_VERSION when the file is written anew.
+Changing the probes changes every fingerprint, and runs begun before can then no longer be resumed: their logs
+say how fingerprints were made. Hashes and scores stay what they are.
 
     python scripts/record_probes.py > dsl/equivalence/fingerprint_probes.json
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 
@@ -99,3 +100,75 @@ def test_a_bounded_function_of_a_reduction_is_seen(reduction: str):
     """With gradients of 1e4 in every step it would always be 1; two such pairs trained differently."""
     bounded = written("m", "m = interp(g, m, 0.9)", f"update = m * abs(tanh({reduction}))")
     assert fingerprint(bounded) != fingerprint(written("m", "m = interp(g, m, 0.9)", "update = m * 1.0"))
+
+
+# What a discontinuous or saturating function hides. Each is made of two averages with weights of their own.
+HIDDEN = {
+    "a sign": ("update = sign(u)",),
+    "a sign with decay and schedule": ("u = sign(u)", "wd = w * 0.5", "u = u + wd", "update = u * lr"),
+    "a sign of a difference to the weights": ("u = u - w", "update = sign(u)"),
+    "a hyperbolic tangent that saturates": ("u = u * 1e8", "update = tanh(u)"),
+    "an arc tangent that saturates": ("u = u * 1e-6", "u = reciprocal(u)", "update = arctan(u)"),
+    "a maximum with 0": ("update = maximum(u, 0.0)",),
+    "whether it is larger than 0": ("u = maximum(u, 0.0)", "update = sign(u)"),
+    "a minimum with little": ("u = abs(u)", "update = minimum(u, 1e-7)"),
+}
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("near_one", [False, True])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_what_a_function_hides_is_seen(hidden: str, near_one: bool, seed: int):
+    """Of sixty programs of one form with other weights, a fifth of them twice the same, 59 or more differ."""
+    rng = random.Random(seed)
+
+    def weight() -> float:
+        return 1 - 10 ** rng.uniform(-3, 0) if near_one else rng.random()
+
+    keys = set()
+    for _ in range(60):
+        first = weight()
+        second = first if rng.random() < 0.2 else weight()
+        averages = (f"u = interp(g, m, {first})", f"m = interp(g, m, {second})")
+        keys.add(fingerprint(canonicalise(written("m", *averages, *HIDDEN[hidden])).program()))
+    assert len(keys) >= 59
+
+
+@pytest.mark.parametrize("pair", [(0.5, 0.9), (0.9, 0.99), (0.99, 0.999)], ids=str)
+def test_two_averages_in_a_sign_are_told_from_others(pair: tuple[float, float]):
+    """Each pair gives the last gradient and the average before it weights of about 10 to 1."""
+    first, second = pair
+    changed = {
+        fingerprint(written("m", f"u = interp(g, m, {a})", f"m = interp(g, m, {b})", "update = sign(u)"))
+        for a, b in ((first, second), (second, second), (first, first), (0.7, 0.94), (0.95, 0.995))
+    }
+    assert len(changed) == 5
+
+
+DISGUISED = [
+    pytest.param(
+        ("update = sign(u)",), ("a = g * 0.1", "b = m * 0.9", "u = b + a", "update = sign(u)"), id="a sum"
+    ),
+    pytest.param(
+        ("a = u * u", "b = a + 1.0", "update = u / b"),
+        ("b = square(u) + 1.0", "update = u * reciprocal(b + 1e-8)"),
+        id="a square",
+    ),
+    pytest.param(
+        ("a = maximum(u, w)", "update = a - u"), ("a = w - u", "update = maximum(a, 0.0)"), id="max"
+    ),
+    pytest.param(
+        ("update = sign(u)",), ("a = tanh(u)", "b = cube(a)", "update = sign(b)"), id="odd functions"
+    ),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), DISGUISED)
+def test_what_is_the_same_over_the_reals_shares_it(one: tuple[str, ...], other: tuple[str, ...]):
+    """Also if sums are rounded otherwise, and with a state that is stored at another scale."""
+    plain = ("u = interp(g, m, 0.9)", "m = interp(g, m, 0.99)")
+    stored = ("s = m * 0.125", "u = interp(g, s, 0.9)", "c = g * 0.08", "d = m * 0.99", "m = c + d")
+    key = fingerprint(written("m", *plain, *one))
+    other = tuple(line.replace("m * 0.9", "o * 0.9") for line in other)
+    assert key == fingerprint(written("m", "o = m * 1.0", *plain, *other))
+    assert key == fingerprint(written("m", "o = m * 0.125", *stored, *other))
