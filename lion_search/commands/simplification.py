@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lion_search.commands.arguments import AsJson, Reference, Workers, read_workers
+from lion_search.commands.arguments import AsJson, OwnFunctions, Reference, Workers, read_workers
 
 app = typer.Typer()
 
@@ -27,6 +27,7 @@ def simplify(
     only_proofs: Annotated[bool, typer.Option("--only-proofs", help="No experiments.")] = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File for the result.")] = None,
     workers: Workers = "auto",
+    own: OwnFunctions = None,
     as_json: AsJson = False,
 ) -> None:
     """Simplifies a program by proof and by experiment, and records why each step is right."""
@@ -50,7 +51,7 @@ def simplify(
 
 
 @app.command()
-def identify(reference: Reference, as_json: AsJson = False) -> None:
+def identify(reference: Reference, own: OwnFunctions = None, as_json: AsJson = False) -> None:
     """Says which known optimizer a program is, up to constants, or which is nearest."""
     from lion_search.commands.printing.terminal import print_json
     from lion_search.runs.references import find_program
