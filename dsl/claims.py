@@ -49,18 +49,11 @@ def values(row: Function, *trees: np.ndarray) -> np.ndarray:
             return np.asarray(row.meaning(np, *args))
         found = []
         for numbers in zip(*map(np.ravel, args), strict=True):
-            value = row.meaning(np, *map(_wrapped, numbers, row.parameters))
+            pairs = zip(numbers, row.parameters, strict=True)
+            wrapped = [n if p is Type.SCALAR else (np.reshape(n, 1),) for n, p in pairs]
+            value = row.meaning(np, *wrapped)
             found.append(np.ravel(value)[0])
         return np.reshape(found, np.shape(trees[0]))
-
-
-def _wrapped(number: np.float64, type_: Type) -> Any:
-    match type_:
-        case Type.SCALAR:
-            return number
-        case Type.PER_ARRAY:
-            return (number,)
-    return (np.reshape(number, 1),)
 
 
 def claims(row: Function) -> Iterator[Claim]:

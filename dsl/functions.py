@@ -291,8 +291,8 @@ def add_function(row: Function) -> None:
         raise ProgramError(f"'{row.name}' cannot name a function of your own: taken, or not an identifier")
     if not all(isinstance(type_, Type) for type_ in row.parameters) or not callable(row.meaning):
         raise ProgramError(f"function '{row.name}': parameters are lion_search Types, meaning a function")
-    num_scalars = row.parameters.count(Type.SCALAR)
-    if not 1 <= row.arity - num_scalars <= 2 or num_scalars > 1:
+    num_trees, num_scalars = row.parameters.count(Type.TREE), row.parameters.count(Type.SCALAR)
+    if not 1 <= num_trees <= 2 or num_scalars > 1 or num_trees + num_scalars < row.arity:
         raise ProgramError(f"function '{row.name}' must take one or two trees and at most one scalar")
     if row.symbol is not None:
         raise ProgramError(f"function '{row.name}': operators are the language's own")

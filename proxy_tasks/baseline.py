@@ -241,7 +241,7 @@ def _lines(rows: Sequence[Mapping[str, Any]]) -> str:
 
 @cache
 def load_baselines(task: str) -> Record:
-    """The baselines of a task: in ``baselines/`` here, or beside a task of the user's own, or the shipped ones.
+    """The baselines of a task: in ``baselines/`` here or beside a user's own task, or the shipped ones.
 
     Args:
         task: its name, as :func:`lion_search.proxy_tasks.tasks.find_task` gives it.

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from lion_search.dsl.encode import TooLargeError
+from lion_search.dsl.functions import Function, own_functions
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.tasks import find_task
@@ -170,9 +171,11 @@ def _until_failure(scores: Sequence[Score]) -> tuple[Score, ...]:
 
 def evaluator(task: str, mode: Mode | None = None) -> Evaluator:
     """This process's evaluator of a task."""
-    return _evaluator(task, mode)
+    return _evaluator(task, mode, own_functions())
 
 
 @cache
-def _evaluator(task: str, mode: Mode | None) -> Evaluator:
+def _evaluator(task: str, mode: Mode | None, own: tuple[Function, ...]) -> Evaluator:
+    """One for each state of the table of functions, which is compiled into it."""
+    del own
     return Evaluator(task, mode)

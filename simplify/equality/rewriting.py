@@ -16,7 +16,7 @@ from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.equivalence.identities import REWRITES
 from lion_search.dsl.equivalence.value_graph import Node, ValueGraph, fold, round_to_float32
 from lion_search.dsl.execute import execute
-from lion_search.dsl.functions import FUNCTIONS, Function, Type, own_functions
+from lion_search.dsl.functions import Function, Type, own_functions
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.program import LEARNING_RATE, Argument, Program, Statement
 from lion_search.simplify.equality.compile_rules import constructor, number
