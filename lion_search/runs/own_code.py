@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.functions import Function, load_function, own_references
-from lion_search.dsl.imports import folder_of, look_in
+from lion_search.dsl.imports import UserCodeError, folder_of, look_in
 from lion_search.dsl.program import Program
 from lion_search.results.strict_json import json_value
 
@@ -70,12 +70,14 @@ def load_own_functions(run: object, facts: Mapping[str, Any], *, is_resumed: boo
     for reference in dict.fromkeys((*recorded, *_listed(facts))):
         try:
             row = load_tried(reference)
-        except LionSearchError as error:
+        except UserCodeError as error:
             raise OwnCodeError(f"run '{run}': {error}{_whereabouts(reference, facts)}") from error
+        except LionSearchError as error:
+            raise OwnCodeError(f"run '{run}': {error}") from error
         if reference in recorded and (changed := _changes(row, recorded[reference], is_resumed)):
+            where = f"'{row.name}' ({reference} in {folder_of(reference)})"
             raise OwnCodeError(
-                f"run '{run}': function '{row.name}' ({reference}) is not what it was when the run began: "
-                f"{changed}"
+                f"run '{run}': function {where} is not what it was when the run began: {changed}"
             )
 
 
