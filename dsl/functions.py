@@ -268,6 +268,9 @@ _TABLE = {row.name: row for row in _ROWS}
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(_TABLE)
 """All functions by name, in the order of the table; a user's own rows come last."""
 
+_REFERENCES: dict[str, str] = {}
+"""``module:name`` of the user's own rows that were loaded, by name."""
+
 BUILT_IN = tuple(_TABLE)
 """The names of the language's own functions."""
 
@@ -287,8 +290,11 @@ def add_function(row: Function) -> None:
     known = _TABLE.get(row.name)
     if known is row:
         return
-    if known is not None or not str(row.name).isidentifier() or keyword.iskeyword(row.name):
-        raise ProgramError(f"'{row.name}' cannot name a function of your own: taken, or not an identifier")
+    if known is not None:
+        owner = _REFERENCES.get(row.name, "the language")
+        raise ProgramError(f"'{row.name}' cannot name a function of your own: taken by {owner}")
+    if not str(row.name).isidentifier() or keyword.iskeyword(row.name):
+        raise ProgramError(f"'{row.name}' cannot name a function of your own: it is no identifier of Python")
     if not all(isinstance(type_, Type) for type_ in row.parameters) or not callable(row.meaning):
         raise ProgramError(f"function '{row.name}': parameters are lion_search Types, meaning a function")
     num_trees, num_scalars = row.parameters.count(Type.TREE), row.parameters.count(Type.SCALAR)
@@ -351,9 +357,6 @@ def forget_function(name: str) -> None:
     """Takes a user's own row from the table of this process."""
     del _TABLE[name]
     _REFERENCES.pop(name, None)
-
-
-_REFERENCES: dict[str, str] = {}
 
 
 def own_references() -> tuple[str, ...]:

@@ -42,11 +42,13 @@ def load_tried(reference: str) -> Function:
 
     Raises:
         UserCodeError: there is no such module or name.
-        ProgramError: it is no :class:`Function`, or it cannot be added.
-        FunctionFaultError: it does not do what its row says.
+        FunctionFaultError: it is no :class:`Function`, cannot be added, or does not do what its row says.
     """
     is_known = reference in functions.own_references()
-    row = functions.load_function(reference)
+    try:
+        row = functions.load_function(reference)
+    except ProgramError as error:
+        raise FunctionFaultError(f"function '{reference}': {error.message}") from error
     if not is_known and (fault := numpy_fault(row)) is not None:
         functions.forget_function(row.name)
         raise FunctionFaultError(f"function '{row.name}' ({reference}): {fault}")

@@ -206,7 +206,7 @@ def test_the_language_is_listed_with_it(project: Path, reader: Callable[..., Any
 
 CHANGES = {
     "another meaning": ("x / (1 + xp.abs(x))", "x / (2 + xp.abs(x))", "made 0.5 and makes 0.333333", True),
-    "another arity": ("(Type.TREE,), None, lambda xp, x: x", "(Type.TREE,) * 2, None, lambda xp, x, y: 0 * y + x",
+    "another arity": ("(Type.TREE,), None, lambda xp, x: x", "(Type.TREE,) * 2, None, lambda xp, x, y: y + x",
                       "parameters was ['TREE'] and is ['TREE', 'TREE']", True),
     "another cost": ("jax_code=", "cost=3.0, jax_code=", "cost was 1.0 and is 3.0", False),
     "it is gone": ("softsign = ", "softened = ", "has no attribute 'softsign'", True),
