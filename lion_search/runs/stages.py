@@ -8,6 +8,7 @@ from typing import Any
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.errors import LionSearchError
+from lion_search.dsl.shown import duration, plural
 from lion_search.dsl.text import format_program, parse
 from lion_search.proxy_tasks.baseline import Record
 from lion_search.proxy_tasks.jobs import Subject
@@ -24,6 +25,7 @@ from lion_search.runs.simplify_record import SimplifyRecord, make_record, path_i
 from lion_search.search.driver import Search
 from lion_search.search.progress import Progress
 from lion_search.search.replay import ReplayError
+from lion_search.search.settings import Budget
 from lion_search.selection.comparison import Measurement
 from lion_search.selection.finalists import Finalist, choose_winner, measure_on_test
 from lion_search.simplify.experiments.trainer import Trainer
@@ -65,15 +67,26 @@ def _search(session: Session) -> Progress:
         raise ResumeError(f"cannot resume '{session.folder}': {error}") from error
     (session.folder / RESULT_NAME).unlink(missing_ok=True)  # an earlier end; the log is sound
     log_progress = _EveryNowAndThen(session.events)
-    with session.audience.display() as display:
+    session.audience.report(f"Search: {_limits(session.plan.config.budget)}")
+    with session.audience.display(session.folder.resolve().name) as show:
 
         def tell(progress: Progress) -> None:
-            display.show(progress)
+            show(progress)
             log_progress(progress)
 
         progress = search.run(should_stop=session.was_stopped, on_progress=tell)
     session.stop_if_asked(progress)
     return progress
+
+
+def _limits(budget: Budget) -> str:
+    """When a search ends."""
+    limits = [plural(budget.programs, "program")]
+    if budget.evaluations is not None:
+        limits.append(f"{budget.evaluations:,} evaluated")
+    if budget.minutes is not None:
+        limits.append(f"{duration(60 * budget.minutes)} of searching")
+    return f"until {' or '.join(limits)}"
 
 
 def _make_search(session: Session) -> Search:
@@ -135,7 +148,8 @@ def _select(session: Session) -> list[Finalist]:
     """
     plan, settings = session.plan, session.plan.config.selection
     session.enter(
-        "selection", f"Selection: the best {settings.finalists} on {settings.validation_seeds} fresh seeds"
+        "selection",
+        f"Selection: the best {settings.finalists} on {plural(settings.validation_seeds, 'fresh seed')}",
     )
     finalists = choose_winner(
         session.store,
@@ -155,7 +169,7 @@ def _simplify(session: Session, winner: Finalist) -> Simplified:
     """Makes the winner readable, in the time the configuration gives."""
     settings = session.plan.config.simplification
     session.enter(
-        "simplification", f"Simplification: {settings.how_far}, for at most {settings.minutes:g} minutes"
+        "simplification", f"Simplification: {settings.how_far}, for at most {duration(60 * settings.minutes)}"
     )
     deadline = time.monotonic() + 60 * settings.minutes
     trainer = Trainer(
@@ -176,7 +190,9 @@ def _simplify(session: Session, winner: Finalist) -> Simplified:
 def _test(session: Session, winner: Finalist, simplified: Simplified) -> tuple[Measurement, ...]:
     """The winner, what was made of it, and its rivals on the test part of all tasks."""
     plan, num_seeds = session.plan, session.plan.config.selection.test_seeds
-    session.enter("test", f"Test: the winner beside its rivals on {num_seeds} other seeds, test part")
+    session.enter(
+        "test", f"Test: the winner beside its rivals on {plural(num_seeds, 'other seed')}, test part"
+    )
     start: dict[str, Subject] = {"untuned start": canonicalise(plan.initial).program()}
     changed = functional_hash(simplified.after) != winner.individual.hash
     return tuple(
