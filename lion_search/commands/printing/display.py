@@ -1,7 +1,8 @@
 """What a person sees while something takes long.
 
 On a terminal: the lines that are told, below them a live panel while a search runs, and else how long ago
-the last line was. Elsewhere: the lines, and while a search runs one of its progress now and then.
+the last line was. Elsewhere: the lines, and while a search runs one of its progress now and then, the last
+one too.
 """
 
 from __future__ import annotations
@@ -86,15 +87,20 @@ class _Lines(_Silent):
 
     @contextmanager
     def display(self, name: str) -> Iterator[Callable[[Progress], None]]:
-        last = -math.inf
+        when, said, last = -math.inf, "", ""
 
         def show(progress: Progress) -> None:
-            nonlocal last
-            if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-                last = time.monotonic()
-                say(self._console, progress_line(progress))
+            nonlocal when, said, last
+            last = _line(progress)
+            if time.monotonic() - when >= SECONDS_BETWEEN_LINES:
+                say(self._console, last)
+                when, said = time.monotonic(), last
 
-        yield show
+        try:
+            yield show
+        finally:
+            if last != said:
+                say(self._console, last)
 
 
 class _Terminal(_Silent):
@@ -118,7 +124,10 @@ class _Terminal(_Silent):
     @contextmanager
     def display(self, name: str) -> Iterator[Callable[[Progress], None]]:
         def show(progress: Progress) -> None:
+            is_first = self._panel is None
             self._panel = _panel(progress, f"lion-search: {visible(name)}", self._console.width)
+            if is_first:
+                self._live.refresh()
 
         try:
             yield show
@@ -139,7 +148,7 @@ def _panel(progress: Progress, title: str, width: int) -> Panel:
     return Panel(table, title=Text(title), title_align="left", expand=False)
 
 
-def progress_line(progress: Progress) -> str:
+def _line(progress: Progress) -> str:
     """A snapshot in a line."""
     return "; ".join(f"{name.lower()} {value}" for name, value in progress_cells(progress))
 

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from lion_search.analysis.watching import RunRow, Snapshot, snapshots, winner_of
-from lion_search.commands.printing.display import Screen, make_screen, progress_cells, progress_line
+from lion_search.commands.printing.display import Screen, make_screen, progress_cells
 from lion_search.commands.printing.tables import Column, print_table
 from lion_search.commands.printing.terminal import say, say_line
 from lion_search.dsl.shown import signed
@@ -62,18 +62,16 @@ def watch(
                 console.out(to_json(_snapshot_json(folder, look)), highlight=False)
         else:
             with make_screen(console) as screen:
-                state, progress = _show(screen, folder.resolve().name, looks, follow=follow)
-            if progress is not None:
-                _say_progress(console, progress)
+                state, progress = _show(screen, folder.resolve().name, looks)
+            if progress is not None and console.is_terminal:  # where the panel was
+                print_table(console, (Column(""), Column("", prose=True)), progress_cells(progress))
             _say_where_it_stands(console, run, folder, state)
     except KeyboardInterrupt:
         if not as_json:
             say(console, "No longer watching; the run was not stopped.")
 
 
-def _show(
-    screen: Screen, name: str, looks: Iterable[Snapshot], *, follow: bool
-) -> tuple[RunState, Progress | None]:
+def _show(screen: Screen, name: str, looks: Iterable[Snapshot]) -> tuple[RunState, Progress | None]:
     """Shows the snapshots as the run itself does, and phases as they come; the last ones."""
     shown_phase: str | None = ""
     state, progress = RunState.INTERRUPTED, None
@@ -83,17 +81,9 @@ def _show(
             if look.phase != shown_phase:
                 shown_phase = look.phase
                 screen.report(f"Phase: {look.phase or 'preparation'}")
-            if progress is not None and follow and state is RunState.RUNNING:
+            if progress is not None:
                 show(progress)
     return state, progress
-
-
-def _say_progress(console: Console, progress: Progress) -> None:
-    """How far the search came, where the panel was."""
-    if console.is_terminal:
-        print_table(console, (Column(""), Column("", prose=True)), progress_cells(progress))
-    else:
-        say(console, progress_line(progress))
 
 
 def _say_where_it_stands(console: Console, run: str, folder: Path, state: RunState) -> None:
