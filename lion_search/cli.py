@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import sys
 from typing import NoReturn
 
@@ -32,6 +33,8 @@ app.add_typer(simplify_commands.app)
 
 def main() -> None:
     """Runs the command line; the console command ``lion-search``."""
+    # A log is read into many small objects that live to the end: looking for cycles among them is slow.
+    gc.set_threshold(100_000)
     try:
         _run_command()
     except LionSearchError as error:

@@ -10,7 +10,6 @@ from rich.console import Console
 from lion_search.commands.printing.tables import Column, print_table
 from lion_search.commands.printing.terminal import say, say_line
 from lion_search.dsl.shown import duration, percent, plural, rate, signed, with_error
-from lion_search.dsl.text import format_program
 from lion_search.proxy_tasks.scores import Status
 
 if TYPE_CHECKING:
@@ -54,6 +53,8 @@ def print_frontier(console: Console, places: Sequence[Place], run: str) -> None:
         Column("Seeds", right=True), Column("Judged"), Column("Fresh seeds"),
         Column("Statements", right=True, drop=1),
     )  # fmt: skip
+    from lion_search.dsl.text import format_program
+
     print_table(console, columns, map(_place_cells, places))
     say(console, "Fitness: 0 is tuned AdamW, higher is better. Programs are as short as proofs make them.")
     for place in places:
@@ -77,6 +78,8 @@ def _place_cells(place: Place) -> tuple[str, ...]:
 
 def frontier_json(place: Place) -> dict[str, Any]:
     """One place of the frontier as JSON values."""
+    from lion_search.dsl.text import format_program
+
     row = place.ranked
     return {
         "states": place.num_states,
