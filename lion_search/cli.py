@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import shutil
 import sys
 from typing import NoReturn
 
@@ -14,6 +15,7 @@ from lion_search.commands import runs as run_commands
 from lion_search.commands import simplification as simplify_commands
 from lion_search.commands import tasks as task_commands
 from lion_search.dsl.errors import LionSearchError
+from lion_search.dsl.shown import plural
 from lion_search.runs.stopping import RunInterruptedError
 
 app = typer.Typer(
@@ -53,13 +55,18 @@ def _run_command() -> None:
     except RunInterruptedError as stop:
         done = stop.progress
         message = (
-            f"Interrupted after {done.num_programs:,} programs. All {done.num_evaluated:,} evaluated ones "
-            f"are in the database of {stop.folder}.\nGo on: lion-search resume {stop.folder}\n"
+            f"Interrupted after {plural(done.num_programs, 'program')}, {done.num_evaluated:,} evaluated; "
+            f"all are in the database of {stop.folder}.\nGo on: lion-search resume {stop.folder}\n"
             f"Look at them: lion-search top {stop.folder}"
         )
         _fail(message, status=130)
 
 
 def _fail(message: str, *, status: int) -> NoReturn:
+    if sys.stderr.isatty():
+        from lion_search.commands.printing.wrapping import wrapped
+
+        width = shutil.get_terminal_size().columns
+        message = "\n".join(wrapped(message, width))
     print(message, file=sys.stderr)  # noqa: T201 -- the one place that reports errors
     sys.exit(status)

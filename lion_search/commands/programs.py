@@ -78,7 +78,7 @@ def show(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Prints a program as it is, redundant statements marked; or its simplification."""
+    """Prints a program, redundant statements marked."""
     if simplified:
         _show_simplified(reference, latex=latex, as_json=as_json)
         return
@@ -121,7 +121,7 @@ def _show_simplified(reference: str, *, latex: bool, as_json: bool) -> None:
 
 @app.command()
 def check(reference: Reference, as_json: AsJson = False) -> None:
-    """Checks a program and says what it is: sizes, types, functional hash."""
+    """Checks a program: sizes, types, functional hash."""
     from lion_search.analysis.describing import describe
     from lion_search.commands.printing.programs import print_description
     from lion_search.commands.printing.terminal import make_console, print_json

@@ -43,7 +43,7 @@ def run(
     settings: Settings = None,
     quiet: Quiet = False,
 ) -> None:
-    """Evolves optimizers, selects the best, measures it on test data, and exports it."""
+    """Searches for an optimizer, tests it, and exports it as code."""
     from lion_search.config import load_config
     from lion_search.runs import pipeline
 
@@ -61,7 +61,10 @@ def resume(
     settings: Settings = None,
     quiet: Quiet = False,
 ) -> None:
-    """Goes on with a run that was killed, stopped, or is to get a larger budget (--set budget.minutes=60)."""
+    """Goes on with a run that was killed or stopped.
+
+    Or with one that ended and is to get a larger budget: --set budget.minutes=60.
+    """
     from lion_search.runs import pipeline
 
     overrides = [*(settings or []), *([f"workers={read_workers(workers)}"] if workers is not None else [])]
@@ -75,10 +78,13 @@ def config(
     ] = "quickstart",
     settings: Settings = None,
 ) -> None:
-    """Prints a configuration with every key, its value and what it means."""
+    """Prints every key of a configuration with its meaning."""
+    from lion_search.commands.printing.terminal import make_console, say_line
     from lion_search.config import commented_yaml, load_config
 
-    typer.echo(commented_yaml(load_config(name, settings or [])), nl=False)
+    console, loaded = make_console(), load_config(name, settings or [])
+    fitting = (min(console.width, 110),) if console.is_terminal else ()
+    say_line(console, commented_yaml(loaded, *fitting).rstrip("\n"))
 
 
 def _show_run(quiet: bool, drive: Callable[[Audience], RunResult]) -> None:
@@ -95,7 +101,10 @@ def _show_run(quiet: bool, drive: Callable[[Audience], RunResult]) -> None:
 
 @app.command()
 def watch(run: Run, as_json: AsJson = False) -> None:
-    """Shows a run from another terminal until it ends; Ctrl-C ends the watching only."""
+    """Shows a run from another terminal until it ends.
+
+    Ctrl-C ends the watching only.
+    """
     from lion_search.commands.printing.terminal import make_console
     from lion_search.commands.printing.watching import watch as watch_run
 
@@ -155,7 +164,7 @@ def frontier(
     workers: Workers = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Shows the best program for each number of state arrays, and what it is."""
+    """Shows the best program for each number of state arrays."""
     from lion_search.analysis.frontier import frontier as find_frontier
     from lion_search.commands.printing.display import reporting
     from lion_search.commands.printing.searches import frontier_json, print_frontier
@@ -171,7 +180,10 @@ def frontier(
 
 @app.command()
 def stats(run: Run, as_json: AsJson = False) -> None:
-    """Says what a search did: hits by cause, novel programs an hour, failures, what hurdles saved."""
+    """Says what a search did.
+
+    Hits by cause, novel programs an hour, failures, what hurdles saved.
+    """
     from lion_search.commands.printing.searches import print_statistics
     from lion_search.commands.printing.terminal import make_console, print_json
     from lion_search.results.statistics import statistics
@@ -197,7 +209,10 @@ def compare_runs(
     workers: Workers = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Draws learning curves of searches at equal compute: fitness of the best on fresh seeds."""
+    """Draws learning curves of searches at equal compute.
+
+    They are of the fitness of the best so far, on fresh seeds.
+    """
     from lion_search.analysis.comparing import compare_runs as compare
     from lion_search.commands.printing.display import reporting
     from lion_search.commands.printing.searches import print_comparison

@@ -19,7 +19,13 @@ def simplify(
         list[str] | None,
         typer.Option(help="A task for experiments; repeatable. Default: those of the program's run."),
     ] = None,
-    minutes: Annotated[float, typer.Option(min=0.0, help="How long experiments may take.")] = 5.0,
+    minutes: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="How long proofs and experiments may take; starting workers and the test come on top.",
+        ),
+    ] = 5.0,
     margin: Annotated[
         float,
         typer.Option(min=1e-4, max=1.0, help="Loss of fitness that is excluded; 0.03 is 3 % of the loss."),
@@ -29,7 +35,10 @@ def simplify(
     workers: Workers = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Simplifies a program by proof and by experiment, and records why each step is right."""
+    """Simplifies a program by proof and by experiment.
+
+    Why each step is right is recorded: lion-search show REF --simplified.
+    """
     from lion_search.analysis.simplifying import Experimental, simplify_reference
     from lion_search.commands.printing.display import reporting
     from lion_search.commands.printing.simplification import print_record
@@ -52,7 +61,7 @@ def simplify(
 
 @app.command()
 def identify(reference: Reference, as_json: AsJson = False) -> None:
-    """Says which known optimizer a program is, up to constants, or which is nearest."""
+    """Says which known optimizer a program is, or is nearest to."""
     from lion_search.commands.printing.terminal import make_console, print_json, say
     from lion_search.runs.references import find_program
     from lion_search.simplify.recognition.identify import identify as recognize

@@ -48,7 +48,7 @@ def evaluate(
     workers: Workers = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Trains optimizers on tasks and prints their losses beside the tuned baselines."""
+    """Trains optimizers on tasks beside the tuned baselines."""
     from lion_search.analysis.measuring import evaluate as run_evaluation
     from lion_search.commands.printing.comparison import print_rows, row_json
     from lion_search.commands.printing.display import reporting
@@ -79,7 +79,10 @@ def baseline(
     ] = None,
     workers: Workers = "auto",
 ) -> None:
-    """Tunes AdamW, Lion, Signum, SGD and NAdamW on a task with equal effort, and writes the file."""
+    """Tunes the baselines of a task with equal effort.
+
+    AdamW, Lion, Signum, SGD and NAdamW; the file is written for searches on that task.
+    """
     from lion_search.analysis.measuring import tune_baselines
     from lion_search.commands.printing.display import reporting
     from lion_search.commands.printing.terminal import make_console, say, say_line

@@ -110,6 +110,7 @@ def _baseline_scores(session: Session) -> tuple[Score, ...]:
     plan, store = session.plan, session.store
     if logged := store.evaluations(stage=Stage.SEARCH, subject=BASELINE_SUBJECT):
         return tuple(row.score for row in logged)
+    session.audience.report("Training tuned AdamW on the seeds of the search, once the workers are ready")
     scores = [
         score
         for task, seeds in plan.most_seeds.items()
