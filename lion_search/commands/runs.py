@@ -47,7 +47,8 @@ def run(
     from lion_search.config import load_config
     from lion_search.runs import pipeline
 
-    given = {"seed": seed, "workers": workers and read_workers(workers), "warm_start": warm_start}
+    num_workers = None if workers is None else read_workers(workers)
+    given = {"seed": seed, "workers": num_workers, "warm_start": warm_start}
     overrides = [*(settings or []), *(f"{k}={v}" for k, v in given.items() if v is not None)]
     loaded = load_config(config, overrides)
     name = Path(config).stem

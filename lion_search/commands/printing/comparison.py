@@ -26,11 +26,10 @@ def print_rows(console: Console, rows: Sequence[Measurement], part: str) -> None
         say(console, f"{metric} on {part}, {task}:")
         columns = (Column("Optimizer", name=True), Column("Mean"), Column("Against tuned AdamW"))
         print_table(console, columns, [(row.name, _mean(row), _against(row, adamw)) for row in own])
-    say(
-        console,
-        f"{plural(rows[0].num_seeds, 'seed')}, the same for all; +- is one standard error; "
-        "the last column is the mean difference seed by seed.\n",
-    )
+    is_compared = any(row.name == TUNED_ADAMW for row in rows)
+    last = "; the last column is the mean difference seed by seed" * is_compared
+    seeds = plural(rows[0].num_seeds, "seed")
+    say(console, f"{seeds}, the same for all; +- is one standard error{last}.\n")
 
 
 def _mean(row: Measurement) -> str:

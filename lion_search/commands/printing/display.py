@@ -50,7 +50,8 @@ def make_screen(console: Console, *, quiet: bool = False) -> Screen:
     """The screen that fits the console."""
     if quiet:
         return _Silent()
-    return _Terminal(console) if console.is_terminal else _Lines(console)
+    is_live = console.is_terminal and not console.is_dumb_terminal
+    return _Terminal(console) if is_live else _Lines(console)
 
 
 def reporting(*, quiet: bool = False) -> Screen:

@@ -97,7 +97,7 @@ def frontier_json(place: Place) -> dict[str, Any]:
 def print_comparison(console: Console, found: RunComparison) -> None:
     """For each checkpoint a row for each label; then what failed."""
     columns = (
-        Column("Trainings", right=True), Column("Searches", name=True), Column("Runs", right=True, drop=1),
+        Column("Searches", name=True), Column("Trainings", right=True), Column("Runs", right=True, drop=1),
         Column("Fitness"),
     )  # fmt: skip
     print_table(console, columns, _comparison_cells(found))
@@ -126,7 +126,7 @@ def _comparison_cells(found: RunComparison) -> Iterator[tuple[str, ...]]:
             for point in curve.points:
                 if point.trainings == trainings:
                     fitness = with_error(point.fitness, point.standard_error, "+")
-                    yield f"{trainings:,}", curve.label, f"{curve.num_runs:,}", fitness
+                    yield curve.label, f"{trainings:,}", f"{curve.num_runs:,}", fitness
 
 
 def _failures(found: RunComparison) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """Tables that fit the terminal; elsewhere every column is there and as wide as it needs to be.
 
 Plain text in columns: no frames, no colours but bold titles, so that it reads the same in a dark and in a
-light terminal, in a file and in a pipe. Numbers, dates and statuses are never broken. Where room is short,
-what gives way is, in this order: prose is broken between words; columns are left out, those of the highest
-``drop`` first; names are shortened in their middle and given in full below the table.
+light terminal, in a file and in a pipe. Names, numbers, dates and statuses are never broken. Where room is
+short, what gives way is, in this order: prose is broken between words; columns are left out, those of the
+highest ``drop`` first; a long name is given a line of its own, above the rest of its row.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Column:
         title: above it.
         right: whether cells end at its right edge, as counts do.
         prose: whether cells are text that may be broken between words.
-        name: whether cells may be shortened.
+        name: whether cells may stand above their rows; of the first column only.
         drop: where room is short, the column of the highest number is left out first; 0 for never.
     """
 
@@ -49,18 +49,14 @@ def print_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequ
     lines = Text()
     shown = [columns[p] for p in places]
     if any(column.title for column in shown):
-        lines.append(_lines([column.title for column in shown], shown, widths, is_title=True), style="bold")
+        lines.append(_lines([column.title for column in shown], shown, widths), style="bold")
     for row in cells:
-        lines.append(_lines([row[p] for p in places], shown, widths))
-    _print(console, lines)
-    for place, width in zip(places, widths, strict=True):
-        if columns[place].name:
-            for name in dict.fromkeys(row[place] for row in cells if cell_len(row[place]) > width):
-                _print(console, Text(f"{_shortened(name, width)} is {name}\n"))
-
-
-def _print(console: Console, text: Text) -> None:
-    console.print(text, end="", soft_wrap=True)
+        first, *rest = [row[p] for p in places]
+        if shown[0].name and room and cell_len(first) > widths[0]:
+            lines.append(f"{_shortened(first, room)}\n")
+            first = ""
+        lines.append(_lines([first, *rest], shown, widths))
+    console.print(lines, end="", soft_wrap=True)
 
 
 def _layout(
@@ -95,14 +91,9 @@ def _least(column: Column, cells: Sequence[str]) -> int:
     return max(widest, *(cell_len(word) for word in (column.title or " ").split(" ")))
 
 
-def _lines(
-    row: Sequence[str], columns: Sequence[Column], widths: Sequence[int], *, is_title: bool = False
-) -> str:
+def _lines(row: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> str:
     """One row: as many lines as its longest cell needs."""
-    parts = [
-        [_shortened(cell, width)] if column.name and not is_title else wrapped(cell, width)
-        for cell, column, width in zip(row, columns, widths, strict=True)
-    ]
+    parts = [wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
     text = ""
     for line in range(max(len(part) for part in parts)):
         padded = [
@@ -119,7 +110,7 @@ def _padded(text: str, width: int, *, right: bool) -> str:
 
 
 def _shortened(name: str, width: int) -> str:
-    """A name with its middle left out, where it is too long: both ends tell names apart."""
+    """A name with its middle left out, where it is wider than the terminal: both ends tell names apart."""
     if cell_len(name) <= width:
         return name
     first = (width - 3) // 2
