@@ -156,6 +156,7 @@ class Search:
             seconds=self._seconds(),
             num_in_flight=len(self._jobs),
             best=timeline.state.best(),
+            frontier=timeline.state.frontier(),
             living=timeline.state.living(),
             seconds_left=self._seconds_left(),
         )

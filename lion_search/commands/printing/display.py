@@ -168,6 +168,10 @@ def progress_cells(progress: Progress) -> list[tuple[str, str]]:
         ("Novel", f"{progress.num_novel:,} ({rate(3600 * progress.num_novel / seconds)} an hour)"),
         ("Redundant", f"{percent(progress.redundant_share)} of the last genomes' statements"),
         ("Fitness", _fitness_cell(progress)),
+        *(
+            (niche.capitalize(), f"best {signed(best.fitness)} (judged {signed(best.judged)}), {best.id}")
+            for niche, best in progress.frontier.items()
+        ),
         ("Failures", failures or "none"),
         *(
             [("Hurdles", f"saved {percent(progress.stopped_share)} of training")]
