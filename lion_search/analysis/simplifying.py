@@ -104,6 +104,9 @@ def _with_experiments(
         trainer = Trainer(pool, tuple(names), lambda: time.monotonic() > deadline)
         limits = limits_within(how.minutes)
         found = simplify(program, trainer, settings=how.settings, limits=limits, report=report)
+        if not found.tried:
+            report("No test: no experiment was made, and what is proved needs none")
+            return found, ()
         report(f"Test: original and result on {plural(TEST_SEEDS, 'other seed')}, test part")
         return found, measure(pool, found, names, TEST_SEEDS)
     finally:
