@@ -230,9 +230,8 @@ def _test(
 ) -> tuple[Measurement, ...]:
     """The winners, what was made of them, and their rivals on the test part of all tasks."""
     plan, num_seeds = session.plan, session.plan.config.selection.test_seeds
-    session.enter(
-        "test", f"Test: the winner beside its rivals on {plural(num_seeds, 'other seed')}, test part"
-    )
+    seeds = plural(num_seeds, "other seed")
+    session.enter("test", f"Test: the winner beside its rivals on {seeds}, test part")
     programs: dict[str, Program] = {}
     for niche, (winner, *_) in finalists.items():
         name = WINNER if len(finalists) == 1 else niche
