@@ -114,12 +114,12 @@ def _constants(arguments: ast.arguments, inputs: Mapping[str, str]) -> dict[str,
             raise HeaderError(
                 f"expected a number as the default of '{name}', a constant; a state has none", default
             )
-        constants[name] = float(value)
+        constants[name] = value
     return constants
 
 
 def _value(node: ast.expr) -> object:
     try:
         return ast.literal_eval(node)
-    except ValueError:
+    except (ValueError, TypeError):
         return None
