@@ -17,6 +17,7 @@ from lion_search.proxy_tasks.baseline import (
 from lion_search.proxy_tasks.jobs import Subject
 from lion_search.proxy_tasks.scores import Part
 from lion_search.proxy_tasks.tasks import TaskError
+from lion_search.proxy_tasks.training.optax_rules import read_optax
 from lion_search.proxy_tasks.tuning import EFFORT, tune
 from lion_search.results.records import Stage
 from lion_search.runs.audience import Report
@@ -58,6 +59,10 @@ def evaluate(
     set_environment(workers)
     subjects: dict[str, Subject] = dict(map(find_subject, references))
     problems = check_tasks(tasks, None)
+    for subject in subjects.values():
+        if isinstance(subject, str):
+            for problem in problems.values():
+                read_optax(subject, problem.layout)  # what a task's weights do not suit is said at once
     by_task = {name: {**subjects, **_tuned(name, report)} for name in problems}
     pool = make_pool([], workers=workers, mode=None if mode == "auto" else mode, report=report)
     try:
