@@ -82,4 +82,4 @@ def did_you_mean(found: str, allowed: Iterable[str]) -> str:
 def _initials(name: str) -> str:
     """The first letter of each word, and numbers: ``lr`` of ``learning_rate``, ``b1`` of ``beta_1``."""
     initials = "".join(re.findall("(?<![a-z])[a-z]|[0-9]+", name))
-    return initials if len(initials) > 1 else ""
+    return initials if len(initials) > 1 else name
