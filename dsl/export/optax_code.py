@@ -32,6 +32,34 @@ def _fill(value, like):
     values = value if isinstance(value, list) else [value] * len(like)
     return [jnp.broadcast_to(v, a.shape) for v, a in zip(values, like)]
 '''
+_TREES = '''
+def _dtype(x):
+    """What is computed in: short numbers, as bfloat16, would lose what is added to them over many steps."""
+    dtype = jnp.result_type(x)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(f"{name} is for floating-point parameters, found {{dtype}}; see optax.masked")
+    return dtype if dtype.itemsize >= 4 else jnp.dtype(jnp.float32)
+
+
+def _check(what, tree, params):
+    """Says where a tree is not like the parameters, before values of other parameters are taken."""
+    both = [jax.tree_util.tree_flatten_with_path(t) for t in (tree, params)]
+    found, expected = ({{jax.tree_util.keystr(k): jnp.shape(x) for k, x in leaves}} for leaves, _ in both)
+    for key in {{**expected, **found}}:
+        shapes = [shape.get(key, "nothing") for shape in (found, expected)]
+        if shapes[0] != shapes[1]:
+            where = f"at {{key or 'the array'}}: shape {{shapes[0]}} and {{shapes[1]}}"
+            raise ValueError(f"{name}: {{what}} and parameters differ {{where}}")
+    (_, found), (_, expected) = both
+    if found != expected:
+        raise ValueError(f"{name}: {{what}} and parameters are different trees: {{found}} and {{expected}}")
+'''
+_ZEROS = """        def zeros():
+            def like(w):
+                return jnp.zeros_like(w, _dtype(w) if state_dtype is None else state_dtype)
+
+            return jax.tree.map(like, params)
+"""
 _RESERVED = frozenset(
     [
         "jax",
@@ -39,10 +67,12 @@ _RESERVED = frozenset(
         "optax",
         "NamedTuple",
         "ValueError",
+        "Any",
         "callable",
         "isinstance",
         "len",
         "list",
+        "map",
         "max",
         "sum",
         "zip",
@@ -67,7 +97,7 @@ is part of the program:
 {listing}
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -81,8 +111,15 @@ class {state_name}(NamedTuple):
 {state_fields}{helpers}
 {step}
 
-def {name}(schedule: optax.ScalarOrSchedule = 1.0) -> optax.GradientTransformation:
-    """The optimizer; ``schedule`` multiplies the learning rate inside it."""
+def {name}(
+    schedule: optax.ScalarOrSchedule = 1.0, state_dtype: Any = None
+) -> optax.GradientTransformation:
+    """The optimizer.
+
+    ``schedule`` multiplies the learning rate inside it. Everything is computed in float32, or in the
+    parameters' type where that is wider; so are the states kept, unless ``state_dtype`` is another type.
+    Updates have the type of the parameters.
+    """
 
     def init(params: optax.Params) -> {state_name}:
 {init}
@@ -92,13 +129,23 @@ def {name}(schedule: optax.ScalarOrSchedule = 1.0) -> optax.GradientTransformati
     ) -> tuple[optax.Updates, {state_name}]:
         if params is None:
             raise ValueError("{name} needs the parameters: call update(gradients, state, params)")
-        weights, structure = jax.tree.flatten(params)
-        if not weights:
+{checks}        leaves, structure = jax.tree.flatten(params)
+        if not leaves:
             return gradients, state._replace(count=optax.safe_increment(state.count))
-        lr = jnp.asarray(schedule(state.count) if callable(schedule) else schedule, jnp.float32)
+        weights = [jnp.asarray(w, _dtype(w)) for w in leaves]
+
+        def wide(tree):
+            return [jnp.asarray(x, w.dtype) for x, w in zip(jax.tree.leaves(tree), weights)]
+
+        def cast(arrays, tree):
+            types = map(jnp.result_type, jax.tree.leaves(tree))
+            return structure.unflatten([x.astype(t) for x, t in zip(arrays, types)])
+
+        lr = schedule(state.count) if callable(schedule) else schedule
+        lr = jnp.asarray(lr, jnp.result_type(*weights))
 {apply}
         return (
-            structure.unflatten([-u.astype(w.dtype) for u, w in zip(_updates, weights)]),
+            cast([-u for u in _updates], params),
             {state_name}(
                 optax.safe_increment(state.count),
 {unflatten}            ),
@@ -167,12 +214,9 @@ class _Writer:
             helpers=self._helpers(step),
             step=step,
             init=self._init(state_name),
+            checks=self._checks(),
             apply=self._apply(),
-            unflatten="".join(
-                f"                structure.unflatten([x.astype(w.dtype) for x, w in zip(new_{s}, weights)]),"
-                "\n"
-                for s in self._states
-            ),
+            unflatten="".join(f"                cast(new_{s}, state.{s}),\n" for s in self._states),
         )
 
     def _arg(self, arg: Argument) -> str:
@@ -237,21 +281,26 @@ class _Writer:
         texts = [_EACH] if "_each(" in step else []
         texts += [helper.replace("{xp}", _XP) for helper in own]
         texts += [_FILL] if "_fill(" in step else []
+        texts += [_TREES.format(name=self._name)]
         return "".join(f"\n{text}" for text in texts)
 
     def _init(self, state_name: str) -> str:
-        zeros = "".join(f", {'jax.tree.map(jnp.zeros_like, params)'}" for _ in self._states)
-        return f"        return {state_name}(jnp.zeros([], jnp.int32){zeros})"
+        arguments = "".join(", zeros()" for _ in self._states)
+        new = f"        return {state_name}(jnp.zeros([], jnp.int32){arguments})"
+        return f"{_ZEROS}\n{new}" if self._states else new
+
+    def _checks(self) -> str:
+        trees = {"gradients": "gradients", **{f"state {s}": f"state.{s}" for s in self._states}}
+        return "".join(f'        _check("{what}", {tree}, params)\n' for what, tree in trees.items())
 
     def _apply(self) -> str:
-        trees = ["gradients", *(f"state.{s}" for s in self._states)]
-        leaves = ", ".join(f"jax.tree.leaves({tree})" for tree in trees)
+        arrays = ", ".join(f"wide({tree})" for tree in ("gradients", *(f"state.{s}" for s in self._states)))
         results = ", ".join(("_updates", *(f"new_{s}" for s in self._states)))
         results = results if self._states else f"({results},)"
         if self._across:
-            return f"        {results} = _step(weights, {leaves}, lr)"
+            return f"        {results} = _step(weights, {arrays}, lr)"
         return (
-            f"        arrays = zip(weights, {leaves})\n"
+            f"        arrays = zip(weights, {arrays})\n"
             f"        {results} = zip(*(_step(*one, lr) for one in arrays))"
         )
 
