@@ -22,7 +22,7 @@ from lion_search.proxy_tasks.tuning import EFFORT, tune
 from lion_search.results.records import Stage
 from lion_search.runs.audience import Report
 from lion_search.runs.facts import versions
-from lion_search.runs.folder import check_new
+from lion_search.runs.folder import check_new, write_new
 from lion_search.runs.preflight import check_tasks, set_environment
 from lion_search.runs.references import find_subject
 from lion_search.runs.workers import make_pool
@@ -98,7 +98,7 @@ def tune_baselines(
         pool.close()
     best = {family: found for family, (found, _) in tuned.items()}
     trials = {family: record for family, (_, record) in tuned.items()}
-    path.write_text(to_json(problem.facts(), best, trials, EFFORT, versions()))
+    write_new(path, to_json(problem.facts(), best, trials, EFFORT, versions()))
     return path, best
 
 

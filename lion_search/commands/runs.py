@@ -75,9 +75,10 @@ def config(
     settings: Settings = None,
 ) -> None:
     """Prints a configuration with every key, its value and what it means."""
+    from lion_search.commands.printing.terminal import print_file
     from lion_search.config import commented_yaml, load_config
 
-    typer.echo(commented_yaml(load_config(name, settings or [])), nl=False)
+    print_file(commented_yaml(load_config(name, settings or [])))
 
 
 def _show_run(name: str, quiet: bool, drive: Callable[[Audience], RunResult]) -> None:

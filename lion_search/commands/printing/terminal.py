@@ -23,6 +23,12 @@ def say(console: Console, *text: object, soft_wrap: bool | None = None) -> None:
     console.print(*text, highlight=False, markup=False, soft_wrap=soft_wrap)
 
 
+def print_file(text: str) -> None:
+    """Prints what is to become a file, such as code: in UTF-8, whatever the terminal's encoding is."""
+    takes_bytes = hasattr(sys.stdout, "buffer")  # a notebook's takes text only
+    typer.echo(text.encode(errors="backslashreplace") if takes_bytes else text, nl=False)
+
+
 def print_json(value: Any) -> None:
     """Prints JSON values, or dataclasses of them."""
     typer.echo(to_json(value, indent=1))
