@@ -55,7 +55,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunFolderError(f"cannot make run folder '{folder}': {error.strerror}") from error
+        raise RunFolderError(f"cannot make folder '{folder}': {error.strerror}") from error
 
 
 def write_file(path: Path, text: str) -> None:

@@ -64,7 +64,8 @@ def _check_complete(name: str, missing: list[Parameter]) -> None:
         return
     if other := [p.name for p in missing if not _is_text(p)]:
         raise OptimizerError(f"'{name}' needs {', '.join(other)}, which is no number or word; {IN_A_FILE}")
-    example = ",".join(f"{p.name}={1 if _declared(p) is int else 0.001}" for p in missing)
+    values: dict[type | None, str] = {int: "1", bool: "true", str: "word"}
+    example = ",".join(f"{p.name}={values.get(_declared(p), '0.001')}" for p in missing)
     raise OptimizerError(
         f"'{name}' needs {', '.join(p.name for p in missing)}; for example {PREFIX}{name}?{example}"
     )

@@ -94,6 +94,8 @@ def find_family(name: str) -> Callable[..., Any]:
         OptimizerError: there is none.
         UserCodeError: a user's own cannot be imported.
     """
+    if name.endswith(".py"):
+        raise OptimizerError(f"'{name}': expected {PREFIX}FILE.py:FUNCTION")
     path, _, function = name.rpartition(":")
     if path.endswith(".py"):
         return _from_file(Path(path), function)
@@ -190,18 +192,20 @@ class _OptaxRule:
         split = self.layout.split
         transformation = self._transformation(theta, lr)
         updates, state = transformation.update(split(gradient), state, split(weights))
-        if tuple(map(jnp.shape, updates)) != self.layout.shapes:
+        if _shapes(updates) != self.layout.shapes:
             raise ValueError("its updates have not the shapes of the weights")
         return -self.layout.join(updates), state
 
     def weights_to_score(self, theta: Any, weights: jax.Array, state: Any) -> jax.Array:
-        averages = [
+        parts = self.layout.split(weights)
+        averages: list[Any] = [
             node for node in jax.tree.leaves(state, is_leaf=_is_average) if _is_average(node)
-        ]  # fmt: skip
+        ]
         if not averages:
             return weights
-        (average,) = averages
-        return self.layout.join(schedule_free_eval_params(average, self.layout.split(weights)))
+        if len(averages) > 1 or _shapes(averages[0].z) != self.layout.shapes:
+            raise ValueError("it averages weights in several places, or only some; one average can be scored")
+        return self.layout.join(schedule_free_eval_params(averages[0], parts))
 
     def _transformation(self, theta: Any, lr: jax.Array) -> Any:
         """The optimizer at this step: what takes the learning rate gets its peak times the schedule."""
@@ -214,6 +218,10 @@ class _OptaxRule:
         for other in {*RATES} & {*arguments} - {main}:
             arguments[other] = lr * arguments[other]
         return self.make(**arguments)
+
+
+def _shapes(tree: Any) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(jnp.shape, jax.tree.leaves(tree)))
 
 
 def _is_average(node: Any) -> bool:

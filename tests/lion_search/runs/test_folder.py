@@ -59,7 +59,7 @@ def test_runs_of_one_name_are_numbered(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RunFolderError, match=r"cannot make run folder '.*file/run'"):
+    with pytest.raises(RunFolderError, match=r"cannot make folder '.*file/run'"):
         make_folder(tmp_path / "file" / "run")
 
 

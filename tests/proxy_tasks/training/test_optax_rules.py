@@ -183,7 +183,21 @@ def after_another(learning_rate):
 
 def inside_another(learning_rate):
     return optax.MultiSteps(plain(learning_rate), 1)
+
+def twice(learning_rate):
+    return optax.chain(plain(learning_rate), plain(learning_rate))
+
+def of_some(learning_rate):
+    other = optax.sgd(learning_rate)
+    return optax.partition({2: plain(learning_rate), 1: other}, lambda ws: tuple(w.ndim for w in ws))
 """
+
+
+@pytest.mark.parametrize("name", ["twice", "of_some"])
+def test_an_average_that_is_not_of_all_weights_at_once_is_refused(folder: Path, name: str) -> None:
+    (folder / "own_averages.py").write_text(OWN_AVERAGES)
+    with pytest.raises(OptimizerError, match="averages weights in several places, or only"):
+        read_optax(f"own_averages.py:{name}?learning_rate=0.1")
 
 
 @pytest.mark.parametrize("name", ["plain", "after_another", "inside_another"])
@@ -345,6 +359,7 @@ def test_the_prefix_may_be_left_out() -> None:
         ("no_such_module:sgd", UserCodeError, "cannot import optimizer 'no_such_module:sgd'"),
         ("os:getcwd", OptimizerError, "'os:getcwd' cannot be scored: AttributeError"),
         ("none.py:make", OptimizerError, "no file 'none.py'"),
+        ("none.py", OptimizerError, "'none.py': expected optax:FILE.py:FUNCTION"),
     ],
 )
 def test_what_cannot_be_scored_is_refused_at_once(reference: str, error: type, message: str) -> None:
