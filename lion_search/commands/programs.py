@@ -89,7 +89,9 @@ def show(
 
     program = find_program(reference).program
     if latex:
-        typer.echo(to_latex(program), nl=False)
+        from lion_search.commands.printing.terminal import print_file
+
+        print_file(to_latex(program))
         return
     alive = liveness(program)
     if as_json:
@@ -107,12 +109,12 @@ def show(
 
 def _show_simplified(reference: str, *, latex: bool, as_json: bool) -> None:
     from lion_search.commands.printing.simplification import print_record
-    from lion_search.commands.printing.terminal import make_console
+    from lion_search.commands.printing.terminal import make_console, print_file
     from lion_search.runs.simplify_record import load
 
     record = load(reference)
     if latex:
-        typer.echo(record.latex, nl=False)
+        print_file(record.latex)
     elif as_json:
         typer.echo(record.to_json())
     else:
@@ -148,7 +150,9 @@ def export(
 
     code = export_code(find_program(reference), to, name)
     if output is None:
-        typer.echo(code, nl=False)
+        from lion_search.commands.printing.terminal import print_file
+
+        print_file(code)
         return
     write_new(output, code)
     typer.echo(f"Wrote {output}")

@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 
 from lion_search.config.schema import Config
+from lion_search.config.yaml12 import write_yaml
 
 _WIDTH = 110
 _COLUMN = 26
@@ -73,4 +73,4 @@ def _about(model: BaseModel) -> str:
 
 def _plain(value: Any) -> str:
     """A value as YAML has it, in one line."""
-    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+    return write_yaml(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()

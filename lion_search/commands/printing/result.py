@@ -11,6 +11,14 @@ from lion_search.commands.printing.terminal import say, say_line
 from lion_search.dsl.shown import duration, percent, plural, signed, significant
 from lion_search.runs.result import RunResult
 
+FRONTIER_COLUMNS = (
+    Column("Niche"),
+    Column("ID", right=True),
+    Column("Fitness", right=True),
+    Column("Statements", right=True, drop=1),
+    Column("Recognition", prose=True),
+)
+
 
 def print_result(console: Console, result: RunResult) -> None:
     """What a run found, and the commands to look at it."""
@@ -46,10 +54,6 @@ def print_result(console: Console, result: RunResult) -> None:
 
 def _print_frontier(console: Console, result: RunResult) -> None:
     """A row for each niche: its winner, how good it is, and what it is."""
-    columns = (
-        Column("Niche"), Column("ID", right=True), Column("Fitness"),
-        Column("Statements", right=True, drop=1), Column("Recognition", prose=True),
-    )  # fmt: skip
     rows = [
         (
             best.niche,
@@ -60,7 +64,7 @@ def _print_frontier(console: Console, result: RunResult) -> None:
         )
         for best in result.frontier
     ]
-    print_table(console, columns, rows)
+    print_table(console, FRONTIER_COLUMNS, rows)
 
 
 def _print_winner(console: Console, result: RunResult, reference: str) -> None:

@@ -29,6 +29,12 @@ def say_line(console: Console, text: object, *, style: str = "") -> None:
     console.print(Text(str(text), style=style), soft_wrap=True)
 
 
+def print_file(text: str) -> None:
+    """Prints what is to become a file, such as code: in UTF-8, whatever the terminal's encoding is."""
+    takes_bytes = hasattr(sys.stdout, "buffer")  # a notebook's takes text only
+    typer.echo(text.encode(errors="backslashreplace") if takes_bytes else text, nl=False)
+
+
 def print_json(value: Any) -> None:
     """Prints JSON values, or dataclasses of them."""
     typer.echo(to_json(value, indent=1))
