@@ -219,11 +219,11 @@ def test_an_optimizer_that_averages_weights_is_scored_at_the_average(folder: Pat
 
 
 @pytest.mark.large
-def test_every_optimizer_by_name_trains() -> None:
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_optimizer_by_name_trains(name: str) -> None:
     untrained = final_loss(Optax("sgd", (("learning_rate", 0.0),)))
-    for name in FAMILIES:
-        found = final_loss(read_optax(f"optax:{name}?learning_rate=0.01"))
-        assert found < 1.5 * untrained, name
+    found = final_loss(read_optax(f"optax:{name}?learning_rate=0.01"))
+    assert found < 1.5 * untrained
 
 
 # Numbers are data, truth values are code.
@@ -380,6 +380,17 @@ def test_what_is_listed_but_needs_more_than_a_gradient_is_refused(name: str) -> 
     rate = "max_learning_rate" if name == "polyak_sgd" else "learning_rate"
     with pytest.raises(OptimizerError, match=f"'{name}' (cannot be scored|needs)"):
         read_optax(f"{name}?{rate}=0.1")
+
+
+def test_what_does_not_suit_the_weights_of_a_task_is_refused(folder: Path) -> None:
+    (folder / "own_shapes.py").write_text(
+        "import optax\n\n\ndef square(learning_rate):\n"
+        "    return optax.stateless_with_tree_map(lambda g, w: -learning_rate * (g.T if g.ndim > 2 else g))\n"
+    )
+    reference = "own_shapes.py:square?learning_rate=1"
+    read_optax(reference)
+    with pytest.raises(OptimizerError, match="its updates have not the shapes of the weights"):
+        read_optax(reference, Layout(((1, 2, 3),)))
 
 
 # A user's own.
