@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import io
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,6 +18,7 @@ from lion_search.commands import runs as run_commands
 from lion_search.commands import simplification as simplify_commands
 from lion_search.commands import tasks as task_commands
 from lion_search.dsl.errors import LionSearchError
+from lion_search.dsl.shown import plural
 from lion_search.runs.stopping import RunInterruptedError
 
 if TYPE_CHECKING:
@@ -38,6 +41,8 @@ app.add_typer(simplify_commands.app)
 
 def main() -> None:
     """Runs the command line; the console command ``lion-search``."""
+    # A log is read into many small objects that live to the end: looking for cycles among them is slow.
+    gc.set_threshold(100_000)
     _prepare_streams()
     if os.path.expanduser("~") == "~":  # noqa: PTH111 -- Path raises; no HOME, and the user has no entry
         os.environ["HOME"] = os.devnull  # so that libraries find one, in which nothing can be kept
@@ -96,14 +101,19 @@ def _run_command() -> None:
     except RunInterruptedError as stop:
         done = stop.progress
         message = (
-            f"Interrupted after {done.num_programs:,} programs. All {done.num_evaluated:,} evaluated ones "
-            f"are in the database of {stop.folder}.\nGo on: lion-search resume {stop.folder}\n"
+            f"Interrupted after {plural(done.num_programs, 'program')}, {done.num_evaluated:,} evaluated; "
+            f"all are in the database of {stop.folder}.\nGo on: lion-search resume {stop.folder}\n"
             f"Look at them: lion-search top {stop.folder}"
         )
         _fail(message, status=130)
 
 
 def _fail(message: str, *, status: int) -> NoReturn:
+    if sys.stderr.isatty():
+        from lion_search.commands.printing.wrapping import wrapped
+
+        width = shutil.get_terminal_size().columns
+        message = "\n".join(wrapped(message, width))
     with contextlib.suppress(OSError):  # the status still says it
         print(message, file=sys.stderr)  # noqa: T201 -- the one place that reports errors
     sys.exit(status)
