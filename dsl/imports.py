@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lion_search.dsl.errors import LionSearchError
+from lion_search.dsl.errors import LionSearchError, reason_of
 
 
 class UserCodeError(LionSearchError):
@@ -32,6 +32,7 @@ def import_name(reference: str, what: str) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except Exception as error:  # whatever a user's module does when it is imported
-        is_plain = isinstance(error, (ImportError, AttributeError))
-        reason = str(error) if is_plain else f"{type(error).__name__}: {error}"
+        reason = reason_of(error)
+        if isinstance(error, (ImportError, AttributeError)):  # their message says it all
+            reason = reason.partition(": ")[2]
         raise UserCodeError(f"cannot import {what} '{reference}': {reason}") from error

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lion_search.dsl.errors import LionSearchError, did_you_mean
+from lion_search.dsl.errors import LionSearchError, did_you_mean, reason_of
 from lion_search.dsl.imports import import_name
 from lion_search.proxy_tasks.reference_options import join_options, read_number, split_options
 
@@ -310,7 +310,7 @@ def _make_own(name: str, scale: int) -> Task:
     except LionSearchError:
         raise
     except Exception as error:  # whatever a user's function does
-        raise TaskError(f"task '{name}': its function raised {type(error).__name__}: {error}") from error
+        raise TaskError(f"task '{name}': its function raised {reason_of(error)}") from error
     if not isinstance(task, Task):
         raise TaskError(f"task '{name}': its function returned a {type(task).__name__}; expected a Task")
     return task

@@ -18,7 +18,8 @@ from lion_search.proxy_tasks.tasks import find_task
 from lion_search.proxy_tasks.training.batched import CODE_AXES, Batch, assemble, trainings_that_fit
 from lion_search.proxy_tasks.training.loop import Trained, make_train
 from lion_search.proxy_tasks.training.modes import Mode, choose_mode
-from lion_search.proxy_tasks.training.prepare import PARTS, prepare
+from lion_search.proxy_tasks.training.prepare import prepare
+from lion_search.proxy_tasks.training.read_examples import PARTS
 from lion_search.proxy_tasks.training.update_rules import Bound, Compiled, Interpreted, Optimizer
 
 _MAX_COMPILED = 32

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from lion_search.dsl.errors import LionSearchError, did_you_mean
+from lion_search.dsl.errors import LionSearchError, did_you_mean, reason_of
 from lion_search.dsl.imports import import_name
 from lion_search.proxy_tasks.reference_options import read_number, split_options
 from lion_search.proxy_tasks.training.layout import Layout
@@ -108,7 +108,7 @@ def _from_file(path: Path, function: str) -> Callable[..., Any]:
     try:
         found: Callable[..., Any] = getattr(_module(path.absolute()), function)
     except Exception as error:  # whatever a user's file does
-        raise OptimizerError(f"cannot import '{path}:{function}': {type(error).__name__}: {error}") from error
+        raise OptimizerError(f"cannot import '{path}:{function}': {reason_of(error)}") from error
     return found
 
 
