@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lion_search.config import load_config
+from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
@@ -96,10 +96,10 @@ def _with_experiments(
 ) -> tuple[Simplified, tuple[Measurement, ...]]:
     set_environment(how.workers)
     names = list(check_tasks(tasks, None))
-    deadline = time.monotonic() + 60 * how.minutes
+    deadline = awake_seconds() + 60 * how.minutes
     pool = make_pool(names, workers=how.workers, own_functions=own_functions, report=report)
     try:
-        trainer = Trainer(pool, tuple(names), lambda: time.monotonic() > deadline)
+        trainer = Trainer(pool, tuple(names), lambda: awake_seconds() > deadline)
         limits = limits_within(how.minutes)
         found = simplify(program, trainer, settings=how.settings, limits=limits, report=report)
         return found, measure(pool, found, names, TEST_SEEDS)

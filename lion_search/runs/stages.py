@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
+from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.text import format_program, parse
@@ -157,11 +157,11 @@ def _simplify(session: Session, winner: Finalist) -> Simplified:
     session.enter(
         "simplification", f"Simplification: {settings.how_far}, for at most {settings.minutes:g} minutes"
     )
-    deadline = time.monotonic() + 60 * settings.minutes
+    deadline = awake_seconds() + 60 * settings.minutes
     trainer = Trainer(
         session.pool,
         tuple(session.plan.problems),
-        lambda: session.was_stopped() or time.monotonic() > deadline,
+        lambda: session.was_stopped() or awake_seconds() > deadline,
     )
     return simplify(
         parse(winner.individual.program),
