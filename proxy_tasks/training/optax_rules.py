@@ -51,7 +51,7 @@ class Optax:
         theta = {k: np.float32(v) for k, v in self.hyperparameters if not isinstance(v, bool)}
         flags = {k: v for k, v in self.hyperparameters if isinstance(v, bool)}
         rule = _OptaxRule(make, layout, tuple(flags.items()))
-        return Bound(("optax", self.family, tuple(theta), tuple(flags.items())), rule, theta)
+        return Bound(("optax", make, tuple(theta), tuple(flags.items())), rule, theta)
 
 
 def read_optax(reference: str) -> Optax:
@@ -106,21 +106,20 @@ def _from_file(path: Path, function: str) -> Callable[..., Any]:
     if not path.is_file():
         raise OptimizerError(f"no file '{path}'")
     try:
-        found: Callable[..., Any] = getattr(_module(path.absolute()), function)
+        found: Callable[..., Any] = getattr(_module(path.absolute(), path.read_bytes()), function)
     except Exception as error:  # whatever a user's file does
         raise OptimizerError(f"cannot import '{path}:{function}': {reason_of(error)}") from error
     return found
 
 
 @cache
-def _module(path: Path) -> ModuleType:
-    """A file as a module; it is run once in a process."""
+def _module(path: Path, source: bytes) -> ModuleType:
+    """A file as a module; each version of it is run once in a process."""
     name = f"lion_search_optimizer_{path.stem}_{abs(hash(path))}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
-    assert spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look it up there
-    spec.loader.exec_module(module)
+    exec(compile(source, path, "exec"), vars(module))  # noqa: S102 -- the user's own; its .pyc may be old
     return module
 
 

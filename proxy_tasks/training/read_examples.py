@@ -84,6 +84,8 @@ def _check_values(where: str, array: np.ndarray) -> None:
     dtype = jax.dtypes.canonicalize_dtype(array.dtype)
     with np.errstate(over="ignore"):
         trained = array.astype(dtype, copy=False)
+    if trained is array and dtype.kind != "f":
+        return
     bad = ~np.isfinite(trained) if dtype.kind == "f" else trained != array
     if bad.any():
         first = tuple(np.argwhere(bad)[0].tolist())
