@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from lion_search.dsl.shown import plural, significant
 from lion_search.proxy_tasks.baseline import FAMILIES, Baseline
 from lion_search.proxy_tasks.run_jobs import evaluate_all
 from lion_search.proxy_tasks.scores import Part, Score, mean_losses, standard_error
@@ -85,7 +86,8 @@ def tune(
             new = neighbours(kept, number + 1, seed)
         candidates += _measured(pool, task, kept, FINALIST_SEEDS)
         (best,) = _best(candidates, 1)
-        report(f"{name} as {form}: {len(trials)} trials; best so far {best.validation_loss:.4f}")
+        loss = significant(best.validation_loss)
+        report(f"{name} as {form}: {plural(len(trials), 'trial')}; best so far {loss}")
     if not math.isfinite(best.validation_loss):
         raise TaskError(f"task '{task}': no sample of {name} trains without failure")
     return best, trials

@@ -18,6 +18,7 @@ import numpy as np
 from lion_search.dsl.errors import LionSearchError, reason_of
 from lion_search.proxy_tasks.problems import Problem
 from lion_search.proxy_tasks.tasks import Metric, Task, TaskError
+from lion_search.proxy_tasks.training.flags import pin_flags
 from lion_search.proxy_tasks.training.layout import Layout
 from lion_search.proxy_tasks.training.read_examples import PARTS, read_examples
 
@@ -78,7 +79,9 @@ def prepare(task: Task) -> FlatProblem:
         TaskError: the task's functions raise, cannot be traced, or give something else than they should.
         DataError: the data is missing or damaged.
     """
+    pin_flags()
     problem = _called(task, "problem", task.problem)
+    pin_flags()
     if not isinstance(problem, Problem):
         raise TaskError(f"task '{task.name}': problem() returned a {type(problem).__name__}, no Problem")
     problem = read_examples(task.name, problem)

@@ -59,10 +59,11 @@ PLAIN = _set(
     noise__max_seeds="null",
     hurdle__percentile="null",
     hurdle__rejects="false",
+    selection__tuned="0",
     simplification__how_far="redundancy",
 )
-"""A search without the quickstart's policies: programs are all trained on the same seeds; and no proofs nor
-experiments at its end, which take seconds."""
+"""A search without the quickstart's policies: programs are all trained on the same seeds; and no tuning, no
+proofs nor experiments at its end, which take seconds."""
 SMALL = (
     *PLAIN,
     *_set(budget__programs="300", search__population="50", search__lag="32", tasks__0__seeds="1"),
@@ -295,11 +296,11 @@ class CommandLine:
     folder: Path
     _running: list[Running] = field(default_factory=list)
 
-    def __call__(self, *arguments: str | Path, timeout_seconds: float = 280) -> Called:
+    def __call__(self, *arguments: str | Path, timeout_seconds: float = 280, **environment: str) -> Called:
         done = subprocess.run(
             [COMMAND, *arguments],
             cwd=self.folder,
-            env=ENVIRONMENT,
+            env={**ENVIRONMENT, **environment},
             capture_output=True,
             text=True,
             check=False,

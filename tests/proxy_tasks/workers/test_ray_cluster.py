@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lion_search.proxy_tasks.workers import ray_cluster
 from lion_search.proxy_tasks.workers.pool import PoolError
-from lion_search.proxy_tasks.workers.ray_cluster import check_resources, start_ray
+from lion_search.proxy_tasks.workers.ray_cluster import check_resources, start_ray, temporary_folder
 
 
 @pytest.mark.parametrize(
@@ -63,3 +65,17 @@ def test_a_start_that_fails_is_an_error_in_one_line(starts: list[float]) -> None
     with pytest.raises(PoolError, match=r"^Ray does not start: TimeoutError: The current node timed out"):
         start_ray(1, None, None)
     assert starts == [30.0]
+
+
+@pytest.mark.parametrize("place", ["", "/no/such/place", "/dev/null", "/proc", "long"])
+def test_sockets_lie_where_they_can_be_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str
+) -> None:
+    """And not below the user's TMPDIR, if that cannot be written or its path is too long for a socket."""
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    long = tmp_path / ("x" * 60)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long) if place == "long" else place)
+    assert temporary_folder() == "/tmp/ray"
+    monkeypatch.setenv("TMPDIR", "/dev/shm")
+    assert temporary_folder() == "/dev/shm/ray"
