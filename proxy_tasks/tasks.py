@@ -47,6 +47,15 @@ class Decay(enum.StrEnum):
     """To 0."""
 
 
+class Fitness(enum.StrEnum):
+    """How a loss is compared with that of tuned AdamW."""
+
+    RATIO = "ratio"
+    """By the logarithm of their ratio: losses are positive."""
+    DIFFERENCE = "difference"
+    """By their difference: losses may be zero or negative."""
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """The learning-rate schedule; its peak is 1, since the peak learning rate is part of the program.
@@ -92,6 +101,8 @@ class Task:
         label_noise: share of training labels replaced by random ones, the same for all seeds.
         gradient_scale: with x > 0, the training loss is multiplied by a factor drawn log-uniformly from
             10^-x to 10^x with the seed, so that programs which depend on the gradient's scale fail.
+        fitness: how a loss is compared with tuned AdamW's.
+        unit: of a difference: so much loss is a fitness of 1.
         about: one line for people.
         name: the reference it was found by.
     """
@@ -103,11 +114,14 @@ class Task:
     metric: Metric = Metric.LOSS
     label_noise: float = 0.0
     gradient_scale: float = 0.0
+    fitness: Fitness = Fitness.RATIO
+    unit: float = 1.0
     about: str = ""
     name: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metric", Metric(self.metric))  # so that its text will do
+        object.__setattr__(self, "fitness", Fitness(self.fitness))
 
 
 def _classification(dataset: str, model: str, *arguments: Any, num_train: int | None = None) -> Problem:
@@ -272,8 +286,49 @@ def find_task(reference: str) -> Task:
     for key, text in options.items():
         task = _with_option(reference, task, key, text)
     _check(reference, task)
-    changed = {key: read(task) for key, (_, read) in OPTIONS.items() if read(task) != read(original)}
+    changed = {
+        key: read(task)
+        for key, (_, read) in OPTIONS.items()
+        if read(task) != read(original) or (key in _COMPARED_BY and read(task) != _COMPARED_BY[key])
+    }
     return replace(task, name=join_options(name, ({"scale": scale} if scale != 1 else {}) | changed))
+
+
+_COMPARED_BY: Mapping[str, Any] = MappingProxyType({"fitness": Fitness.RATIO, "unit": 1.0})
+"""Options that no training depends on, with their defaults; a name holds whatever else a user's function
+states, so that a score's task says how its loss is compared."""
+
+
+@cache
+def compared_by(name: str) -> tuple[Fitness, float]:
+    """How losses on a task of this name are compared with tuned AdamW's, and the unit of their difference."""
+    _, options = split_options(name)
+    return Fitness(options.get("fitness", Fitness.RATIO)), float(options.get("unit", 1.0))
+
+
+def trained_as(name: str) -> str:
+    """A task's name without how losses are compared: trainings and tuned baselines are the same."""
+    base, options = split_options(name)
+    return join_options(base, {key: value for key, value in options.items() if key not in _COMPARED_BY})
+
+
+def with_difference(name: str) -> str:
+    """The name of a task whose losses are compared by their difference."""
+    base, options = split_options(name)
+    return join_options(base, {**options, "fitness": Fitness.DIFFERENCE})
+
+
+def check_ratio(name: str, loss: float, whose: str) -> None:
+    """Checks that a loss can be compared by ratio, where the task says so.
+
+    Raises:
+        TaskError: it is not positive; the message names the task that compares by difference.
+    """
+    if compared_by(name)[0] is Fitness.RATIO and loss <= 0:
+        raise TaskError(
+            f"task '{name}': {whose} has a loss of {loss:.4g}, and fitness is the logarithm of a ratio of "
+            f"losses, which must be positive; compare by difference instead: '{with_difference(name)}'"
+        )
 
 
 def _scale(reference: str, text: str) -> int:
@@ -339,6 +394,8 @@ OPTIONS: Mapping[str, tuple[Callable[[Task, str], Task], Callable[[Task], Any]]]
         "metric": _option("metric", Metric),
         "label_noise": _option("label_noise", read_number),
         "gradient_scale": _option("gradient_scale", read_number),
+        "fitness": _option("fitness", Fitness),
+        "unit": _option("unit", read_number),
     }
 )
 """The options of every task, beside ``scale``: how one is set from text, and how it is read."""
@@ -355,7 +412,7 @@ def _with_option(reference: str, task: Task, key: str, text: str) -> Task:
     try:
         return set_option(task, text)
     except ValueError as error:
-        names = {"schedule": Decay, "metric": Metric}.get(key)
+        names = {"schedule": Decay, "metric": Metric, "fitness": Fitness}.get(key)
         expected = f"one of {', '.join(names)}" if names else "a number"
         raise TaskError(f"task '{reference}': {key}={text}: expected {expected}") from error
 
@@ -379,6 +436,8 @@ def _check(reference: str, task: Task) -> None:
         ),
         ("label_noise must be a number from 0 to 1", lambda: 0 <= task.label_noise <= 1),
         ("gradient_scale must be a number from 0 to 10", lambda: 0 <= task.gradient_scale <= 10),
+        ("unit must be a number above 0", lambda: 0 < task.unit < math.inf),
+        ("unit needs fitness=difference", lambda: task.unit == 1 or task.fitness is Fitness.DIFFERENCE),
         ("problem must be a function without arguments", lambda: callable(task.problem)),
     )
     for message, holds in rules:

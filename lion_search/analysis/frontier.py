@@ -96,7 +96,7 @@ def _measure(
 
     set_environment(workers)
     problems = check_tasks(tasks, None)
-    adamw = {name: record.baselines["adamw"] for name, record in find_baselines(problems, report).items()}
+    adamw = {name: record.adamw for name, record in find_baselines(problems, report).items()}
     seeds = Stage.COMPARISON.seeds(num_seeds)
     programs = [canonicalise(parse(row.individual.program)).program() for row in rows]
     pool = make_pool(list(problems), workers=workers, report=report)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.baseline import (
     BASELINES_FOLDER,
     FAMILIES,
-    Baseline,
     file_name,
     load_baselines,
     to_json,
 )
 from lion_search.proxy_tasks.jobs import Subject
 from lion_search.proxy_tasks.scores import Part
-from lion_search.proxy_tasks.tasks import TaskError
-from lion_search.proxy_tasks.tuning import EFFORT, tune
+from lion_search.proxy_tasks.tasks import TaskError, check_ratio
+from lion_search.proxy_tasks.tuning import EFFORT, Tuned, tune
 from lion_search.results.records import Stage
 from lion_search.runs.audience import Report
 from lion_search.runs.facts import versions
@@ -70,13 +70,28 @@ def evaluate(
         pool.close()
 
 
+@dataclass(frozen=True, slots=True)
+class TunedTask:
+    """What tuning came to on a task.
+
+    Attributes:
+        path: the file.
+        tuned: the best of each family that trains.
+        failed: why the others do not.
+    """
+
+    path: Path
+    tuned: Mapping[str, Tuned]
+    failed: Mapping[str, str]
+
+
 def tune_baselines(
     task: str, output: Path | None, *, workers: int | str = "auto", report: Report = lambda line: None
-) -> tuple[Path, Mapping[str, Baseline]]:
+) -> TunedTask:
     """Tunes all baselines of a task and writes their file.
 
     Raises:
-        LionSearchError: the task cannot be used, or the file exists or cannot be written.
+        LionSearchError: the task cannot be used, no baseline trains, or the file exists or cannot be written.
     """
     set_environment(workers)
     ((name, problem),) = check_tasks([task], None).items()
@@ -86,21 +101,40 @@ def tune_baselines(
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LionSearchError(f"cannot write '{path}': {error.strerror}") from error
+    tuned: dict[str, Tuned] = {}
+    failed: dict[str, str] = {}
     pool = make_pool([name], workers=workers, report=report)
     try:
-        tuned = {family: tune(pool, name, family, report=report) for family in FAMILIES}
+        for family in FAMILIES:
+            try:
+                tuned[family] = tune(pool, name, family, report=report)
+            except TaskError as error:
+                failed[family] = str(error)
     finally:
         pool.close()
-    best = {family: found for family, (found, _) in tuned.items()}
-    trials = {family: record for family, (_, record) in tuned.items()}
-    path.write_text(to_json(problem.facts(), best, trials, EFFORT, versions()))
-    return path, best
+    if not tuned:
+        raise TaskError(next(iter(failed.values())))
+    best = {family: found.baseline for family, found in tuned.items()}
+    trials = {family: found.trials for family, found in tuned.items()}
+    edges = {family: found.edge for family, found in tuned.items()}
+    path.write_text(to_json(problem.facts(), best, trials, EFFORT, versions(), edges, failed))
+    if "adamw" in best:
+        try:
+            check_ratio(name, best["adamw"].validation_loss, "tuned AdamW")
+        except TaskError as error:
+            report(f"Note: {error}")
+    return TunedTask(path, tuned, failed)
 
 
 def _tuned(task: str, report: Report) -> dict[str, Subject]:
     """The tuned baselines of a task, if it has any."""
     try:
-        return {f"tuned {name}": found for name, found in load_baselines(task).baselines.items()}
+        record = load_baselines(task)
     except TaskError as error:
         report(f"Note: {error}")
         return {}
+    if note := record.edge_note("adamw"):
+        report(f"Note: {note}")
+    for reason in record.failed.values():
+        report(f"Note: {reason}")
+    return {f"tuned {name}": found for name, found in record.baselines.items()}

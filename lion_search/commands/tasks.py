@@ -74,13 +74,13 @@ def baseline(
 ) -> None:
     """Tunes AdamW, Lion, Signum, SGD and NAdamW on a task with equal effort, and writes the file."""
     from lion_search.analysis.measuring import tune_baselines
-    from lion_search.proxy_tasks.tuning import at_the_edge
 
-    path, best = tune_baselines(task, output, workers=read_workers(workers), report=typer.echo)
-    for name, found in best.items():
+    done = tune_baselines(task, output, workers=read_workers(workers), report=typer.echo)
+    for name, (found, _, edge) in done.tuned.items():
         shown = ", ".join(f"{k} {v}" for k, v in found.hyperparameters)
-        edge = at_the_edge(found)
         note = f" (at the edge of its range: {', '.join(edge)})" if edge else ""
         loss = f"{found.validation_loss:.4f} +- {found.standard_error:.4f}"
         typer.echo(f"tuned {name} ({found.form}): {loss}; {shown}{note}")
-    typer.echo(f"Wrote {path}")
+    for name, reason in done.failed.items():
+        typer.echo(f"not tuned {name}: {reason}")
+    typer.echo(f"Wrote {done.path}")

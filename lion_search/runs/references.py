@@ -139,7 +139,7 @@ def _tuned_adamw(task: str) -> Program:
     from lion_search.proxy_tasks.baseline import FAMILIES, load_baselines
     from lion_search.proxy_tasks.tasks import find_task
 
-    constants = load_baselines(find_task(task).name).baselines["adamw"].hyperparameters
+    constants = load_baselines(find_task(task).name).adamw.hyperparameters
     return FAMILIES["adamw"].program(**dict(constants))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.problems import Examples, Problem
-from lion_search.proxy_tasks.tasks import Metric, Task, TaskError
+from lion_search.proxy_tasks.tasks import Metric, Task, TaskError, trained_as
 from lion_search.proxy_tasks.training.layout import Layout
 
 PARTS = ("train", "validation", "test")
@@ -58,7 +58,7 @@ class FlatProblem:
             for array in jax.tree.leaves(getattr(self, part)):
                 digest.update(np.asarray(array).tobytes())
         return {
-            "task": task.name,
+            "task": trained_as(task.name),
             "weights": self.layout.size,
             "arrays": len(self.layout.shapes),
             "steps": task.num_steps,
