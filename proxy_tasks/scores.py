@@ -90,8 +90,14 @@ def first_failure(scores: Sequence[Score]) -> Score | None:
 
 def describe_failure(score: Score) -> str:
     """How a training failed, for people: status, where, and the reason, which tells the step."""
-    reason = f": {score.reason}" if score.reason else ""
+    reason = f": {one_line(score.reason)}" if score.reason else ""
     return f"{score.status} on {score.task}, seed {score.seed}{reason}"
+
+
+def one_line(reason: str) -> str:
+    """A reason in a line: of several lines the first and the last, what was raised and its cause."""
+    lines = reason.strip().splitlines()
+    return reason if len(lines) < 2 else f"{lines[0].strip()} ... {lines[-1].strip()}"
 
 
 def variance(values: Sequence[float]) -> float:

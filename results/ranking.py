@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lion_search.proxy_tasks.scores import FAILURE_FITNESS, Score, Status, overall_status
+from lion_search.proxy_tasks.scores import FAILURE_FITNESS, Score, Status, first_failure, overall_status
 from lion_search.results.judge import Judge, JudgeSettings, add_score
 from lion_search.results.leaders import Leaders
 from lion_search.results.records import (
@@ -34,6 +34,7 @@ class Ranked:
         fitness: mean over these.
         judged: what it is ranked by: fitness less caution and price.
         status: ``ok``, or the failure.
+        failure: the training that failed, if one did.
     """
 
     individual: Individual
@@ -42,6 +43,7 @@ class Ranked:
     fitness: float = FAILURE_FITNESS
     judged: float = FAILURE_FITNESS
     status: Status = Status.OK
+    failure: Score | None = None
 
     @property
     def hash(self) -> str:
@@ -78,7 +80,7 @@ class Ranking:
         for score in scores:
             add_score(row.scores, score)
         own = tuple(row.scores.values())
-        row.status = overall_status(own)
+        row.status, row.failure = overall_status(own), first_failure(own)
         row.fitness = self._judge.fitness(own)
         row.judged = self._judge.cautious(own) - row.price
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from lion_search.proxy_tasks.scores import FAULTS, Status
 from lion_search.results.queries import (
+    FailureGroup,
     IndividualGroup,
     TrainingGroup,
+    failure_groups,
     individual_groups,
     redundant_share,
     samples_per_program,
@@ -22,6 +24,8 @@ from lion_search.results.store import Store
 
 RECENT = 1000
 """Individuals over which the redundant share is a mean."""
+_REASONS = 3
+"""So many of the commonest reasons are told for each status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class Statistics:
         saved_share: the share of that in what all would have taken, in [0, 1].
         repeats: populations that have individuals.
         restarts: how often a population was begun again from the best.
+        failures: why trainings failed, the commonest reasons first; not those that a hurdle stopped.
         is_repeatable: whether the same config and seed give the same programs on any machine.
     """
 
@@ -92,6 +97,7 @@ class Statistics:
     saved_share: float | None
     repeats: int
     restarts: int
+    failures: Sequence[FailureGroup]
     is_repeatable: bool
 
 
@@ -133,6 +139,7 @@ def statistics(store: Store) -> Statistics:
         saved_share=None if saved is None else saved / max(saved + training_seconds, 1e-30),
         repeats=len({group.repeat for group in groups}),
         restarts=sum(group.count for group in groups if group.mutation == "restart"),
+        failures=failure_groups(store, _REASONS),
         is_repeatable=_is_repeatable(groups, trainings, facts),
     )
 

@@ -7,7 +7,7 @@ with yet other seeds, beside the optimizers it must be compared with on the same
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
@@ -15,7 +15,7 @@ from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.jobs import Subject
-from lion_search.proxy_tasks.scores import Part, Score, Status, mean_losses
+from lion_search.proxy_tasks.scores import Part, Score, Status, describe_failure, first_failure
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.judge import Judge
 from lion_search.results.ranking import Ranked, judge_settings, rank
@@ -52,6 +52,7 @@ def choose_winner(
     baselines: Mapping[str, Baseline],
     num_finalists: int,
     num_seeds: int,
+    report: Callable[[str], None] = lambda line: None,
 ) -> list[Finalist]:
     """Trains the best of the search again on fresh validation seeds and logs it.
 
@@ -64,6 +65,7 @@ def choose_winner(
         baselines: tuned AdamW for each task; trained on the same seeds for comparison.
         num_finalists: how many distinct programs.
         num_seeds: fresh seeds for each.
+        report: is told of each that fails there, and why.
 
     Returns:
         Those that trained on all fresh seeds, the winner first; empty if there are none.
@@ -71,13 +73,18 @@ def choose_winner(
     ranked = [row for row in rank(store, Stage.SEARCH) if row.status is Status.OK]
     for start in range(0, MAX_ROUNDS * num_finalists, num_finalists):
         round_ = ranked[start : start + num_finalists]
-        if round_ and (finalists := _measure(store, pool, round_, baselines, num_seeds)):
+        if round_ and (finalists := _measure(store, pool, round_, baselines, num_seeds, report)):
             return finalists
     return []
 
 
 def _measure(
-    store: Store, pool: Pool, ranked: Sequence[Ranked], baselines: Mapping[str, Baseline], num_seeds: int
+    store: Store,
+    pool: Pool,
+    ranked: Sequence[Ranked],
+    baselines: Mapping[str, Baseline],
+    num_seeds: int,
+    report: Callable[[str], None],
 ) -> list[Finalist]:
     """Those of the ranked that train on all fresh seeds, the best first."""
     programs = {row.hash: canonicalise(parse(row.individual.program)).program() for row in ranked}
@@ -90,7 +97,9 @@ def _measure(
     finalists = []
     for row in ranked:
         own = _of(scores, row.hash, baselines)
-        if mean_losses(own) is not None:
+        if (failed := first_failure(own)) is not None:
+            report(f"{row.individual.id} is no finalist: {describe_failure(failed)}")
+        else:
             finalists.append(Finalist(row.individual, row.fitness, judge.fitness(own), row.price))
     return sorted(finalists, key=lambda f: -(f.fitness - f.price))
 

@@ -15,7 +15,7 @@ from lion_search.proxy_tasks.baseline import (
     to_json,
 )
 from lion_search.proxy_tasks.jobs import Subject
-from lion_search.proxy_tasks.scores import Part
+from lion_search.proxy_tasks.scores import FAULTS, Part, describe_failure, one_line
 from lion_search.proxy_tasks.tasks import TaskError, check_ratio
 from lion_search.proxy_tasks.tuning import EFFORT, Tuned, tune
 from lion_search.results.records import Stage
@@ -53,7 +53,7 @@ def evaluate(
         For each task a row for each reference, then for each baseline.
 
     Raises:
-        LionSearchError: a reference or a task cannot be used.
+        LionSearchError: a reference or a task cannot be used, or all trainings on one end in one fault.
     """
     set_environment(workers)
     subjects: dict[str, Subject] = dict(map(find_subject, references))
@@ -61,13 +61,35 @@ def evaluate(
     by_task = {name: {**subjects, **_tuned(name, report)} for name in problems}
     pool = make_pool([], workers=workers, mode=None if mode == "auto" else mode, report=report)
     try:
-        return [
-            row
-            for name, own in by_task.items()
-            for row in compare(pool, own, name, part, Stage.TEST.seeds(num_seeds))
-        ]
+        rows: list[Measurement] = []
+        for name, own in by_task.items():
+            rows += _checked(compare(pool, own, name, part, Stage.TEST.seeds(num_seeds)))
+        return rows
     finally:
         pool.close()
+
+
+def _checked(rows: list[Measurement]) -> list[Measurement]:
+    """The rows of a task, unless what failed is the task or the machine, and no optimizer.
+
+    Raises:
+        TaskError: several optimizers were trained, and all ended in the same fault.
+    """
+    failures = [row.failure for row in rows]
+    kinds = {(failed.status, one_line(failed.reason)) if failed else None for failed in failures}
+    first = failures[0]
+    if len(rows) > 1 and len(kinds) == 1 and first is not None and first.status in FAULTS:
+        raise TaskError(f"nothing can be trained on '{first.task}'; all end alike: {describe_failure(first)}")
+    return rows
+
+
+def is_scored(rows: Sequence[Measurement], references: Sequence[str]) -> bool:
+    """Whether a script may go on: an optimizer that was asked for has a loss, and none ended in a fault.
+
+    That some diverge is a result; that one raises, hangs or takes too much memory is a mistake to mend.
+    """
+    asked = [row for row in rows if row.name in references]
+    return any(row.failure is None for row in asked) and not any(row.status in FAULTS for row in asked)
 
 
 @dataclass(frozen=True, slots=True)

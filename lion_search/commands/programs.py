@@ -79,7 +79,8 @@ def show(
     from lion_search.dsl.text import format_program
     from lion_search.runs.references import find_program
 
-    program = find_program(reference).program
+    found = find_program(reference)
+    program = found.program
     if latex:
         typer.echo(to_latex(program), nl=False)
         return
@@ -88,12 +89,17 @@ def show(
         from lion_search.commands.printing.terminal import print_json
 
         print_json(
-            {"program": format_program(program), "live": alive.statements, "live_states": alive.states}
+            {
+                "program": format_program(program),
+                "live": alive.statements,
+                "live_states": alive.states,
+                "failure": found.failure or None,
+            }
         )
         return
     from lion_search.commands.printing.programs import print_marked
 
-    print_marked(program, alive.statements)
+    print_marked(program, alive.statements, f"Failed in its run: {found.failure}" if found.failure else "")
 
 
 def _show_simplified(reference: str, *, latex: bool, as_json: bool) -> None:

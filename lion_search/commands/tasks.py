@@ -43,8 +43,12 @@ def evaluate(
     workers: Workers = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Trains optimizers on tasks and prints their losses beside the tuned baselines."""
+    """Trains optimizers on tasks and prints their losses beside the tuned baselines.
+
+    Ends with status 1 if an optimizer REF crashes, times out or takes too much memory, or none has a loss.
+    """
     from lion_search.analysis.measuring import evaluate as run_evaluation
+    from lion_search.analysis.measuring import is_scored
     from lion_search.commands.printing.comparison import print_rows, row_json
     from lion_search.commands.printing.terminal import make_console, print_json
     from lion_search.proxy_tasks.scores import Part
@@ -60,8 +64,10 @@ def evaluate(
     )
     if as_json:
         print_json([row_json(row) for row in rows])
-        return
-    print_rows(make_console(), rows, part)
+    else:
+        print_rows(make_console(), rows, part)
+    if not is_scored(rows, references):
+        raise typer.Exit(1)
 
 
 @app.command()

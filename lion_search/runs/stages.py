@@ -10,9 +10,9 @@ from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.text import format_program, parse
 from lion_search.proxy_tasks.baseline import Record
-from lion_search.proxy_tasks.jobs import Subject
-from lion_search.proxy_tasks.run_jobs import evaluate_baselines
-from lion_search.proxy_tasks.scores import Part, Score
+from lion_search.proxy_tasks.jobs import Job, Subject
+from lion_search.proxy_tasks.run_jobs import evaluate_baselines, run_jobs
+from lion_search.proxy_tasks.scores import FAULTS, Part, Score, describe_failure, first_failure
 from lion_search.results.judge import Judge
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Stage
 from lion_search.runs.events import Events
@@ -64,6 +64,8 @@ def _search(session: Session) -> Progress:
     except ReplayError as error:
         raise ResumeError(f"cannot resume '{session.folder}': {error}") from error
     (session.folder / RESULT_NAME).unlink(missing_ok=True)  # an earlier end; the log is sound
+    if not session.store.num_individuals():
+        _check_start(session)
     log_progress = _EveryNowAndThen(session.events)
     with session.audience.display() as display:
 
@@ -90,6 +92,23 @@ def _make_search(session: Session) -> Search:
         max_cost=config.limits.cost,
         earlier_scores=plan.earlier,
     )
+
+
+def _check_start(session: Session) -> None:
+    """Says before the search if the program that it begins with does not train.
+
+    Raises:
+        LionSearchError: tuned AdamW trains here, and this takes too long, too much memory, or raises.
+    """
+    plan = session.plan
+    samples = tuple((task, seed, Part.VALIDATION) for task, seed in plan.samples)
+    ((_, scores),) = run_jobs(session.pool, [Job(canonicalise(plan.initial).program(), samples)])
+    if (failed := first_failure(scores)) is None:
+        return
+    why = f"the initial program does not train: {describe_failure(failed)}"
+    if failed.status in FAULTS:
+        raise LionSearchError(why)
+    session.audience.report(f"Note: {why}; the search has to find its way from there")
 
 
 def _baseline_scores(session: Session) -> tuple[Score, ...]:
@@ -143,10 +162,12 @@ def _select(session: Session) -> list[Finalist]:
         baselines=plan.adamw,
         num_finalists=settings.finalists,
         num_seeds=settings.validation_seeds,
+        report=session.audience.report,
     )
     if not finalists:
         raise LionSearchError(
-            f"none of the best programs trains on fresh seeds without failure; the log is in {session.folder}"
+            "none of the best programs trains on fresh seeds without failure; why others failed: "
+            f"lion-search stats {session.folder}"
         )
     return finalists
 

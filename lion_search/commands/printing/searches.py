@@ -15,7 +15,7 @@ from lion_search.analysis.frontier import Place
 from lion_search.commands.printing.display import format_seconds
 from lion_search.commands.printing.terminal import say
 from lion_search.dsl.text import format_program
-from lion_search.proxy_tasks.scores import Status
+from lion_search.proxy_tasks.scores import Status, one_line
 from lion_search.results.curves import FitnessCurve, FitnessPoint
 from lion_search.results.statistics import RECENT, Statistics
 from lion_search.selection.run_comparison import RunComparison
@@ -23,13 +23,17 @@ from lion_search.selection.run_comparison import RunComparison
 
 def print_ranking(console: Console, rows: Sequence[Mapping[str, Any]], *, has_prices: bool) -> None:
     """A row for each program, the best first."""
-    names = list(rows[0]) if rows else ["id", "fitness"]
+    names = [name for name in rows[0] if name != "failure"] if rows else ["id", "fitness"]
     table = Table(*("ID" if name == "id" else name.replace("_", " ").capitalize() for name in names))
     for row in rows:
         table.add_row(*(_ranked_cell(name, row[name]) for name in names))
     console.print(table)
     what = " and less the price of states and statements" * has_prices
     say(console, f"Ranked by Judged: fitness with caution for few seeds{what}.")
+    for row in rows:
+        if (failed := row["failure"]) is not None:
+            where = f"{failed['status']} on {failed['task']}, seed {failed['seed']}"
+            say(console, f"{row['id']}: {where}: {one_line(failed['reason'])}")
 
 
 def _ranked_cell(name: str, value: Any) -> str:
@@ -104,6 +108,15 @@ def print_statistics(console: Console, stats: Statistics) -> None:
     for kind, count in stats.mutations.items():
         table.add_row(Text(kind), f"{count.programs:,}", f"{count.novel:,}")
     console.print(table)
+    if stats.failures:
+        table = Table(
+            "Failure", Column("Trainings", justify="right"), Column("Such as", justify="right"), "Reason"
+        )
+        for group in stats.failures:
+            table.add_row(
+                str(group.status), f"{group.count:,}", str(group.example), Text(one_line(group.reason))
+            )
+        console.print(table)
 
 
 def _header(curve: FitnessCurve) -> str:
@@ -121,7 +134,7 @@ def _failures(found: RunComparison) -> Iterator[str]:
     """A line for each program that failed on fresh seeds."""
     failed = {(row.run, row.individual_id): row for row in found.measured if row.status is not Status.OK}
     for row in failed.values():
-        reason = f": {row.reason}" if row.reason else ""
+        reason = f": {one_line(row.reason)}" if row.reason else ""
         yield f"Note: {row.run}:{row.individual_id} counts as -1: {row.status} on fresh seeds{reason}"
 
 

@@ -24,7 +24,9 @@ def print_record(console: Console, record: SimplifyRecord) -> None:
     """A simplification: its steps with their evidence, the result, what it was measured to be."""
     print_simplification(console, record)
     for row in record.test:
-        mean = row.status if row.mean is None else f"{row.mean:.4f} +- {row.standard_error:.4f}"
+        mean = (
+            (row.failure or row.status) if row.mean is None else f"{row.mean:.4f} +- {row.standard_error:.4f}"
+        )
         against = (
             f", {row.difference:+.4f} +- {row.difference_error:.4f} seed by seed" if row.difference else ""
         )
