@@ -70,8 +70,15 @@ class Judge:
 
     def fitness(self, scores: Sequence[Score]) -> float:
         """Fitness, from -1: 0 is parity with the baseline on the same seeds; -1 is failure."""
+        return self._fitness(scores, FAILURE_FITNESS)
+
+    def below_bounds(self, scores: Sequence[Score]) -> float:
+        """Fitness without a bound below: it tells programs apart where even the best are at the bound."""
+        return self._fitness(scores, -math.inf)
+
+    def _fitness(self, scores: Sequence[Score], least: float) -> float:
         baseline = mean_losses([self._baseline[s.task, s.seed] for s in scores])
-        return FAILURE_FITNESS if baseline is None else fitness(scores, baseline)
+        return FAILURE_FITNESS if baseline is None else fitness(scores, baseline, least)
 
     def standard_error(self, scores: Iterable[Score]) -> float:
         """Standard error of a fitness, the noise of one seed being that of the baseline; 0 if it had one."""

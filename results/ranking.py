@@ -35,6 +35,7 @@ class Ranked:
         judged: what it is ranked by: fitness less caution and price.
         status: ``ok``, or the failure.
         failure: the training that failed, if one did.
+        below_bounds: fitness without its bound below, by which those at the bound are told apart.
     """
 
     individual: Individual
@@ -44,6 +45,7 @@ class Ranked:
     judged: float = FAILURE_FITNESS
     status: Status = Status.OK
     failure: Score | None = None
+    below_bounds: float = FAILURE_FITNESS
 
     @property
     def hash(self) -> str:
@@ -61,7 +63,9 @@ class Ranking:
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
-        self._programs: Leaders[str, Ranked] = Leaders(lambda row: (row.status is Status.OK, row.judged))
+        self._programs: Leaders[str, Ranked] = Leaders(
+            lambda row: (row.status is Status.OK, row.judged, row.below_bounds)
+        )
 
     def add(self, individual: Individual, evaluations: Sequence[Evaluation]) -> None:
         """Takes in the next individual of the log and its evaluations.
@@ -82,6 +86,7 @@ class Ranking:
         own = tuple(row.scores.values())
         row.status, row.failure = overall_status(own), first_failure(own)
         row.fitness = self._judge.fitness(own)
+        row.below_bounds = self._judge.below_bounds(own)
         row.judged = self._judge.cautious(own) - row.price
 
     def best(self) -> Ranked | None:

@@ -94,14 +94,15 @@ def _measure(
     seeds = Stage.SELECTION.seeds(num_seeds)
     scores = evaluate_logged(store, pool, Stage.SELECTION, subjects, Part.VALIDATION, seeds, ids)
     judge = Judge(_of(scores, BASELINE_SUBJECT, baselines), judge_settings(store))
-    finalists = []
+    finalists: list[tuple[float, float, Finalist]] = []
     for row in ranked:
         own = _of(scores, row.hash, baselines)
         if (failed := first_failure(own)) is not None:
             report(f"{row.individual.id} is no finalist: {describe_failure(failed)}")
         else:
-            finalists.append(Finalist(row.individual, row.fitness, judge.fitness(own), row.price))
-    return sorted(finalists, key=lambda f: -(f.fitness - f.price))
+            found = Finalist(row.individual, row.fitness, judge.fitness(own), row.price)
+            finalists.append((found.fitness - found.price, judge.below_bounds(own), found))
+    return [found for *_, found in sorted(finalists, key=lambda f: (-f[0], -f[1]))]
 
 
 def measure_on_test(
