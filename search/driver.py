@@ -158,6 +158,7 @@ class Search:
             num_programs=timeline.num_committed,
             num_in_flight=len(self._jobs),
             best=timeline.state.best(),
+            frontier=timeline.state.frontier(),
             living=timeline.state.living(),
             seconds_left=self._seconds_left(),
         )

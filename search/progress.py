@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lion_search.proxy_tasks.scores import Status
 from lion_search.results.records import HITS, NOVEL, TRAINED, Evaluation, Individual, Outcome
@@ -12,6 +13,23 @@ from lion_search.search.members import Member
 
 _WINDOW = 1000
 """Over so many of the last individuals shares are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best individual of a niche; JSON values only.
+
+    Attributes:
+        id: its number in the log.
+        fitness: its mean over its seeds, prices not taken off.
+        judged: what it is compared by: with caution and prices.
+        seeds: trainings behind that.
+    """
+
+    id: int
+    fitness: float
+    judged: float
+    seeds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +48,7 @@ class Progress:
         best_fitness: its mean over its seeds, prices not taken off.
         best_judged: what it is compared by: with caution and prices.
         best_seeds: trainings behind that.
+        frontier: the same of each niche's best, by the niche's title.
         median_fitness: of the living, as judged.
         failures: how many trainings failed, by status.
         stopped_share: share of training time that hurdles saved, in [0, 1], estimated.
@@ -48,11 +67,18 @@ class Progress:
     best_fitness: float | None
     best_judged: float | None
     best_seeds: int
+    frontier: Mapping[str, Best]
     median_fitness: float | None
     failures: Mapping[str, int]
     stopped_share: float
     seconds_in_store: float
     seconds_left: float | None
+
+    @staticmethod
+    def of_json(values: Mapping[str, Any]) -> Progress:
+        """A snapshot from its JSON values; those of earlier versions have no frontier."""
+        frontier = {niche: Best(**best) for niche, best in values.get("frontier", {}).items()}
+        return Progress(**{**values, "frontier": frontier})
 
     @property
     def hit_rate(self) -> float:
@@ -96,6 +122,7 @@ class Tally:
         num_programs: int,
         num_in_flight: int,
         best: Member | None,
+        frontier: Mapping[str, Member | None],
         living: Iterable[Member],
         seconds_left: float,
     ) -> Progress:
@@ -115,6 +142,11 @@ class Tally:
             best_fitness=None if best is None else best.entry.fitness,
             best_judged=None if best is None else best.judged,
             best_seeds=0 if best is None else len(best.entry.scores),
+            frontier={
+                title: Best(member.id, member.entry.fitness, member.judged, len(member.entry.scores))
+                for title, member in frontier.items()
+                if member is not None and len(frontier) > 1
+            },
             median_fitness=judged[len(judged) // 2] if judged else None,
             failures=dict(self._failures),
             stopped_share=saved / (saved + spent) if saved else 0.0,

@@ -74,24 +74,26 @@ class LimitsSection(Settings):
 
 
 class SelectionSection(Settings):
-    """At the end the best are trained again on fresh seeds; the winner of that is scored on test data."""
+    """At the end the best of each niche are trained again on fresh seeds; the winner is tested."""
 
     finalists: PositiveInt = 12
     """How many of the best are trained again."""
     validation_seeds: Annotated[int, Field(ge=8, le=MAX_SEEDS)] = 16
     """Fresh seeds of each."""
+    tuned: Annotated[int, Field(ge=0)] = 2
+    """So many of the first of these are entered again with their constants tuned, on other seeds."""
     test_seeds: Annotated[int, Field(ge=8, le=MAX_SEEDS)] = 32
     """Seeds of the winner and its rivals on test data."""
 
 
 class SimplificationSection(Settings):
-    """Then the winner is made readable, on the tasks above."""
+    """Then the winner, of each niche, is made readable, on the tasks above."""
 
     how_far: Literal["redundancy", "proofs", "experiments"] = "experiments"
     """redundancy: what no update depends on is dropped; proofs: and the simplest equal form is found by
     proof; experiments: and what is shown to cost nothing is left out."""
     minutes: PositiveFloat = 1.0
-    """For proofs and experiments together."""
+    """For proofs and experiments together, of all winners."""
     margin: PositiveFloat = 0.03
     """The loss of fitness that experiments must exclude; 0.03 is 3 % of the loss."""
 

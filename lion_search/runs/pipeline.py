@@ -110,7 +110,7 @@ def _drive(plan: Plan, folder: Path, store: Store, audience: Audience) -> RunRes
     except BaseException as error:
         events.write("failed", error=f"{type(error).__name__}: {error}"[:1000])
         raise
-    events.write("finished", winner=result.finalists[0].individual.id)
+    events.write("finished", winner=result.best.winner.individual.id)
     return result
 
 

@@ -21,6 +21,30 @@ from lion_search.selection.finalists import Finalist
 
 
 @dataclass(frozen=True, slots=True)
+class Best:
+    """The best of a niche; of all, if the search had none.
+
+    Attributes:
+        niche: its title.
+        finalists: the winner first.
+        program: the winner's text without what is redundant.
+        simplification: of the winner: the record.
+        exports: the files written.
+    """
+
+    niche: str
+    finalists: tuple[Finalist, ...]
+    program: str
+    simplification: SimplifyRecord
+    exports: tuple[Path, ...]
+
+    @property
+    def winner(self) -> Finalist:
+        """The best on fresh seeds."""
+        return self.finalists[0]
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
     """What a finished run hands over.
 
@@ -28,21 +52,20 @@ class RunResult:
         folder: the run's folder.
         progress: the search's last snapshot.
         judged_by: what was taken off fitness.
-        finalists: the winner first.
-        test_rows: losses on test: the winner, then what it is compared with.
-        simplification: of the winner's genome: the record.
-        program: the winner's text without what is redundant.
-        exports: the files written.
+        frontier: the best of each niche in which something trains.
+        test_rows: losses on test: the winners, then what they are compared with.
     """
 
     folder: Path
     progress: Progress
     judged_by: JudgeSettings
-    finalists: tuple[Finalist, ...]
+    frontier: tuple[Best, ...]
     test_rows: tuple[Measurement, ...]
-    simplification: SimplifyRecord
-    program: str
-    exports: tuple[Path, ...]
+
+    @property
+    def best(self) -> Best:
+        """The best of all niches by fitness on fresh seeds, prices taken off."""
+        return max(self.frontier, key=lambda best: best.winner.fitness - best.winner.price)
 
 
 def write_exports(folder: Path, winner: Finalist, programs: Mapping[str, Program]) -> tuple[Path, ...]:
@@ -55,7 +78,8 @@ def write_exports(folder: Path, winner: Finalist, programs: Mapping[str, Program
     """
     exports = folder / EXPORTS_FOLDER
     make_folder(exports)
-    title = f"Individual {winner.individual.id} of run {folder.name}, found by lion-search"
+    tuned = ", its constants tuned" if winner.is_tuned else ""
+    title = f"Individual {winner.individual.id} of run {folder.name}{tuned}, found by lion-search"
     files = {}
     for name, program in programs.items():
         for export in EXPORTS.values():
@@ -74,21 +98,10 @@ def write_result(result: RunResult) -> None:
 def summary(result: RunResult) -> dict[str, Any]:
     """The result as JSON values."""
     return {
-        "winner": f"{result.folder.name}:{result.finalists[0].individual.id}",
-        "program": result.program,
-        "simplified": result.simplification.simplified,
-        "recognized": result.simplification.recognized,
+        **_summary_of(result.best, result.folder),
+        "frontier": [_summary_of(best, result.folder) for best in result.frontier],
         "search": {**asdict(result.progress), "hit_rate": result.progress.hit_rate},
         "judged_by": result.judged_by,
-        "finalists": [
-            {
-                "id": f.individual.id,
-                "search_fitness": f.search_fitness,
-                "fitness": f.fitness,
-                "price": f.price,
-            }
-            for f in result.finalists
-        ],
         "test": [
             {
                 "optimizer": row.name,
@@ -101,5 +114,28 @@ def summary(result: RunResult) -> dict[str, Any]:
             }
             for row in result.test_rows
         ],
-        "exports": [str(path.relative_to(result.folder)) for path in result.exports],
+    }
+
+
+def _summary_of(best: Best, folder: Path) -> dict[str, Any]:
+    return {
+        "niche": best.niche,
+        "winner": f"{folder.name}:{best.winner.individual.id}",
+        "is_tuned": best.winner.is_tuned,
+        "fitness": best.winner.fitness,
+        "num_states": best.winner.individual.num_states,
+        "program": best.program,
+        "simplified": best.simplification.simplified,
+        "recognized": best.simplification.recognized,
+        "finalists": [
+            {
+                "id": f.individual.id,
+                "is_tuned": f.is_tuned,
+                "search_fitness": f.search_fitness,
+                "fitness": f.fitness,
+                "price": f.price,
+            }
+            for f in best.finalists
+        ],
+        "exports": [str(path.relative_to(folder)) for path in best.exports],
     }

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.errors import LionSearchError
-from lion_search.dsl.text import format_program, parse
+from lion_search.dsl.program import Program
+from lion_search.dsl.text import format_program
 from lion_search.proxy_tasks.baseline import Record
 from lion_search.proxy_tasks.jobs import Job, Subject
 from lion_search.proxy_tasks.run_jobs import evaluate_baselines, run_jobs
-from lion_search.proxy_tasks.scores import FAULTS, Part, Score, describe_failure, first_failure
+from lion_search.proxy_tasks.scores import FAULTS, Part, Score, Status, describe_failure, first_failure
 from lion_search.results.judge import Judge
+from lion_search.results.ranking import Ranked, rank
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Stage
 from lion_search.runs.events import Events
 from lion_search.runs.facts import ResumeError
 from lion_search.runs.folder import RESULT_NAME
-from lion_search.runs.result import RunResult, write_exports, write_result
+from lion_search.runs.result import Best, RunResult, write_exports, write_result
 from lion_search.runs.session import Session
 from lion_search.runs.simplify_record import SimplifyRecord, make_record, path_in_run, save
 from lion_search.search.driver import Search
+from lion_search.search.niches import NICHES
 from lion_search.search.progress import Progress
 from lion_search.search.replay import ReplayError
 from lion_search.selection.comparison import Measurement
@@ -31,8 +34,8 @@ from lion_search.simplify.experiments.trials import TrialSettings
 from lion_search.simplify.simplifier import HowFar, Simplified, limits_within, simplify
 
 SECONDS_BETWEEN_EVENTS = 15.0
-SIMPLIFIED = "simplified"
-"""What the result of simplification is called in tables and exports."""
+WINNER, SIMPLIFIED = "winner", "simplified"
+"""What the winner and the result of its simplification are called in tables and exports."""
 
 
 def run_stages(session: Session) -> RunResult:
@@ -45,9 +48,9 @@ def run_stages(session: Session) -> RunResult:
     progress = _search(session)
     finalists = _select(session)
     session.stop_if_asked(progress)
-    simplified = _simplify(session, finalists[0])
+    simplified = _simplify(session, finalists)
     session.stop_if_asked(progress)
-    rows = _test(session, finalists[0], simplified)
+    rows = _test(session, finalists, simplified)
     session.stop_if_asked(progress)
     result = _hand_over(session, progress, finalists, simplified, rows)
     session.enter("finished")
@@ -146,71 +149,112 @@ def _event_fields(progress: Progress) -> dict[str, Any]:
     return {name: getattr(progress, name) for name in names}
 
 
-def _select(session: Session) -> list[Finalist]:
-    """The best of the search on fresh seeds, the winner first.
+def _select(session: Session) -> dict[str, list[Finalist]]:
+    """By niche the best of the search on fresh seeds, the winner first; none of a niche where nothing trains.
 
     Raises:
-        LionSearchError: none of them trains there.
+        LionSearchError: nothing trains there.
     """
-    plan, settings = session.plan, session.plan.config.selection
+    settings, report = session.plan.config.selection, session.audience.report
     session.enter(
         "selection", f"Selection: the best {settings.finalists} on {settings.validation_seeds} fresh seeds"
     )
-    finalists = choose_winner(
-        session.store,
-        session.pool,
-        baselines=plan.adamw,
-        num_finalists=settings.finalists,
-        num_seeds=settings.validation_seeds,
-        report=session.audience.report,
-    )
-    if not finalists:
+    found = {}
+    for niche, ranked in _by_niche(session).items():
+        finalists = choose_winner(
+            session.store,
+            session.pool,
+            candidates=ranked,
+            baselines=session.plan.adamw,
+            num_finalists=settings.finalists,
+            num_seeds=settings.validation_seeds,
+            num_tuned=settings.tuned,
+            report=report,
+        )
+        if finalists:
+            found[niche] = finalists
+        else:
+            report(f"{niche}: none of its best programs trains on fresh seeds")
+    if not found:
         raise LionSearchError(
             "none of the best programs trains on fresh seeds without failure; why others failed: "
             f"lion-search stats {session.folder}"
         )
-    return finalists
+    return found
 
 
-def _simplify(session: Session, winner: Finalist) -> Simplified:
-    """Makes the winner readable, in the time the configuration gives."""
+def _by_niche(session: Session) -> dict[str, list[Ranked]]:
+    """The programs that the search trained, the best first, by the title of their niche."""
+    niches = NICHES[session.plan.config.search.niches]
+    found: dict[str, list[Ranked]] = {
+        niches.title(number): [] for number in range(niches.count(session.plan.initial))
+    }
+    for row in rank(session.store, Stage.SEARCH):
+        if row.status is Status.OK:
+            own = row.individual
+            found[niches.title(niches.of(own.num_states, own.num_canonical_statements))].append(row)
+    return found
+
+
+def _simplify(session: Session, finalists: Mapping[str, Sequence[Finalist]]) -> dict[str, Simplified]:
+    """Makes the winners readable, in the time the configuration gives, which is shared out evenly."""
     settings = session.plan.config.simplification
     session.enter(
         "simplification", f"Simplification: {settings.how_far}, for at most {settings.minutes:g} minutes"
     )
-    deadline = time.monotonic() + 60 * settings.minutes
+    end = time.monotonic() + 60 * settings.minutes
+    found = {}
+    for place, (niche, (winner, *_)) in enumerate(finalists.items()):
+        seconds = max(1.0, end - time.monotonic()) / (len(finalists) - place)
+        if len(finalists) > 1:
+            session.audience.report(f"The best with {niche}, {winner.individual.id}:")
+        found[niche] = _simplify_one(session, winner, seconds)
+    return found
+
+
+def _simplify_one(session: Session, winner: Finalist, seconds: float) -> Simplified:
+    settings, deadline = session.plan.config.simplification, time.monotonic() + seconds
     trainer = Trainer(
         session.pool,
         tuple(session.plan.problems),
         lambda: session.was_stopped() or time.monotonic() > deadline,
     )
     return simplify(
-        parse(winner.individual.program),
+        winner.program,
         trainer,
         how_far=HowFar(settings.how_far),
         settings=TrialSettings(margin=settings.margin),
-        limits=limits_within(settings.minutes),
+        limits=limits_within(seconds / 60),
         report=session.audience.report,
     )
 
 
-def _test(session: Session, winner: Finalist, simplified: Simplified) -> tuple[Measurement, ...]:
-    """The winner, what was made of it, and its rivals on the test part of all tasks."""
+def _test(
+    session: Session,
+    finalists: Mapping[str, Sequence[Finalist]],
+    simplified: Mapping[str, Simplified],
+) -> tuple[Measurement, ...]:
+    """The winners, what was made of them, and their rivals on the test part of all tasks."""
     plan, num_seeds = session.plan, session.plan.config.selection.test_seeds
     session.enter("test", f"Test: the winner beside its rivals on {num_seeds} other seeds, test part")
+    programs: dict[str, Program] = {}
+    for niche, (winner, *_) in finalists.items():
+        name = WINNER if len(finalists) == 1 else niche
+        programs[name] = winner.program
+        if functional_hash(simplified[niche].after) != functional_hash(winner.program):
+            programs[f"{name}, {SIMPLIFIED}" if len(finalists) > 1 else SIMPLIFIED] = simplified[niche].after
     start: dict[str, Subject] = {"untuned start": canonicalise(plan.initial).program()}
-    changed = functional_hash(simplified.after) != winner.individual.hash
     return tuple(
         row
         for task, record in plan.records.items()
         for row in measure_on_test(
             session.store,
             session.pool,
-            winner=winner,
-            programs={SIMPLIFIED: simplified.after} if changed else {},
+            programs=programs,
             others={**_tuned(record), **start},
             task=task,
             num_seeds=num_seeds,
+            individual_ids={f.individual.hash: f.individual.id for f, *_ in finalists.values()},
         )
     )
 
@@ -222,32 +266,52 @@ def _tuned(record: Record) -> dict[str, Subject]:
 def _hand_over(
     session: Session,
     progress: Progress,
-    finalists: Sequence[Finalist],
-    simplified: Simplified,
+    finalists: Mapping[str, Sequence[Finalist]],
+    simplified: Mapping[str, Simplified],
     rows: tuple[Measurement, ...],
 ) -> RunResult:
-    """Writes everything but the result's own file: the record of the simplification and the exports."""
-    winner, pruned = finalists[0], simplified.pruned
-    assert functional_hash(pruned) == winner.individual.hash
-    record = _record(session, winner, simplified, rows)
-    exports = write_exports(session.folder, winner, {"winner": pruned, SIMPLIFIED: simplified.after})
-    judged_by = session.plan.config.judge_settings()
+    """Writes everything but the result's own file: the records of the simplifications and the exports."""
     return RunResult(
-        session.folder, progress, judged_by, tuple(finalists), rows, record, format_program(pruned), exports
+        folder=session.folder,
+        progress=progress,
+        judged_by=session.plan.config.judge_settings(),
+        frontier=tuple(
+            _best(session, niche, found, simplified[niche], rows, is_only=len(finalists) == 1)
+            for niche, found in finalists.items()
+        ),
+        test_rows=rows,
     )
+
+
+def _best(
+    session: Session,
+    niche: str,
+    finalists: Sequence[Finalist],
+    simplified: Simplified,
+    rows: Sequence[Measurement],
+    *,
+    is_only: bool,
+) -> Best:
+    """A niche's part of the result, written to the run's folder."""
+    winner, suffix = finalists[0], "" if is_only else "_" + niche.replace(" ", "_")
+    own = (WINNER, SIMPLIFIED) if is_only else (niche, f"{niche}, {SIMPLIFIED}")
+    record = _record(session, winner, simplified, [row for row in rows if row.name in own])
+    programs = {WINNER + suffix: simplified.pruned, SIMPLIFIED + suffix: simplified.after}
+    exports = write_exports(session.folder, winner, programs)
+    return Best(niche, tuple(finalists), format_program(simplified.pruned), record, exports)
 
 
 def _record(
     session: Session, winner: Finalist, simplified: Simplified, rows: Sequence[Measurement]
 ) -> SimplifyRecord:
-    """Makes the record of the winner's simplification, and keeps it in the run's folder."""
+    """Makes the record of a winner's simplification, and keeps it in the run's folder."""
     config, folder = session.plan.config, session.folder
     record = make_record(
         f"{folder}:{winner.individual.id}",
         simplified,
         tuple(session.plan.problems) if config.simplification.how_far == "experiments" else (),
         TrialSettings(margin=config.simplification.margin),
-        [row for row in rows if row.name in ("winner", SIMPLIFIED)],
+        rows,
         is_recognized=config.simplification.how_far != "redundancy",
     )
     save(record, path_in_run(folder, winner.individual.id))

@@ -60,10 +60,11 @@ PLAIN = _set(
     noise__max_seeds="null",
     hurdle__percentile="null",
     hurdle__rejects="false",
+    selection__tuned="0",
     simplification__how_far="redundancy",
 )
-"""A search without the quickstart's policies: programs are all trained on the same seeds; and no proofs nor
-experiments at its end, which take seconds."""
+"""A search without the quickstart's policies: programs are all trained on the same seeds; and no tuning, no
+proofs nor experiments at its end, which take seconds."""
 SMALL = (
     *PLAIN,
     *_set(budget__programs="300", search__population="50", search__lag="32", tasks__0__seeds="1"),

@@ -79,6 +79,10 @@ def progress_cells(progress: Progress) -> list[tuple[str, str]]:
         ("Novel", f"{progress.num_novel:,} ({3600 * progress.num_novel / seconds:,.0f} an hour)"),
         ("Redundant", f"{progress.redundant_share:.1%} of the last genomes' statements"),
         ("Fitness", _fitness_cell(progress)),
+        *(
+            (niche.capitalize(), f"best {best.fitness:+.4f} (judged {best.judged:+.4f}), {best.id}")
+            for niche, best in progress.frontier.items()
+        ),
         ("Failures", failures or "none"),
         *([("Hurdles", f"saved {progress.stopped_share:.1%} of training")] if progress.stopped_share else []),
         ("Time left", f"{format_seconds(progress.seconds_left)} after {format_seconds(progress.seconds)}"),

@@ -80,7 +80,7 @@ def test_quiet_shows_nothing(monkeypatch: pytest.MonkeyPatch, *, terminal: bool)
 def test_the_first_snapshots_can_be_shown() -> None:
     """Nothing evaluated yet, no time gone by: no division by zero, no failure, an unknown time left."""
     hits = {"same_as_parent": 0, "seen": 0, "fingerprint": 0}
-    nothing = Progress(0.0, 0, 0, 0, 0, hits, 0.0, None, None, None, 0, None, {}, 0.0, 0.0, None)
+    nothing = Progress(0.0, 0, 0, 0, 0, hits, 0.0, None, None, None, 0, {}, None, {}, 0.0, 0.0, None)
     cells = dict(display.progress_cells(nothing))
     assert cells["Programs"] == "0 (0/s)"
     assert cells["Failures"] == "none"
