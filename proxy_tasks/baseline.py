@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
-from lion_search.proxy_tasks.tasks import TaskError, trained_as
+from lion_search.proxy_tasks.compared_by import trained_as
+from lion_search.proxy_tasks.tasks import TaskError
 
 if TYPE_CHECKING:
     from lion_search.proxy_tasks.training.update_rules import Optimizer

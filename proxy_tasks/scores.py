@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from lion_search.proxy_tasks.tasks import Fitness, TaskError, compared_by
+from lion_search.proxy_tasks.compared_by import Fitness, compared_by, with_difference
+from lion_search.proxy_tasks.tasks import TaskError
 
 FAILURE_FITNESS = -1.0
 _LEAST_LOSS = 1e-30
@@ -135,6 +136,19 @@ def required_mean_losses(scores: Sequence[Score]) -> dict[str, float]:
         what = f"seed {bad.seed} on task '{bad.task}' {bad.status}: {bad.reason}" if bad else "no training"
         raise TaskError(f"the baseline cannot be trained: {what}")
     return losses
+
+
+def check_ratio(name: str, loss: float, whose: str) -> None:
+    """Checks that a loss can be compared by ratio, where the task says so.
+
+    Raises:
+        TaskError: it is not positive; the message names the task that compares by difference.
+    """
+    if compared_by(name)[0] is Fitness.RATIO and loss <= 0:
+        raise TaskError(
+            f"task '{name}': {whose} has a loss of {loss:.4g}, and fitness is the logarithm of a ratio of "
+            f"losses, which must be positive; compare by difference instead: '{with_difference(name)}'"
+        )
 
 
 def level(task: str, loss: float) -> float:

@@ -19,6 +19,7 @@ import numpy as np
 
 from lion_search.dsl.errors import LionSearchError, did_you_mean
 from lion_search.dsl.imports import import_name
+from lion_search.proxy_tasks.compared_by import COMPARED_BY, Fitness
 from lion_search.proxy_tasks.reference_options import join_options, read_number, split_options
 
 if TYPE_CHECKING:
@@ -45,15 +46,6 @@ class Decay(enum.StrEnum):
     """To 0."""
     COSINE = "cosine"
     """To 0."""
-
-
-class Fitness(enum.StrEnum):
-    """How a loss is compared with that of tuned AdamW."""
-
-    RATIO = "ratio"
-    """By the logarithm of their ratio: losses are positive."""
-    DIFFERENCE = "difference"
-    """By their difference: losses may be zero or negative."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,46 +281,9 @@ def find_task(reference: str) -> Task:
     changed = {
         key: read(task)
         for key, (_, read) in OPTIONS.items()
-        if read(task) != read(original) or (key in _COMPARED_BY and read(task) != _COMPARED_BY[key])
+        if read(task) != read(original) or (key in COMPARED_BY and read(task) != COMPARED_BY[key])
     }
     return replace(task, name=join_options(name, ({"scale": scale} if scale != 1 else {}) | changed))
-
-
-_COMPARED_BY: Mapping[str, Any] = MappingProxyType({"fitness": Fitness.RATIO, "unit": 1.0})
-"""Options that no training depends on, with their defaults; a name holds whatever else a user's function
-states, so that a score's task says how its loss is compared."""
-
-
-@cache
-def compared_by(name: str) -> tuple[Fitness, float]:
-    """How losses on a task of this name are compared with tuned AdamW's, and the unit of their difference."""
-    _, options = split_options(name)
-    return Fitness(options.get("fitness", Fitness.RATIO)), float(options.get("unit", 1.0))
-
-
-def trained_as(name: str) -> str:
-    """A task's name without how losses are compared: trainings and tuned baselines are the same."""
-    base, options = split_options(name)
-    return join_options(base, {key: value for key, value in options.items() if key not in _COMPARED_BY})
-
-
-def with_difference(name: str) -> str:
-    """The name of a task whose losses are compared by their difference."""
-    base, options = split_options(name)
-    return join_options(base, {**options, "fitness": Fitness.DIFFERENCE})
-
-
-def check_ratio(name: str, loss: float, whose: str) -> None:
-    """Checks that a loss can be compared by ratio, where the task says so.
-
-    Raises:
-        TaskError: it is not positive; the message names the task that compares by difference.
-    """
-    if compared_by(name)[0] is Fitness.RATIO and loss <= 0:
-        raise TaskError(
-            f"task '{name}': {whose} has a loss of {loss:.4g}, and fitness is the logarithm of a ratio of "
-            f"losses, which must be positive; compare by difference instead: '{with_difference(name)}'"
-        )
 
 
 def _scale(reference: str, text: str) -> int:

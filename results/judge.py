@@ -16,13 +16,13 @@ from lion_search.proxy_tasks.scores import (
     FAILURE_FITNESS,
     Score,
     Status,
+    check_ratio,
     fitness,
     level,
     mean_losses,
     required_mean_losses,
     variance,
 )
-from lion_search.proxy_tasks.tasks import check_ratio
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from lion_search.proxy_tasks.baseline import (
     to_json,
 )
 from lion_search.proxy_tasks.jobs import Subject
-from lion_search.proxy_tasks.scores import FAULTS, Part, describe_failure, one_line
-from lion_search.proxy_tasks.tasks import TaskError, check_ratio
+from lion_search.proxy_tasks.scores import FAULTS, Part, check_ratio, describe_failure, one_line
+from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.proxy_tasks.tuning import EFFORT, Tuned, tune
 from lion_search.results.records import Stage
 from lion_search.runs.audience import Report

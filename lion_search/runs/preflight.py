@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.baseline import Record, load_baselines
-from lion_search.proxy_tasks.tasks import TaskError, check_ratio, find_task
+from lion_search.proxy_tasks.scores import check_ratio
+from lion_search.proxy_tasks.tasks import TaskError, find_task
 from lion_search.proxy_tasks.workers.environment import worker_environment
 
 if TYPE_CHECKING:

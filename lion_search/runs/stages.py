@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lion_search.dsl.cost import static_cost
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.program import Program
@@ -101,11 +102,18 @@ def _check_start(session: Session) -> None:
     """Says before the search if the program that it begins with does not train.
 
     Raises:
-        LionSearchError: tuned AdamW trains here, and this takes too long, too much memory, or raises.
+        LionSearchError: tuned AdamW trains here, and this takes too long, too much memory, or raises; or one
+            step of it costs more than the limit.
     """
     plan = session.plan
+    program, limit = canonicalise(plan.initial).program(), plan.config.limits.cost
+    if limit is not None and (cost := static_cost(program)) > limit:
+        raise LionSearchError(
+            f"the initial program is not trained: a step costs {cost:g} additions for each weight, and "
+            f"limits.cost is {limit:g}"
+        )
     samples = tuple((task, seed, Part.VALIDATION) for task, seed in plan.samples)
-    ((_, scores),) = run_jobs(session.pool, [Job(canonicalise(plan.initial).program(), samples)])
+    ((_, scores),) = run_jobs(session.pool, [Job(program, samples)])
     if (failed := first_failure(scores)) is None:
         return
     why = f"the initial program does not train: {describe_failure(failed)}"

@@ -16,8 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from lion_search.dsl.errors import LionSearchError
+from lion_search.proxy_tasks.compared_by import trained_as
 from lion_search.proxy_tasks.problems import Examples, Problem
-from lion_search.proxy_tasks.tasks import Metric, Task, TaskError, trained_as
+from lion_search.proxy_tasks.tasks import Metric, Task, TaskError
 from lion_search.proxy_tasks.training.layout import Layout
 
 PARTS = ("train", "validation", "test")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.program import Program
-from lion_search.proxy_tasks.scores import Status
-from lion_search.proxy_tasks.tasks import TaskError, check_ratio
+from lion_search.proxy_tasks.scores import Status, check_ratio
+from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.results.records import MAX_SEEDS, Stage
 from lion_search.simplify.experiments.ablations import Ablation
 from lion_search.simplify.experiments.trainer import Trainer, difference, mean_level

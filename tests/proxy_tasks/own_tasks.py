@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from lion_search.dsl.functions import Function, Type
+from lion_search.proxy_tasks.compared_by import Fitness
 from lion_search.proxy_tasks.problems.problem import Examples, Problem, cross_entropy
-from lion_search.proxy_tasks.tasks import Decay, Fitness, Schedule, Task
+from lion_search.proxy_tasks.tasks import Decay, Schedule, Task
 
 NUM_FEATURES, NUM_CLASSES = 5, 3
 

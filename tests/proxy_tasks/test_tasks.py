@@ -14,20 +14,17 @@ import pytest
 
 from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.imports import UserCodeError
+from lion_search.proxy_tasks.compared_by import Fitness, compared_by, trained_as, with_difference
 from lion_search.proxy_tasks.problems.datasets import DATASETS
 from lion_search.proxy_tasks.tasks import (
     OPTIONS,
     SCALES,
     TASKS,
     Decay,
-    Fitness,
     Metric,
     Schedule,
     TaskError,
-    compared_by,
     find_task,
-    trained_as,
-    with_difference,
 )
 
 

@@ -10,6 +10,7 @@ from lion_search.commands.printing.comparison import print_rows
 from lion_search.commands.printing.display import format_seconds
 from lion_search.commands.printing.simplification import print_simplification
 from lion_search.commands.printing.terminal import say
+from lion_search.proxy_tasks.scores import FAULTS
 from lion_search.runs.result import RunResult
 
 
@@ -22,6 +23,11 @@ def print_result(console: Console, result: RunResult) -> None:
         f"{progress.num_evaluated:,} evaluated, hit rate {progress.hit_rate:.1%}, "
         f"{progress.redundant_share:.1%} of the population's statements redundant.",
     )
+    if num_faults := sum(progress.failures.get(status, 0) for status in FAULTS):
+        say(
+            console,
+            f"{num_faults:,} crashed, timed out or ran out of memory; why: lion-search stats {result.folder}",
+        )
     if len(result.frontier) > 1:
         _print_frontier(console, result)
     reference = f"{result.folder}:{best.winner.individual.id}"

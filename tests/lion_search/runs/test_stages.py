@@ -13,11 +13,15 @@ from lion_search.proxy_tasks.workers.pool import Failure, FailureKind
 from lion_search.runs.stages import _check_start
 
 
-def said(answer: Any) -> list[str]:
+def said(answer: Any, max_cost: float | None = None) -> list[str]:
     """Of a start whose training ends so."""
     lines: list[str] = []
     session: Any = SimpleNamespace(
-        plan=SimpleNamespace(initial=program(1), samples=[("a", 0), ("a", 1)]),
+        plan=SimpleNamespace(
+            initial=program(1),
+            samples=[("a", 0), ("a", 1)],
+            config=SimpleNamespace(limits=SimpleNamespace(cost=max_cost)),
+        ),
         pool=FakePool(answer),
         audience=SimpleNamespace(report=lines.append),
     )
@@ -35,6 +39,11 @@ def test_a_start_that_diverges_is_told() -> None:
     assert line.startswith(
         "Note: the initial program does not train: diverged on a, seed 0: not finite after"
     )
+
+
+def test_a_start_that_is_dearer_than_the_limit_ends_the_run() -> None:
+    with pytest.raises(LionSearchError, match=r"a step costs 1 additions .* limits.cost is 0.5$"):
+        said(lambda job: trained(job, lambda seed: 0.3), max_cost=0.5)
 
 
 @pytest.mark.parametrize("kind", FailureKind)
