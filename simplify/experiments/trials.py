@@ -2,8 +2,8 @@
 
 A changed program and those it must not lose against are trained on the same seeds, so that they differ by the
 change and not by luck. The difference of a seed is in fitness: the mean over tasks of
-``log(other's loss / its loss)``, or of their difference in units, clipped to +-1; a training that fails is -1.
-After 8, 16, 32, ... seeds a lower confidence bound of the mean difference (Student's t) is compared
+``log(other's loss / its loss)``, or of their difference in units, clipped to +-1; a training that fails
+counts as -1. After 8, 16, 32, ... seeds a lower confidence bound of the mean difference (Student's t) is compared
 with the margin: the change is accepted as soon as a loss beyond the margin is excluded, and rejected as soon
 as the seeds that are left can hardly show that any more.
 
