@@ -155,8 +155,6 @@ def _tuned(task: str, report: Report) -> dict[str, Subject]:
     except TaskError as error:
         report(f"Note: {error}")
         return {}
-    if note := record.edge_note("adamw"):
+    for note in filter(None, (record.edge_note("adamw"), *record.failed.values())):
         report(f"Note: {note}")
-    for reason in record.failed.values():
-        report(f"Note: {reason}")
     return {f"tuned {name}": found for name, found in record.baselines.items()}

@@ -72,7 +72,7 @@ def find_baselines(problems: Mapping[str, FlatProblem], report: Callable[[str], 
         if record.source != "shipped":
             report(f"Baselines of {name}: {record.source}")
         check_ratio(name, record.adamw.validation_loss, "tuned AdamW")
-        if note := record.edge_note("adamw"):
+        for note in filter(None, (record.edge_note("adamw"), *record.failed.values())):
             report(f"Note: {note}")
         facts = problem.facts()
         data = {"data": facts.pop("data")}
