@@ -15,14 +15,14 @@ from functools import cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lion_search.dsl.errors import LionSearchError, did_you_mean
 from lion_search.dsl.imports import import_name
 from lion_search.proxy_tasks.compared_by import COMPARED_BY, Fitness
 from lion_search.proxy_tasks.reference_options import join_options, read_number, split_options
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from lion_search.proxy_tasks.problems import Problem
 
 
@@ -65,6 +65,8 @@ class Schedule:
 
     def values(self, num_steps: int) -> np.ndarray:
         """Float32 ``[num_steps]``, the schedule's value at each step."""
+        import numpy as np
+
         return np.asarray([self._value(step, num_steps) for step in range(num_steps)], np.float32)
 
     def _value(self, step: int, num_steps: int) -> float:

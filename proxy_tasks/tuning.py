@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lion_search.dsl.shown import plural, significant
 from lion_search.proxy_tasks.baseline import EDGE, FAMILIES, Baseline
 from lion_search.proxy_tasks.run_jobs import evaluate_all
 from lion_search.proxy_tasks.scores import (
@@ -111,8 +112,8 @@ def tune(
         trials += tuning.trials
         found.append((finalists[0], tuple(at_an_end(finalists, tuning.bounds))))
         best, edge = min(found, key=lambda pair: pair[0].validation_loss)
-        shown = f"{best.validation_loss:.4f}" if math.isfinite(best.validation_loss) else "none trains"
-        report(f"{name} as {form}: {len(trials)} trials; best so far {shown}")
+        shown = significant(best.validation_loss) if math.isfinite(best.validation_loss) else "none trains"
+        report(f"{name} as {form}: {plural(len(trials), 'trial')}; best so far {shown}")
     if not math.isfinite(best.validation_loss):
         raise TaskError(f"task '{task}': no sample of {name} trains without failure: {tuning.failure}")
     return Tuned(best, trials, edge)

@@ -87,11 +87,15 @@ class Judge:
             counts[score.task] = counts.get(score.task, 0) + 1
         return math.sqrt(sum(self._variances[task] / n for task, n in counts.items())) / max(1, len(counts))
 
+    def caution(self, scores: Iterable[Score]) -> float:
+        """What is taken off a fitness for the few seeds behind it."""
+        return self.settings.caution * self.standard_error(scores)
+
     def cautious(self, scores: Sequence[Score]) -> float:
         """Fitness less ``caution`` standard errors; that of a failure is as low as can be."""
         if any(score.status is not Status.OK for score in scores):
             return FAILURE_FITNESS
-        return self.fitness(scores) - self.settings.caution * self.standard_error(scores)
+        return self.fitness(scores) - self.caution(scores)
 
     def price(self, num_states: int, num_statements: int) -> float:
         """What a program of so many states and statements pays."""

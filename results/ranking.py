@@ -85,9 +85,13 @@ class Ranking:
             add_score(row.scores, score)
         own = tuple(row.scores.values())
         row.status, row.failure = overall_status(own), first_failure(own)
-        row.fitness = self._judge.fitness(own)
-        row.below_bounds = self._judge.below_bounds(own)
-        row.judged = self._judge.cautious(own) - row.price
+        row.fitness = row.judged = FAILURE_FITNESS
+        if row.status is Status.OK:
+            row.fitness = self._judge.fitness(own)
+            at_bound = row.fitness <= FAILURE_FITNESS
+            row.below_bounds = self._judge.below_bounds(own) if at_bound else row.fitness
+            row.judged = row.fitness - self._judge.caution(own)
+        row.judged -= row.price
 
     def best(self) -> Ranked | None:
         """The best, the first of equals; ``None`` if there is none that trains."""
@@ -104,11 +108,16 @@ def judge_settings(store: Store) -> JudgeSettings:
     return JudgeSettings(**store.run_facts().get(JUDGE_FACT, {}))
 
 
-def read_scores(store: Store, stage: Stage) -> tuple[list[Score], dict[int, list[Evaluation]]]:
-    """The scores of tuned AdamW in a stage, and the evaluations of the log's programs by individual."""
+def read_scores(
+    store: Store, stage: Stage, *, only_kept: bool = False
+) -> tuple[list[Score], dict[int, list[Evaluation]]]:
+    """The scores of tuned AdamW in a stage, and the evaluations of the log's programs by individual.
+
+    ``only_kept`` leaves out those of update scales that were not kept.
+    """
     baseline: list[Score] = []
     rows: dict[int, list[Evaluation]] = {}
-    for evaluation in store.evaluations(stage=stage):
+    for evaluation in store.evaluations(stage=stage, only_kept=only_kept):
         if evaluation.individual_id is not None:
             rows.setdefault(evaluation.individual_id, []).append(evaluation)
         elif evaluation.subject == BASELINE_SUBJECT:
@@ -122,7 +131,7 @@ def rank(store: Store, stage: Stage) -> list[Ranked]:
     Fitness is relative to tuned AdamW on the same seeds, whose losses are in the log too. Caution and
     prices are those of the run.
     """
-    baseline, rows = read_scores(store, stage)
+    baseline, rows = read_scores(store, stage, only_kept=True)
     if not rows:
         return []
     ranking = Ranking(Judge(baseline, judge_settings(store)))

@@ -131,9 +131,9 @@ class Search:
             self._flush()
             raise
         self._timeline.advance(self._timeline.num_committed)  # no more proposals: the state may know all
-        self._flush()
-        on_progress(self.progress())
-        return self.progress()
+        last = self._flush()
+        on_progress(last)
+        return last
 
     def _loop(self, should_stop: Callable[[], bool], on_progress: Callable[[Progress], None]) -> None:
         while True:
@@ -143,8 +143,7 @@ class Search:
             for pending in self._pending.ready():
                 self._commit(pending)
             if time.monotonic() - self._flushed > self._flush_seconds:
-                self._flush()
-                on_progress(self.progress())
+                on_progress(self._flush())
             if self._jobs:
                 self._receive()
             elif not self._pending and (stopping or self._is_spent()):
@@ -155,7 +154,6 @@ class Search:
         timeline = self._timeline
         return self._tally.progress(
             seconds=self._seconds(),
-            num_programs=timeline.num_committed,
             num_in_flight=len(self._jobs),
             best=timeline.state.best(),
             frontier=timeline.state.frontier(),
@@ -179,7 +177,7 @@ class Search:
         budget = self._budget
         done = [self._timeline.num_committed / budget.programs]
         if budget.evaluations is not None:
-            done.append(self._tally.num_jobs / budget.evaluations)
+            done.append(self._tally.num_evaluated / budget.evaluations)
         if budget.minutes is not None:
             done.append(self._seconds() / (60 * budget.minutes))
         share = min(1.0, max(done))
@@ -229,11 +227,13 @@ class Search:
         timeline.commit(individual, recorded.program, pending.entry, parent, evaluations)
         self._tally.add(individual, evaluations)
 
-    def _flush(self) -> None:
+    def _flush(self) -> Progress:
         """Writes what was committed since the last time, and how far the search is, in one transaction."""
-        facts = {PROGRESS_FACT: asdict(self.progress()), SEARCH_SECONDS_FACT: self._seconds()}
+        progress = self.progress()
+        facts = {PROGRESS_FACT: asdict(progress), SEARCH_SECONDS_FACT: progress.seconds}
         started = time.monotonic()
         self._store.append(self._individuals, self._evaluations, facts)
         self._individuals, self._evaluations = [], []
         self._flushed = time.monotonic()
         self._tally.seconds_in_store += self._flushed - started
+        return progress

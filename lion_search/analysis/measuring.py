@@ -17,11 +17,12 @@ from lion_search.proxy_tasks.baseline import (
 from lion_search.proxy_tasks.jobs import Subject
 from lion_search.proxy_tasks.scores import FAULTS, Part, check_ratio, describe_failure, one_line
 from lion_search.proxy_tasks.tasks import TaskError
+from lion_search.proxy_tasks.training.optax_rules import read_optax
 from lion_search.proxy_tasks.tuning import EFFORT, Tuned, tune
 from lion_search.results.records import Stage
 from lion_search.runs.audience import Report
 from lion_search.runs.facts import versions
-from lion_search.runs.folder import check_new
+from lion_search.runs.folder import check_new, write_new
 from lion_search.runs.preflight import check_tasks, set_environment
 from lion_search.runs.references import find_subject
 from lion_search.runs.workers import make_pool
@@ -58,6 +59,10 @@ def evaluate(
     set_environment(workers)
     subjects: dict[str, Subject] = dict(map(find_subject, references))
     problems = check_tasks(tasks, None)
+    for subject in subjects.values():
+        if isinstance(subject, str):
+            for problem in problems.values():
+                read_optax(subject, problem.layout)  # what a task's weights do not suit is said at once
     by_task = {name: {**subjects, **_tuned(name, report)} for name in problems}
     pool = make_pool([], workers=workers, mode=None if mode == "auto" else mode, report=report)
     try:
@@ -139,7 +144,7 @@ def tune_baselines(
     best = {family: found.baseline for family, found in tuned.items()}
     trials = {family: found.trials for family, found in tuned.items()}
     edges = {family: found.edge for family, found in tuned.items()}
-    path.write_text(to_json(problem.facts(), best, trials, EFFORT, versions(), edges, failed))
+    write_new(path, to_json(problem.facts(), best, trials, EFFORT, versions(), edges, failed))
     if "adamw" in best:
         try:
             check_ratio(name, best["adamw"].validation_loss, "tuned AdamW")

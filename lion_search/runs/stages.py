@@ -10,6 +10,7 @@ from lion_search.dsl.cost import static_cost
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.program import Program
+from lion_search.dsl.shown import duration, plural
 from lion_search.dsl.text import format_program
 from lion_search.proxy_tasks.baseline import Record
 from lion_search.proxy_tasks.jobs import Job, Subject
@@ -28,6 +29,7 @@ from lion_search.search.driver import Search
 from lion_search.search.niches import NICHES
 from lion_search.search.progress import Progress
 from lion_search.search.replay import ReplayError
+from lion_search.search.settings import Budget
 from lion_search.selection.comparison import Measurement
 from lion_search.selection.finalists import Finalist, choose_winner, measure_on_test
 from lion_search.simplify.experiments.trainer import Trainer
@@ -71,15 +73,26 @@ def _search(session: Session) -> Progress:
     if not session.store.num_individuals():
         _check_start(session)
     log_progress = _EveryNowAndThen(session.events)
-    with session.audience.display() as display:
+    session.audience.report(f"Search: {_limits(session.plan.config.budget)}")
+    with session.audience.display(session.folder.resolve().name) as show:
 
         def tell(progress: Progress) -> None:
-            display.show(progress)
+            show(progress)
             log_progress(progress)
 
         progress = search.run(should_stop=session.was_stopped, on_progress=tell)
     session.stop_if_asked(progress)
     return progress
+
+
+def _limits(budget: Budget) -> str:
+    """When a search ends."""
+    limits = [plural(budget.programs, "program")]
+    if budget.evaluations is not None:
+        limits.append(f"{budget.evaluations:,} evaluated")
+    if budget.minutes is not None:
+        limits.append(f"{duration(60 * budget.minutes)} of searching")
+    return f"until {' or '.join(limits)}"
 
 
 def _make_search(session: Session) -> Search:
@@ -127,6 +140,7 @@ def _baseline_scores(session: Session) -> tuple[Score, ...]:
     plan, store = session.plan, session.store
     if logged := store.evaluations(stage=Stage.SEARCH, subject=BASELINE_SUBJECT):
         return tuple(row.score for row in logged)
+    session.audience.report("Training tuned AdamW on the seeds of the search, once the workers are ready")
     scores = [
         score
         for task, seeds in plan.most_seeds.items()
@@ -165,7 +179,8 @@ def _select(session: Session) -> dict[str, list[Finalist]]:
     """
     settings, report = session.plan.config.selection, session.audience.report
     session.enter(
-        "selection", f"Selection: the best {settings.finalists} on {settings.validation_seeds} fresh seeds"
+        "selection",
+        f"Selection: the best {settings.finalists} on {plural(settings.validation_seeds, 'fresh seed')}",
     )
     found = {}
     for niche, ranked in _by_niche(session).items():
@@ -208,7 +223,7 @@ def _simplify(session: Session, finalists: Mapping[str, Sequence[Finalist]]) -> 
     """Makes the winners readable, in the time the configuration gives, which is shared out evenly."""
     settings = session.plan.config.simplification
     session.enter(
-        "simplification", f"Simplification: {settings.how_far}, for at most {settings.minutes:g} minutes"
+        "simplification", f"Simplification: {settings.how_far}, for at most {duration(60 * settings.minutes)}"
     )
     end = time.monotonic() + 60 * settings.minutes
     found = {}
@@ -244,7 +259,8 @@ def _test(
 ) -> tuple[Measurement, ...]:
     """The winners, what was made of them, and their rivals on the test part of all tasks."""
     plan, num_seeds = session.plan, session.plan.config.selection.test_seeds
-    session.enter("test", f"Test: the winner beside its rivals on {num_seeds} other seeds, test part")
+    seeds = plural(num_seeds, "other seed")
+    session.enter("test", f"Test: the winner beside its rivals on {seeds}, test part")
     programs: dict[str, Program] = {}
     for niche, (winner, *_) in finalists.items():
         name = WINNER if len(finalists) == 1 else niche

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from lion_search.dsl.shown import plural
 from lion_search.proxy_tasks.workers.environment import usable_cores, worker_environment
 from lion_search.proxy_tasks.workers.pool import NO_LIMITS, InlinePool, JobLimits, Pool
 from lion_search.proxy_tasks.workers.worker import make_worker
@@ -46,7 +47,7 @@ def make_pool(
     from lion_search.proxy_tasks.workers.ray_pool import RayPool
 
     num_workers = usable_cores() if workers == "auto" else int(workers)
-    report(f"Starting {num_workers} Ray worker{'s' * (num_workers != 1)}")
+    report(f"Starting {plural(num_workers, 'Ray worker')}")
     with warnings.catch_warnings():
         # JAX warns of every fork, since it has threads; each fork here is followed by an exec at once.
         warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)

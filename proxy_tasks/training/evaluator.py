@@ -16,6 +16,7 @@ from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.tasks import find_task
 from lion_search.proxy_tasks.training.batched import CODE_AXES, Batch, assemble, trainings_that_fit
+from lion_search.proxy_tasks.training.flags import pin_flags
 from lion_search.proxy_tasks.training.loop import Trained, make_train
 from lion_search.proxy_tasks.training.modes import Mode, choose_mode
 from lion_search.proxy_tasks.training.prepare import PARTS, prepare
@@ -98,6 +99,7 @@ class Evaluator:
             bound: the rule.
             num_trainings: of a batch; 0 for a single training, without a batch axis.
         """
+        pin_flags()  # an optimizer's module may have set them
         key = (bound.key, num_trainings)
         function = self._compiled.get(key)
         if function is None:

@@ -19,6 +19,7 @@ from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.compared_by import trained_as
 from lion_search.proxy_tasks.problems import Examples, Problem
 from lion_search.proxy_tasks.tasks import Metric, Task, TaskError
+from lion_search.proxy_tasks.training.flags import pin_flags
 from lion_search.proxy_tasks.training.layout import Layout
 
 PARTS = ("train", "validation", "test")
@@ -79,7 +80,9 @@ def prepare(task: Task) -> FlatProblem:
         TaskError: the task's functions raise, cannot be traced, or give something else than they should.
         DataError: the data is missing or damaged.
     """
+    pin_flags()
     problem = _called(task, "problem", task.problem)
+    pin_flags()
     if not isinstance(problem, Problem):
         raise TaskError(f"task '{task.name}': problem() returned a {type(problem).__name__}, no Problem")
     _check_examples(task, problem)

@@ -5,6 +5,7 @@ Importing this module does not import Ray.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -31,6 +33,9 @@ _RAY_ENVIRONMENT: Mapping[str, str] = MappingProxyType(
 )
 # Ray's minimum is 75 MiB; payloads and results travel inline and never touch it.
 _OBJECT_STORE_BYTES = 80 * 2**20
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 -- where Ray keeps its objects, if it is there
+_MAX_FOLDER_BYTES = 43
+"""Of 107 that a socket's path may have, /session_DATE_TIME_PROCESS/sockets/plasma_store takes up to 64."""
 _GUARD = """
 import signal, sys
 sys.stdin.read()
@@ -57,7 +62,7 @@ def start_ray(num_cpus: int, num_gpus: int | None, address: str | None) -> tuple
         address: of a running cluster to connect to; None starts a private one on this machine.
 
     Raises:
-        PoolError: not in the main thread.
+        PoolError: not in the main thread, or Ray does not start here.
     """
     if threading.current_thread() is not threading.main_thread():
         # The kernel ends Ray's processes with the thread that started them.
@@ -71,17 +76,45 @@ def start_ray(num_cpus: int, num_gpus: int | None, address: str | None) -> tuple
         # "local", because None would join whatever cluster runs on this machine.
         options = {"address": "local", "num_cpus": num_cpus, "include_dashboard": False}
         options |= {"num_gpus": num_gpus, "object_store_memory": _OBJECT_STORE_BYTES}
+        options["_temp_dir"] = folder = temporary_folder()
+        if not os.access(_SHARED_MEMORY, os.W_OK):
+            options["_plasma_directory"] = folder
         # Other users of the machine cannot connect; without a token Ray writes one below the home folder.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     handler = signal.getsignal(signal.SIGTERM)
     before = descendants()
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+    except Exception as error:  # whatever the machine does not allow
+        reason = str(error).strip().partition("\n")[0]
+        raise PoolError(f"Ray does not start: {type(error).__name__}: {reason}") from error
     finally:
         signal.signal(signal.SIGTERM, handler)
         # Also where `init` failed or was interrupted: the guard, dropped with this frame, ends what started.
         guard = None if address else _start_guard(descendants() - before)
     return ray, guard
+
+
+def temporary_folder() -> str:
+    """Where Ray keeps its sockets: the first usual place that can be written and has a short path.
+
+    Raises:
+        PoolError: there is none.
+    """
+    named = (os.environ.get(name) for name in ("RAY_TMPDIR", "TMPDIR"))
+    for place in (*named, "/tmp", "/var/tmp", _SHARED_MEMORY):  # noqa: S108 -- Ray makes folders of its own there
+        if not place:
+            continue
+        folder = Path(place).absolute() / "ray"
+        if len(os.fsencode(folder)) <= _MAX_FOLDER_BYTES:
+            with contextlib.suppress(OSError):
+                folder.mkdir(exist_ok=True)
+                if os.access(folder, os.W_OK | os.X_OK):
+                    return str(folder)
+    raise PoolError(
+        "Ray needs a folder for its sockets: set TMPDIR to one that can be written, and whose path has "
+        f"at most {_MAX_FOLDER_BYTES - len('/ray')} characters"
+    )
 
 
 def stop_ray(guard: Guard | None) -> None:

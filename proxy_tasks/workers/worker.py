@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from lion_search.dsl.equivalence.canonical import canonicalise
@@ -61,15 +61,21 @@ def _evaluators(mode: str | None) -> Train:
         programs = [subject for subject in subjects if isinstance(subject, Program)]
         if programs:
             return evaluator(task, chosen).evaluate_programs(programs, part, seeds)
-        return [evaluator(task, chosen).evaluate(_optimizer(s), part, seeds) for s in subjects]
+        own = evaluator(task, chosen)
+        return [own.evaluate(_optimizer(s, own.problem.layout), part, seeds) for s in subjects]
 
     return train
 
 
-def _optimizer(subject: Subject) -> Any:
+def _optimizer(subject: Subject, layout: Any) -> Any:
     if isinstance(subject, str):
-        from lion_search.proxy_tasks.training.optax_rules import read_optax
-
-        return read_optax(subject)
+        return _optax(subject, layout)
     assert isinstance(subject, Baseline)
     return subject.optimizer()
+
+
+@cache
+def _optax(reference: str, layout: Any) -> Any:
+    from lion_search.proxy_tasks.training.optax_rules import read_optax
+
+    return read_optax(reference, layout)

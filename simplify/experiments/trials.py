@@ -20,6 +20,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lion_search.dsl.shown import plural, signed
 from lion_search.proxy_tasks.scores import standard_error
 
 CLEARLY = 3.0
@@ -80,7 +81,8 @@ class Evidence:
 
     def summary(self) -> str:
         """A few words for people."""
-        return f"fitness {self.gain:+.4f}, at least {self.bound:+.4f}, {self.num_seeds} seeds"
+        gain, bound = signed(self.gain), signed(self.bound)
+        return f"fitness {gain}, at least {bound}, {plural(self.num_seeds, 'seed')}"
 
 
 def look(differences: Sequence[Sequence[float]], settings: TrialSettings) -> Evidence:

@@ -297,11 +297,11 @@ class CommandLine:
     folder: Path
     _running: list[Running] = field(default_factory=list)
 
-    def __call__(self, *arguments: str | Path, timeout_seconds: float = 280) -> Called:
+    def __call__(self, *arguments: str | Path, timeout_seconds: float = 280, **environment: str) -> Called:
         done = subprocess.run(
             [COMMAND, *arguments],
             cwd=self.folder,
-            env=ENVIRONMENT,
+            env={**ENVIRONMENT, **environment},
             capture_output=True,
             text=True,
             check=False,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lion_search.proxy_tasks.workers.pool import PoolError
-from lion_search.proxy_tasks.workers.ray_cluster import check_resources
+from lion_search.proxy_tasks.workers.ray_cluster import check_resources, temporary_folder
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,17 @@ def test_what_a_cluster_has_not_is_an_error(
 ) -> None:
     with pytest.raises(PoolError, match=message):
         check_resources(resources, num_workers, part)
+
+
+@pytest.mark.parametrize("place", ["", "/no/such/place", "/dev/null", "/proc", "long"])
+def test_sockets_lie_where_they_can_be_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str
+) -> None:
+    """And not below the user's TMPDIR, if that cannot be written or its path is too long for a socket."""
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    long = tmp_path / ("x" * 60)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long) if place == "long" else place)
+    assert temporary_folder() == "/tmp/ray"
+    monkeypatch.setenv("TMPDIR", "/dev/shm")
+    assert temporary_folder() == "/dev/shm/ray"
