@@ -7,13 +7,16 @@ from functools import cache, partial
 from typing import Any
 
 from lion_search.dsl.equivalence.canonical import canonicalise
+from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.functions import load_function
 from lion_search.dsl.imports import take_over
 from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.jobs import Job, JobResult, Sample, Subject
-from lion_search.proxy_tasks.scores import Part, Score
+from lion_search.proxy_tasks.scores import Part, Score, one_line
+from lion_search.proxy_tasks.tasks import TaskError
+from lion_search.proxy_tasks.workers.pool import failure_of
 from lion_search.proxy_tasks.workers.work import Train, work
 
 
@@ -41,7 +44,14 @@ def make_worker(
         load_function(reference)
     worker = partial(work, train=_evaluators(mode))
     adamw = canonicalise(library_program("adamw")).program()
-    worker([Job(adamw, ((task, 0, Part.VALIDATION),)) for task in tasks])
+    for task in tasks:
+        try:
+            worker([Job(adamw, ((task, 0, Part.VALIDATION),))])
+        except LionSearchError:
+            raise
+        except Exception as error:  # whatever a user's task does when it is trained
+            reason = one_line(failure_of(error).reason)
+            raise TaskError(f"task '{task}' cannot be trained, not even with AdamW: {reason}") from error
     return worker
 
 
