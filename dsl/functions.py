@@ -348,6 +348,8 @@ def load_function(reference: str) -> Function:
     row = import_name(reference, "function")
     if not isinstance(row, Function):
         raise ProgramError(f"'{reference}' is a {type(row).__name__}; expected a lion_search Function")
+    if _REFERENCES.get(row.name) == reference:
+        del _TABLE[row.name]  # its module may have been edited and imported again
     add_function(row)
     _REFERENCES[row.name] = reference
     return row

@@ -44,12 +44,12 @@ def load_tried(reference: str) -> Function:
         UserCodeError: there is no such module or name.
         FunctionFaultError: it is no :class:`Function`, cannot be added, or does not do what its row says.
     """
-    is_known = reference in functions.own_references()
+    known = functions.own_functions()
     try:
         row = functions.load_function(reference)
     except ProgramError as error:
         raise FunctionFaultError(f"function '{reference}': {error.message}") from error
-    if not is_known and (fault := numpy_fault(row)) is not None:
+    if row not in known and (fault := numpy_fault(row)) is not None:
         functions.forget_function(row.name)
         raise FunctionFaultError(f"function '{row.name}' ({reference}): {fault}")
     return row

@@ -13,6 +13,7 @@ from lion_search.dsl.errors import ProgramError, did_you_mean
 from lion_search.dsl.execute import execute
 from lion_search.dsl.functions import FUNCTIONS, Function, Type
 from lion_search.dsl.program import LEARNING_RATE, Program
+from lion_search.dsl.shown import plural
 
 SCALAR, PER_ARRAY, TREE = Type.SCALAR, Type.PER_ARRAY, Type.TREE
 
@@ -89,7 +90,7 @@ def _unknown_name(program: Program) -> ProgramError:
 
 def wrong_arity(function: Function, found: int) -> str:
     """The message for a wrong number of arguments."""
-    return f"{function.name} takes {function.arity} argument{'s' * (function.arity != 1)}, found {found}"
+    return f"{function.name} takes {plural(function.arity, 'argument')}, found {found}"
 
 
 def unknown_function(name: str, allowed: Mapping[str, object]) -> str:

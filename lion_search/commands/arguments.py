@@ -12,7 +12,10 @@ from lion_search.dsl.errors import LionSearchError, did_you_mean
 Reference = Annotated[str, typer.Argument(metavar="REF", help="A file, a library name, or RUN:ID.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or a name under runs/.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Workers = Annotated[str, typer.Option(help="Number of Ray workers, auto (one a core), or inline.")]
+_WORKERS = typer.Option(metavar="NUMBER|auto|inline", help="Ray workers: auto is one a core; inline, none.")
+Workers = Annotated[str, _WORKERS]
+OptionalWorkers = Annotated[str | None, _WORKERS]
+"""Where a configuration says how many."""
 
 
 def _load(references: list[str] | None) -> list[str] | None:

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from lion_search.config import Config, load_config, to_yaml
+from lion_search.dsl.shown import plural
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.store import Store, absolute_url
@@ -92,7 +93,7 @@ def resume(run_reference: str, overrides: Sequence[str], audience: Audience) -> 
         store = Store.reopen(database_of(folder))
         store.append((), (), {"config": config.model_dump()})
         write_file(folder / CONFIG_NAME, to_yaml(config))
-        audience.report(f"Resuming {folder}: {store.num_individuals():,} programs in its log")
+        audience.report(f"Resuming {folder}: {plural(store.num_individuals(), 'program')} in its log")
         return _drive(plan, folder, store, audience)
 
 

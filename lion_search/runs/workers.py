@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from lion_search.dsl.functions import own_references
+from lion_search.dsl.imports import hand_over
+from lion_search.dsl.shown import plural
 from lion_search.proxy_tasks.workers.environment import usable_cores, worker_environment
 from lion_search.proxy_tasks.workers.pool import NO_LIMITS, InlinePool, JobLimits, Pool
 from lion_search.proxy_tasks.workers.worker import make_worker
@@ -45,12 +47,12 @@ def make_pool(
     from lion_search.proxy_tasks.workers.ray_pool import RayPool
 
     num_workers = usable_cores() if workers == "auto" else int(workers)
-    report(f"Starting {num_workers} Ray worker{'s' * (num_workers != 1)}")
+    report(f"Starting {plural(num_workers, 'Ray worker')}")
     with warnings.catch_warnings():
         # JAX warns of every fork, since it has threads; each fork here is followed by an exec at once.
         warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
         return RayPool(
-            factory,
+            partial(factory, code=hand_over()),
             num_workers=num_workers,
             environment=worker_environment(),
             batch_size=_BATCHED_JOBS if batched else _FEW_JOBS,

@@ -28,7 +28,6 @@ from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.baseline import load_baselines
 from lion_search.proxy_tasks.scores import Status, overall_status
-from lion_search.proxy_tasks.tasks import find_task
 from lion_search.results.records import (
     BASELINE_SUBJECT,
     HITS,
@@ -297,11 +296,11 @@ class CommandLine:
     folder: Path
     _running: list[Running] = field(default_factory=list)
 
-    def __call__(self, *arguments: str | Path, timeout_seconds: float = 280) -> Called:
+    def __call__(self, *arguments: str | Path, timeout_seconds: float = 280, **environment: str) -> Called:
         done = subprocess.run(
             [COMMAND, *arguments],
             cwd=self.folder,
-            env=ENVIRONMENT,
+            env={**ENVIRONMENT, **environment},
             capture_output=True,
             text=True,
             check=False,
@@ -501,7 +500,6 @@ def in_folder(
 
     def forget() -> None:
         importlib.invalidate_caches()
-        find_task.cache_clear()
         load_baselines.cache_clear()
         for module in mine:
             sys.modules.pop(module, None)
