@@ -17,7 +17,6 @@ import pytest
 
 from lion_search.dsl import functions
 from lion_search.proxy_tasks.baseline import load_baselines
-from lion_search.proxy_tasks.tasks import find_task
 
 MINE = """
 from lion_search import Function, Type
@@ -129,7 +128,6 @@ def reader(main: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Iterato
         importlib.invalidate_caches()
         for name in ("mine", "tiny"):
             sys.modules.pop(name, None)
-        find_task.cache_clear()
         load_baselines.cache_clear()
         functions._TABLE.clear()
         functions._TABLE.update(known)
