@@ -235,3 +235,14 @@ def test_what_a_row_makes_of_fixed_numbers_tells_meanings_apart():
     )
     np.testing.assert_allclose(sample(one), sample(same), rtol=1e-12)
     assert not np.allclose(sample(one), sample(other))
+
+
+def test_a_function_that_was_edited_takes_the_place_of_what_it_was(module: str, tmp_path: Path):
+    """As in a notebook; it is tried again."""
+    load_tried(f"{module}:fine")
+    source = tmp_path / f"{module}.py"
+    source.write_text(MODULE.replace("2 * x", "3 * x"))
+    assert load_tried(f"{module}:fine").meaning(np, 1.0) == FUNCTIONS["fine"].meaning(np, 1.0) == 3.0
+    source.write_text(MODULE.replace("2 * x", "x.sum()"))
+    with pytest.raises(FunctionFaultError, match="'fine'"):
+        load_tried(f"{module}:fine")
