@@ -179,8 +179,8 @@ def _check_traceable(flat: FlatProblem) -> None:
     _called(task, "the gradient of loss", jax.eval_shape, flat.gradient, *step_shapes(flat))
     if pairs_by_broadcasting(jax.make_jaxpr(flat.loss)(*step_shapes(flat, other)).jaxpr, other):
         raise TaskError(
-            f"task '{task.name}': loss broadcasts the examples against each other, to [n, n], as labels [n, 1] "
-            "do beside predictions [n]; expected a mean over examples"
+            f"task '{task.name}': loss broadcasts the examples against each other, to [n, n], as labels "
+            "[n, 1] do beside predictions [n]; expected a mean over examples"
         )
 
 
