@@ -14,6 +14,7 @@ recorded status.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 MAX_MESSAGE = 500
@@ -72,6 +73,22 @@ def reason_of(error: BaseException) -> str:
 
 
 def did_you_mean(found: str, allowed: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` for the nearest allowed name, or an empty string."""
-    nearest = difflib.get_close_matches(found, list(allowed), n=1, cutoff=0.6)
-    return f"; did you mean '{nearest[0]}'?" if nearest else ""
+    """``"; did you mean 'x'?"`` for the nearest allowed name, or an empty string.
+
+    The case does not matter, and abbreviations are known: ``lr`` is near ``learning_rate``, ``beta1`` near
+    ``b1``, ``epsilon`` near ``eps``.
+    """
+    given, names = found.lower(), {name.lower(): name for name in allowed}
+    nearest = (
+        [name for name in names if name == given]
+        or [name for name in names if _initials(name) == given or _initials(given) == name]
+        or difflib.get_close_matches(given, names, n=1, cutoff=0.6)
+        or [name for name in names if min(len(name), len(given)) >= 3 and (name in given or given in name)]
+    )
+    return f"; did you mean '{names[nearest[0]]}'?" if nearest else ""
+
+
+def _initials(name: str) -> str:
+    """The first letter of each word, and numbers: ``lr`` of ``learning_rate``, ``b1`` of ``beta_1``."""
+    initials = "".join(re.findall("(?<![a-z])[a-z]|[0-9]+", name))
+    return initials if len(initials) > 1 else name

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lion_search.dsl.errors import LionSearchError, did_you_mean, reason_of
 from lion_search.dsl.imports import import_name
+from lion_search.proxy_tasks.compared_by import COMPARED_BY, Fitness
 from lion_search.proxy_tasks.reference_options import join_options, read_number, split_options
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class Task:
         label_noise: share of training labels replaced by random ones, the same for all seeds.
         gradient_scale: with x > 0, the training loss is multiplied by a factor drawn log-uniformly from
             10^-x to 10^x with the seed, so that programs which depend on the gradient's scale fail.
+        fitness: how a loss is compared with tuned AdamW's.
+        unit: of a difference: so much loss is a fitness of 1.
         about: one line for people.
         name: the reference it was found by.
     """
@@ -105,11 +108,14 @@ class Task:
     metric: Metric = Metric.LOSS
     label_noise: float = 0.0
     gradient_scale: float = 0.0
+    fitness: Fitness = Fitness.RATIO
+    unit: float = 1.0
     about: str = ""
     name: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metric", Metric(self.metric))  # so that its text will do
+        object.__setattr__(self, "fitness", Fitness(self.fitness))
 
 
 def _classification(dataset: str, model: str, *arguments: Any, num_train: int | None = None) -> Problem:
@@ -290,7 +296,11 @@ def _make_named(reference: str, own: Any) -> Task:
     for key, text in options.items():
         task = _with_option(reference, task, key, text)
     _check(reference, task)
-    changed = {key: read(task) for key, (_, read) in OPTIONS.items() if read(task) != read(original)}
+    changed = {
+        key: read(task)
+        for key, (_, read) in OPTIONS.items()
+        if read(task) != read(original) or (key in COMPARED_BY and read(task) != COMPARED_BY[key])
+    }
     return replace(task, name=join_options(name, ({"scale": scale} if scale != 1 else {}) | changed))
 
 
@@ -355,6 +365,8 @@ OPTIONS: Mapping[str, tuple[Callable[[Task, str], Task], Callable[[Task], Any]]]
         "metric": _option("metric", Metric),
         "label_noise": _option("label_noise", read_number),
         "gradient_scale": _option("gradient_scale", read_number),
+        "fitness": _option("fitness", Fitness),
+        "unit": _option("unit", read_number),
     }
 )
 """The options of every task, beside ``scale``: how one is set from text, and how it is read."""
@@ -371,7 +383,7 @@ def _with_option(reference: str, task: Task, key: str, text: str) -> Task:
     try:
         return set_option(task, text)
     except ValueError as error:
-        names = {"schedule": Decay, "metric": Metric}.get(key)
+        names = {"schedule": Decay, "metric": Metric, "fitness": Fitness}.get(key)
         expected = f"one of {', '.join(names)}" if names else "a number"
         raise TaskError(f"task '{reference}': {key}={text}: expected {expected}") from error
 
@@ -395,6 +407,8 @@ def _check(reference: str, task: Task) -> None:
         ),
         ("label_noise must be a number from 0 to 1", lambda: 0 <= task.label_noise <= 1),
         ("gradient_scale must be a number from 0 to 10", lambda: 0 <= task.gradient_scale <= 10),
+        ("unit must be a number above 0", lambda: 0 < task.unit < math.inf),
+        ("unit needs fitness=difference", lambda: task.unit == 1 or task.fitness is Fitness.DIFFERENCE),
         ("problem must be a function without arguments", lambda: callable(task.problem)),
     )
     for message, holds in rules:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lion_search.dsl.shown import with_error
@@ -52,14 +51,9 @@ def curves_figure(curves: Sequence[FitnessCurve], *, title: str = "") -> go.Figu
     return figure
 
 
-def write_html(figure: go.Figure, path: Path) -> None:
-    """Writes a figure with all it needs; equal figures give equal files.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    text = figure.to_html(include_plotlyjs=True, full_html=True, div_id="lion-search-figure")
-    path.write_text(text, encoding="utf-8")
+def to_html(figure: go.Figure) -> str:
+    """A figure as a page with all it needs; equal figures give equal pages."""
+    return figure.to_html(include_plotlyjs=True, full_html=True, div_id="lion-search-figure")
 
 
 def _line(curve: FitnessCurve, colour: str, dash: str) -> go.Scatter:

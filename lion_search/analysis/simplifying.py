@@ -18,7 +18,7 @@ from lion_search.proxy_tasks.scores import Part
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.records import Stage
 from lion_search.runs.audience import Report
-from lion_search.runs.folder import CONFIG_NAME, check_new, write_file
+from lion_search.runs.folder import CONFIG_NAME, check_new, make_folder, write_file
 from lion_search.runs.preflight import check_tasks, set_environment
 from lion_search.runs.references import find_program, find_run, split_individual
 from lion_search.runs.simplify_record import SimplifyRecord, make_record, path_beside, path_of, save
@@ -69,6 +69,7 @@ def simplify_reference(
     """
     if output is not None:
         check_new(output)
+        make_folder(output.parent)
     program = find_program(reference).program
     own_functions, tasks = _of_run(reference)
     tasks = () if how.only_proofs else how.tasks or tasks
@@ -104,6 +105,9 @@ def _with_experiments(
         trainer = Trainer(pool, tuple(names), lambda: awake_seconds() > deadline)
         limits = limits_within(how.minutes)
         found = simplify(program, trainer, settings=how.settings, limits=limits, report=report)
+        if not found.tried:
+            report("No test: no experiment was made, and what is proved needs none")
+            return found, ()
         report(f"Test: original and result on {plural(TEST_SEEDS, 'other seed')}, test part")
         return found, measure(pool, found, names, TEST_SEEDS)
     finally:

@@ -87,32 +87,41 @@ def show(
     from lion_search.dsl.text import format_program
     from lion_search.runs.references import find_program
 
-    program = find_program(reference).program
+    found = find_program(reference)
+    program = found.program
     if latex:
-        typer.echo(to_latex(program), nl=False)
+        from lion_search.commands.printing.terminal import print_file
+
+        print_file(to_latex(program))
         return
     alive = liveness(program)
     if as_json:
         from lion_search.commands.printing.terminal import print_json
 
         print_json(
-            {"program": format_program(program), "live": alive.statements, "live_states": alive.states}
+            {
+                "program": format_program(program),
+                "live": alive.statements,
+                "live_states": alive.states,
+                "failure": found.failure or None,
+            }
         )
         return
     from lion_search.commands.printing.programs import print_marked
     from lion_search.commands.printing.terminal import make_console
 
-    print_marked(make_console(), program, alive.statements)
+    note = f"Failed in its run: {found.failure}" if found.failure else ""
+    print_marked(make_console(), program, alive.statements, note)
 
 
 def _show_simplified(reference: str, *, latex: bool, as_json: bool) -> None:
     from lion_search.commands.printing.simplification import print_record
-    from lion_search.commands.printing.terminal import make_console
+    from lion_search.commands.printing.terminal import make_console, print_file
     from lion_search.runs.simplify_record import load
 
     record = load(reference)
     if latex:
-        typer.echo(record.latex, nl=False)
+        print_file(record.latex)
     elif as_json:
         typer.echo(record.to_json())
     else:
@@ -148,7 +157,9 @@ def export(
 
     code = export_code(find_program(reference), to, name)
     if output is None:
-        typer.echo(code, nl=False)
+        from lion_search.commands.printing.terminal import print_file
+
+        print_file(code)
         return
     write_new(output, code)
     typer.echo(f"Wrote {output}")

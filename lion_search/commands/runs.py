@@ -80,12 +80,12 @@ def config(
     settings: Settings = None,
 ) -> None:
     """Prints every key of a configuration with its meaning."""
-    from lion_search.commands.printing.terminal import make_console, say_line
+    from lion_search.commands.printing.terminal import make_console, print_file
     from lion_search.config import commented_yaml, load_config
 
     console, loaded = make_console(), load_config(name, settings or [])
     fitting = (min(console.width, 110),) if console.is_terminal else ()
-    say_line(console, commented_yaml(loaded, *fitting).rstrip("\n"))
+    print_file(commented_yaml(loaded, *fitting))
 
 
 def _show_run(quiet: bool, drive: Callable[[Audience], RunResult]) -> None:
@@ -129,6 +129,7 @@ def top(
     as_json: AsJson = False,
 ) -> None:
     """Lists the fittest programs of a run."""
+    from lion_search.commands.printing.failures import failure_json
     from lion_search.commands.printing.searches import print_ranking
     from lion_search.commands.printing.terminal import make_console, print_json
     from lion_search.results.ranking import judge_settings, rank
@@ -146,6 +147,7 @@ def top(
             "judged": row.judged,
             **({"price": row.price} if has_prices else {}),
             "status": row.status,
+            "failure": failure_json(row.failure),
             "statements": row.individual.num_statements,
             "live_statements": row.individual.num_live_statements,
             "hash": row.hash,

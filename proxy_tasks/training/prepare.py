@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lion_search.dsl.errors import LionSearchError, reason_of
+from lion_search.proxy_tasks.compared_by import trained_as
 from lion_search.proxy_tasks.problems import Problem
 from lion_search.proxy_tasks.tasks import Metric, Task, TaskError
 from lion_search.proxy_tasks.training.flags import pin_flags
@@ -61,7 +62,7 @@ class FlatProblem:
             for array in jax.tree.leaves(getattr(self, part)):
                 digest.update(array.tobytes())
         return {
-            "task": task.name,
+            "task": trained_as(task.name),
             "weights": self.layout.size,
             "arrays": len(self.layout.shapes),
             "steps": task.num_steps,

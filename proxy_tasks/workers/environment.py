@@ -84,7 +84,7 @@ def usable_cores() -> int:
 def processor_digest() -> str:
     """A name for this machine's kind of processor: code compiled for another one may not run on it."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = [platform.machine(), platform.processor()]
     kept = sorted({line for line in lines if not line.startswith(_CHANGING)})

@@ -59,6 +59,6 @@ def seconds_of_threads(pid: int) -> dict[str, tuple[float, float]]:
     found = {}
     for path in glob.iglob(f"/proc/{pid}/task/*/schedstat"):  # noqa: PTH207 -- minds no process that is gone
         with contextlib.suppress(OSError, ValueError):  # a thread that has just ended
-            ran, waited, _ = Path(path).read_text().split()
+            ran, waited, _ = Path(path).read_text(encoding="ascii").split()
             found[path] = (int(ran) / 1e9, int(waited) / 1e9)
     return found

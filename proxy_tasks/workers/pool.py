@@ -158,13 +158,19 @@ def failure_of(error: BaseException, what: str = "") -> Failure:
         what: text to put before "ErrorName: message".
     """
     try:
-        message = str(error)[:_MAX_REASON]
+        message = _shortened(str(error))
     except Exception:  # noqa: BLE001 -- its own __str__ is the candidate's too
         message = "(its message cannot be read)"
     # XLA has no class of its own for it, only this status in the text.
     refused = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in message
     kind = FailureKind.OUT_OF_MEMORY if refused else FailureKind.RAISED
     return Failure(kind, printable(f"{what}{type(error).__name__}: {message}"))
+
+
+def _shortened(text: str) -> str:
+    """The beginning and the end of a long text: a traceback in a message tells the cause last."""
+    half = _MAX_REASON // 2
+    return text if len(text) <= _MAX_REASON else f"{text[: half - 5]} ... {text[-half:]}"
 
 
 def printable(text: str) -> str:

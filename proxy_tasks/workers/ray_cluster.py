@@ -75,6 +75,7 @@ def start_ray(num_cpus: int, num_gpus: int | None, address: str | None) -> tuple
         )
     for name, value in _RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    os.environ.pop("PYTHONOPTIMIZE", None)  # Ray's own processes do not start without docstrings
     import ray
 
     options: dict[str, Any] = {"address": address}

@@ -296,8 +296,8 @@ def resident_bytes(root: int) -> int:
     pages, found = 0, [(root, "")]
     for pid, size_above in found:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # It may end at any moment.
-            size, resident = Path(f"/proc/{pid}/statm").read_text().split()[:2]
+            size, resident = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[:2]
             pages += int(resident) if size != size_above else 0
-            below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            below = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
             found += [(int(child), size) for child in below]
     return pages * os.sysconf("SC_PAGE_SIZE")

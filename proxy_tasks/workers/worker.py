@@ -7,13 +7,16 @@ from functools import cache, partial
 from typing import Any
 
 from lion_search.dsl.equivalence.canonical import canonicalise
+from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.functions import load_function
 from lion_search.dsl.imports import take_over
 from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.jobs import Job, JobResult, Sample, Subject
-from lion_search.proxy_tasks.scores import Part, Score
+from lion_search.proxy_tasks.scores import Part, Score, one_line
+from lion_search.proxy_tasks.tasks import TaskError
+from lion_search.proxy_tasks.workers.pool import failure_of
 from lion_search.proxy_tasks.workers.work import Train, work
 
 
@@ -41,7 +44,14 @@ def make_worker(
         load_function(reference)
     worker = partial(work, train=_evaluators(mode))
     adamw = canonicalise(library_program("adamw")).program()
-    worker([Job(adamw, ((task, 0, Part.VALIDATION),)) for task in tasks])
+    for task in tasks:
+        try:
+            worker([Job(adamw, ((task, 0, Part.VALIDATION),))])
+        except LionSearchError:
+            raise
+        except Exception as error:  # whatever a user's task does when it is trained
+            reason = one_line(failure_of(error).reason)
+            raise TaskError(f"task '{task}' cannot be trained, not even with AdamW: {reason}") from error
     return worker
 
 
@@ -64,15 +74,16 @@ def _evaluators(mode: str | None) -> Train:
         programs = [subject for subject in subjects if isinstance(subject, Program)]
         if programs:
             return evaluator_of(task).evaluate_programs(programs, part, seeds)
-        return [evaluator_of(task).evaluate(optimizer_of(s), part, seeds) for s in subjects]
+        own = evaluator_of(task)
+        return [own.evaluate(optimizer_of(s, own.problem.layout), part, seeds) for s in subjects]
 
     return train
 
 
-def _optimizer(subject: Subject) -> Any:
+def _optimizer(subject: Subject, layout: Any) -> Any:
     if isinstance(subject, str):
         from lion_search.proxy_tasks.training.optax_rules import read_optax
 
-        return read_optax(subject)
+        return read_optax(subject, layout)
     assert isinstance(subject, Baseline)
     return subject.optimizer()

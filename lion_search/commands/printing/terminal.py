@@ -15,7 +15,7 @@ from lion_search.results.strict_json import to_json
 
 def make_console() -> Console:
     """The terminal; where it is none, lines are as long as they are."""
-    return Console(soft_wrap=not sys.stdout.isatty())
+    return Console(soft_wrap=not sys.stdout.isatty(), emoji=False)  # a task may be called mine:zero
 
 
 def say(console: Console, text: object) -> None:
@@ -27,6 +27,12 @@ def say(console: Console, text: object) -> None:
 def say_line(console: Console, text: object, *, style: str = "") -> None:
     """Prints what is to be copied, such as a command, a path or code: no line of it is broken by us."""
     console.print(Text(str(text), style=style), soft_wrap=True)
+
+
+def print_file(text: str) -> None:
+    """Prints what is to become a file, such as code: in UTF-8, whatever the terminal's encoding is."""
+    takes_bytes = hasattr(sys.stdout, "buffer")  # a notebook's takes text only
+    typer.echo(text.encode(errors="backslashreplace") if takes_bytes else text, nl=False)
 
 
 def print_json(value: Any) -> None:
