@@ -15,7 +15,7 @@ from functools import cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from lion_search.dsl.errors import LionSearchError, did_you_mean
+from lion_search.dsl.errors import LionSearchError, did_you_mean, reason_of
 from lion_search.dsl.imports import import_name
 from lion_search.proxy_tasks.compared_by import COMPARED_BY, Fitness
 from lion_search.proxy_tasks.reference_options import join_options, read_number, split_options
@@ -265,18 +265,34 @@ TASKS: Mapping[str, Callable[[int], Task]] = MappingProxyType(
 """All shipped tasks by name, as functions of the scale."""
 
 
-@cache
 def find_task(reference: str) -> Task:
     """A task by reference; its name is the reference with options in order and defaults left out.
+
+    It is made once in a process, a user's own for each version of its function.
 
     Raises:
         TaskError: no such task, or no such option or value.
         UserCodeError: a user's ``module:function`` cannot be imported.
         OptionError: the options cannot be read.
     """
+    name, _ = split_options(reference)
+    if ":" not in name:
+        return _make_once(reference, None)
+    own = import_name(name, "task")
+    if name.startswith("__main__:") or not callable(own):  # it may have changed without this function of it
+        return _make_named(reference, own)
+    return _make_once(reference, own)
+
+
+@cache
+def _make_once(reference: str, own: Any) -> Task:
+    return _make_named(reference, own)
+
+
+def _make_named(reference: str, own: Any) -> Task:
     name, options = split_options(reference)
     scale = _scale(reference, options.pop("scale", "1"))
-    task = original = _make(name, scale)
+    task = original = _make(name, own, scale)
     for key, text in options.items():
         task = _with_option(reference, task, key, text)
     _check(reference, task)
@@ -294,20 +310,18 @@ def _scale(reference: str, text: str) -> int:
     return int(text)
 
 
-def _make(name: str, scale: int) -> Task:
-    make = TASKS.get(name)
-    if make is not None:
-        return make(scale)
-    if ":" not in name:
+def _make(name: str, own: Any, scale: int) -> Task:
+    if own is not None:
+        return _make_own(name, own, scale)
+    if name not in TASKS:
         raise TaskError(
             f"unknown task '{name}'{did_you_mean(name, TASKS)}; there are: {', '.join(TASKS)}, "
             "and your own as module:function"
         )
-    return _make_own(name, scale)
+    return TASKS[name](scale)
 
 
-def _make_own(name: str, scale: int) -> Task:
-    own = import_name(name, "task")
+def _make_own(name: str, own: Any, scale: int) -> Task:
     try:
         parameters = list(inspect.signature(own).parameters)
     except (TypeError, ValueError):  # no function, or one that does not tell
@@ -322,7 +336,7 @@ def _make_own(name: str, scale: int) -> Task:
     except LionSearchError:
         raise
     except Exception as error:  # whatever a user's function does
-        raise TaskError(f"task '{name}': its function raised {type(error).__name__}: {error}") from error
+        raise TaskError(f"task '{name}': its function raised {reason_of(error)}") from error
     if not isinstance(task, Task):
         raise TaskError(f"task '{name}': its function returned a {type(task).__name__}; expected a Task")
     return task

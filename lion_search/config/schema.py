@@ -66,7 +66,7 @@ class LimitsSection(Settings):
     """
 
     seconds: PositiveFloat | None = 120.0
-    """Of one candidate."""
+    """Of one candidate; not while the machine sleeps or others have its core."""
     memory_gb: PositiveFloat | None = None
     """Of a worker's process."""
     cost: PositiveFloat | None = 1000.0

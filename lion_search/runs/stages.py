@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.cost import static_cost
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.errors import LionSearchError
@@ -225,10 +225,10 @@ def _simplify(session: Session, finalists: Mapping[str, Sequence[Finalist]]) -> 
     session.enter(
         "simplification", f"Simplification: {settings.how_far}, for at most {duration(60 * settings.minutes)}"
     )
-    end = time.monotonic() + 60 * settings.minutes
+    end = awake_seconds() + 60 * settings.minutes
     found = {}
     for place, (niche, (winner, *_)) in enumerate(finalists.items()):
-        seconds = max(1.0, end - time.monotonic()) / (len(finalists) - place)
+        seconds = max(1.0, end - awake_seconds()) / (len(finalists) - place)
         if len(finalists) > 1:
             session.audience.report(f"The best with {niche}, {winner.individual.id}:")
         found[niche] = _simplify_one(session, winner, seconds)
@@ -236,11 +236,11 @@ def _simplify(session: Session, finalists: Mapping[str, Sequence[Finalist]]) -> 
 
 
 def _simplify_one(session: Session, winner: Finalist, seconds: float) -> Simplified:
-    settings, deadline = session.plan.config.simplification, time.monotonic() + seconds
+    settings, deadline = session.plan.config.simplification, awake_seconds() + seconds
     trainer = Trainer(
         session.pool,
         tuple(session.plan.problems),
-        lambda: session.was_stopped() or time.monotonic() > deadline,
+        lambda: session.was_stopped() or awake_seconds() > deadline,
     )
     return simplify(
         winner.program,

@@ -62,10 +62,10 @@ class JobLimits:
     """What is enforced from outside the process that evaluates.
 
     Attributes:
-        seconds_per_job: wall-clock time of one job; None is no limit.
+        seconds_per_job: time that one job could use, see `job_time`; None is no limit.
         memory_bytes: resident memory of that process and of those it starts, with all that the evaluator
             and earlier jobs hold; None is no limit. Memory of a GPU is not counted.
-        start_seconds: wall-clock time for imports and for the factory.
+        start_seconds: the same for imports and for the factory.
     """
 
     seconds_per_job: float | None = None

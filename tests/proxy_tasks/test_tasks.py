@@ -12,6 +12,7 @@ import numpy as np
 import own_tasks
 import pytest
 
+from lion_search.dsl import imports
 from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.imports import UserCodeError
 from lion_search.proxy_tasks.compared_by import Fitness, compared_by, trained_as, with_difference
@@ -293,6 +294,16 @@ def test_a_users_own_error_is_shown_as_it_is(folder: Path) -> None:
 def test_a_module_in_the_working_directory_is_found(folder: Path) -> None:
     (folder / "mine_b.py").write_text("from own_tasks import tiny\n")
     assert find_task("mine_b:tiny?steps=9").num_steps == 9
+
+
+def test_an_edited_task_is_made_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "_known", imports._Known())  # else the tests' own modules are made again too
+    path = folder / "mine_c.py"
+    path.write_text("import own_tasks\n\n\ndef task():\n    return own_tasks.sisters(3)\n")
+    assert find_task("mine_c:task").num_steps == 60
+    path.write_text(path.read_text().replace("3", "5"))
+    assert find_task("mine_c:task").num_steps == 100
+    assert find_task("mine_c:task") is find_task("mine_c:task")
 
 
 def test_a_task_is_made_once_in_a_process() -> None:

@@ -47,7 +47,9 @@ def print_ranking(console: Console, rows: Sequence[Mapping[str, Any]], *, has_pr
 def _ranked_cell(name: str, value: Any) -> str:
     if name in ("fitness", "judged"):
         return signed(value)
-    return f"{value:g}" if name == "price" else value[:12] if name == "hash" else str(value)
+    if name == "price":
+        return f"{value:g}"
+    return value[:12] if name == "hash" else f"{value:,}" if name == "seeds" else str(value)
 
 
 def print_frontier(console: Console, places: Sequence[Place], run: str) -> None:
