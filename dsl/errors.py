@@ -19,6 +19,8 @@ from collections.abc import Iterable
 
 MAX_MESSAGE = 500
 """Characters of a message; programs may be large, messages must not be."""
+MAX_REASON = 300
+"""Characters of a message that is not ours, within one of ours."""
 
 
 class LionSearchError(Exception):
@@ -61,6 +63,13 @@ class ProgramError(LionSearchError):
         elif self.statement is not None:
             where.append(f"statement {self.statement + 1}")
         return f"{', '.join(where)}: {self.message}"
+
+
+def reason_of(error: BaseException) -> str:
+    """What somebody else's code raised, in one short line: ``TypeError: the first line of its message``."""
+    message = str(error).strip().partition("\n")[0]
+    message = message if len(message) <= MAX_REASON else f"{message[:MAX_REASON]} ..."
+    return f"{type(error).__name__}: {message}"
 
 
 def did_you_mean(found: str, allowed: Iterable[str]) -> str:

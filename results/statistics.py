@@ -10,8 +10,10 @@ from typing import Any
 from lion_search.proxy_tasks.scores import FAULTS
 from lion_search.results.counts import IndividualCounts, TrainingCounts
 from lion_search.results.queries import (
+    FailureGroup,
     IndividualGroup,
     TrainingGroup,
+    failure_groups,
     individual_groups,
     redundant_share,
     samples_per_program,
@@ -24,6 +26,8 @@ SEVERAL = "several kinds"
 """Stands for programs that mutations of more than one kind made."""
 RECENT = 1000
 """Individuals over which the redundant share is a mean."""
+_REASONS = 3
+"""So many of the commonest reasons are told for each status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class Statistics:
         saved_share: the share of that in what all would have taken, in [0, 1].
         repeats: populations that have individuals.
         restarts: how often a population was begun again from the best.
+        failures: why trainings failed, the commonest reasons first; not those that a hurdle stopped.
         is_repeatable: whether the same config and seed give the same programs on any machine.
     """
 
@@ -95,6 +100,7 @@ class Statistics:
     saved_share: float | None
     repeats: int
     restarts: int
+    failures: Sequence[FailureGroup]
     is_repeatable: bool
 
 
@@ -134,6 +140,7 @@ def statistics(store: Store) -> Statistics:
         saved_share=paid.saved_share(samples),
         repeats=len({group.repeat for group in groups}),
         restarts=sum(group.count for group in groups if group.mutation == "restart"),
+        failures=failure_groups(store, _REASONS),
         is_repeatable=_is_repeatable(groups, trainings, facts),
     )
 

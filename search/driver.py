@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
+from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.jobs import Job, JobResult, Sample
 from lion_search.proxy_tasks.scores import Part, Score
@@ -87,7 +88,7 @@ class Search:
         self._individuals: list[Individual] = []
         self._evaluations: list[Evaluation] = []
         self._seconds_before = 0.0
-        self._started = self._flushed = time.monotonic()
+        self._started, self._flushed = awake_seconds(), time.monotonic()
 
     def replay_log(self) -> None:
         """Rebuilds the search from what its log holds, as it was after the last individual.
@@ -122,7 +123,7 @@ class Search:
         Raises:
             StoreError: the database refused; everything committed before is in it.
         """
-        self._started = self._flushed = time.monotonic()
+        self._started, self._flushed = awake_seconds(), time.monotonic()
         try:
             self._loop(should_stop, on_progress)
         except StoreError:
@@ -162,7 +163,7 @@ class Search:
         )
 
     def _seconds(self) -> float:
-        return self._seconds_before + time.monotonic() - self._started
+        return self._seconds_before + awake_seconds() - self._started
 
     def _is_spent(self) -> bool:
         budget = self._budget

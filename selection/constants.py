@@ -69,7 +69,8 @@ def _best(
     """Those that train on all seeds, the best first."""
     forms = {(form := canonicalise(point)).hash: form.program() for point in points}
     found = fitness_logged(store, pool, Stage.TUNING, forms, baselines, seeds, {})
-    return [forms[hash_] for hash_ in sorted(found, key=lambda hash_: -found[hash_])]
+    trained = [hash_ for hash_, own in found.items() if own.failure is None]
+    return [forms[hash_] for hash_ in sorted(trained, key=lambda hash_: found[hash_][:2], reverse=True)]
 
 
 def constants(program: Program) -> list[float]:

@@ -9,7 +9,7 @@ beside the optimizers it must be compared with on the same seeds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
@@ -17,7 +17,7 @@ from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.jobs import Subject
-from lion_search.proxy_tasks.scores import Part
+from lion_search.proxy_tasks.scores import Part, describe_failure
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.ranking import Ranked
 from lion_search.results.records import Individual, Stage
@@ -41,6 +41,7 @@ class Finalist:
         search_fitness: what the search saw of the individual, prices not taken off.
         fitness: on fresh seeds, prices not taken off.
         price: what is taken off when finalists are compared.
+        below_bounds: fitness without its bound below, which tells those at the bound apart.
     """
 
     individual: Individual
@@ -49,6 +50,7 @@ class Finalist:
     search_fitness: float
     fitness: float
     price: float
+    below_bounds: float = math.nan
 
 
 def choose_winner(
@@ -60,6 +62,7 @@ def choose_winner(
     num_finalists: int,
     num_seeds: int,
     num_tuned: int = 0,
+    report: Callable[[str], None] = lambda line: None,
 ) -> list[Finalist]:
     """Trains the best of the search again on fresh validation seeds and logs it.
 
@@ -75,6 +78,7 @@ def choose_winner(
         num_finalists: how many distinct programs.
         num_seeds: fresh seeds for each.
         num_tuned: how many of them are tuned.
+        report: is told of each that fails there, and why.
 
     Returns:
         Those that trained on all fresh seeds, the winner first; empty if there are none.
@@ -82,14 +86,14 @@ def choose_winner(
     finalists: list[Finalist] = []
     for start in range(0, MAX_ROUNDS * num_finalists, num_finalists):
         chosen = [_untuned(row) for row in candidates[start : start + num_finalists]]
-        if not chosen or (finalists := _measured(store, pool, chosen, baselines, num_seeds)):
+        if not chosen or (finalists := _measured(store, pool, chosen, baselines, num_seeds, report)):
             break
     tuned = [
         replace(finalist, program=program, is_tuned=True)
         for finalist in finalists[:num_tuned]
         if (program := tune_constants(store, pool, finalist.program, baselines)) is not None
     ]
-    return _by_fitness([*finalists, *_measured(store, pool, tuned, baselines, num_seeds)])
+    return _by_fitness([*finalists, *_measured(store, pool, tuned, baselines, num_seeds, report)])
 
 
 def _untuned(row: Ranked) -> Finalist:
@@ -97,7 +101,12 @@ def _untuned(row: Ranked) -> Finalist:
 
 
 def _measured(
-    store: Store, pool: Pool, chosen: Sequence[Finalist], baselines: Mapping[str, Baseline], num_seeds: int
+    store: Store,
+    pool: Pool,
+    chosen: Sequence[Finalist],
+    baselines: Mapping[str, Baseline],
+    num_seeds: int,
+    report: Callable[[str], None],
 ) -> list[Finalist]:
     """Those that train on all fresh seeds, the best first."""
     if not chosen:
@@ -107,15 +116,18 @@ def _measured(
     ids = {f.individual.hash: f.individual.id for f in chosen}
     seeds = Stage.SELECTION.seeds(num_seeds)
     found = fitness_logged(store, pool, Stage.SELECTION, programs, baselines, seeds, ids)
-    return _by_fitness(
-        replace(finalist, fitness=found[form.hash])
-        for finalist, form in zip(chosen, forms, strict=True)
-        if form.hash in found
-    )
+    finalists = []
+    for finalist, form in zip(chosen, forms, strict=True):
+        fitness, below_bounds, failed = found[form.hash]
+        if failed is None:
+            finalists.append(replace(finalist, fitness=fitness, below_bounds=below_bounds))
+        else:
+            report(f"{finalist.individual.id} is no finalist: {describe_failure(failed)}")
+    return _by_fitness(finalists)
 
 
 def _by_fitness(finalists: Iterable[Finalist]) -> list[Finalist]:
-    return sorted(finalists, key=lambda f: f.price - f.fitness)
+    return sorted(finalists, key=lambda f: (f.price - f.fitness, -f.below_bounds))
 
 
 def measure_on_test(

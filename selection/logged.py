@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.jobs import Subject
 from lion_search.proxy_tasks.run_jobs import evaluate_each
-from lion_search.proxy_tasks.scores import Part, Score, Status, mean_losses
+from lion_search.proxy_tasks.scores import Part, Score, Status, first_failure
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.judge import Judge
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Stage
@@ -55,6 +56,20 @@ def evaluate_logged(
     return scores
 
 
+class LoggedFitness(NamedTuple):
+    """How fit a program is.
+
+    Attributes:
+        fitness: prices not taken off.
+        below_bounds: the same without a bound below.
+        failure: the training that failed, if one did.
+    """
+
+    fitness: float
+    below_bounds: float
+    failure: Score | None
+
+
 def fitness_logged(
     store: Store,
     pool: Pool,
@@ -63,7 +78,7 @@ def fitness_logged(
     baselines: Mapping[str, Baseline],
     seeds: Sequence[int],
     individual_ids: Mapping[str, int],
-) -> dict[str, float]:
+) -> dict[str, LoggedFitness]:
     """Fitness of programs on validation data, prices not taken off; logged as in :func:`evaluate_logged`.
 
     Args:
@@ -76,14 +91,17 @@ def fitness_logged(
         individual_ids: by functional hash, the individual that a program is.
 
     Returns:
-        By functional hash, of those that train on all seeds.
+        By functional hash.
     """
     subjects: dict[tuple[str, str], Subject] = {(BASELINE_SUBJECT, t): b for t, b in baselines.items()}
     subjects |= {(hash_, task): program for hash_, program in programs.items() for task in baselines}
     scores = evaluate_logged(store, pool, stage, subjects, Part.VALIDATION, seeds, individual_ids)
     of = {key: [s for task in baselines for s in scores[key, task]] for key in (BASELINE_SUBJECT, *programs)}
     judge = Judge(of[BASELINE_SUBJECT])
-    return {h: judge.fitness(of[h]) for h in programs if mean_losses(of[h]) is not None}
+    return {
+        h: LoggedFitness(judge.fitness(of[h]), judge.below_bounds(of[h]), first_failure(of[h]))
+        for h in programs
+    }
 
 
 def _is_complete(own: Mapping[int, Score], seeds: Sequence[int]) -> bool:

@@ -215,7 +215,8 @@ def _gains(scores: Sequence[Score], baseline: Sequence[Score]) -> list[float]:
     reference = {(s.task, s.seed): s.loss or 0.0 for s in baseline}
     gains: dict[int, list[float]] = {}
     for score in scores:
-        gains.setdefault(score.seed, []).append(gain(score.loss or 0.0, reference[score.task, score.seed]))
+        own = gain(score.task, score.loss or 0.0, reference[score.task, score.seed])
+        gains.setdefault(score.seed, []).append(own)
     return [fmean(own) for own in gains.values()]
 
 

@@ -9,10 +9,10 @@ with its evidence.
 from __future__ import annotations
 
 import enum
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.program import Program
@@ -97,7 +97,7 @@ def simplify(
         work.write()
     return Simplified(
         program, pruned, proved, work.current, tuple(work.steps), tuple(work.tried), work.scale,
-        tuple(work.notes), time.monotonic() - work.started, work.proof_seconds,
+        tuple(work.notes), awake_seconds() - work.started, work.proof_seconds,
     )  # fmt: skip
 
 
@@ -115,7 +115,7 @@ class _Work:
         self.tried: list[Tried] = []
         self.notes: list[str] = []
         self.scale = 1.0
-        self.started, self.proof_seconds = time.monotonic(), 0.0
+        self.started, self.proof_seconds = awake_seconds(), 0.0
         self._limits, self._report = limits, report
 
     def prune(self) -> None:

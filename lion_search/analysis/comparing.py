@@ -59,7 +59,7 @@ def compare_runs(
         found = comparison.compare_runs(
             runs,
             pool,
-            baselines={task: record.baselines["adamw"] for task, record in records.items()},
+            baselines={task: record.adamw for task, record in records.items()},
             points=points,
             num_seeds=seeds,
             part=part,

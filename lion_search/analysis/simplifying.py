@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lion_search.config import load_config
+from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.program import Program
 from lion_search.dsl.shown import duration, plural
@@ -101,8 +101,8 @@ def _with_experiments(
     pool = make_pool(names, workers=how.workers, own_functions=own_functions, report=report)
     try:
         report(f"Proofs and experiments, for at most {duration(60 * how.minutes)}")
-        deadline = time.monotonic() + 60 * how.minutes
-        trainer = Trainer(pool, tuple(names), lambda: time.monotonic() > deadline)
+        deadline = awake_seconds() + 60 * how.minutes
+        trainer = Trainer(pool, tuple(names), lambda: awake_seconds() > deadline)
         limits = limits_within(how.minutes)
         found = simplify(program, trainer, settings=how.settings, limits=limits, report=report)
         if not found.tried:

@@ -87,7 +87,8 @@ def show(
     from lion_search.dsl.text import format_program
     from lion_search.runs.references import find_program
 
-    program = find_program(reference).program
+    found = find_program(reference)
+    program = found.program
     if latex:
         from lion_search.commands.printing.terminal import print_file
 
@@ -98,13 +99,19 @@ def show(
         from lion_search.commands.printing.terminal import print_json
 
         print_json(
-            {"program": format_program(program), "live": alive.statements, "live_states": alive.states}
+            {
+                "program": format_program(program),
+                "live": alive.statements,
+                "live_states": alive.states,
+                "failure": found.failure or None,
+            }
         )
         return
     from lion_search.commands.printing.programs import print_marked
     from lion_search.commands.printing.terminal import make_console
 
-    print_marked(make_console(), program, alive.statements)
+    note = f"Failed in its run: {found.failure}" if found.failure else ""
+    print_marked(make_console(), program, alive.statements, note)
 
 
 def _show_simplified(reference: str, *, latex: bool, as_json: bool) -> None:

@@ -129,6 +129,7 @@ def top(
     as_json: AsJson = False,
 ) -> None:
     """Lists the fittest programs of a run."""
+    from lion_search.commands.printing.failures import failure_json
     from lion_search.commands.printing.searches import print_ranking
     from lion_search.commands.printing.terminal import make_console, print_json
     from lion_search.results.ranking import judge_settings, rank
@@ -146,6 +147,7 @@ def top(
             "judged": row.judged,
             **({"price": row.price} if has_prices else {}),
             "status": row.status,
+            "failure": failure_json(row.failure),
             "statements": row.individual.num_statements,
             "live_statements": row.individual.num_live_statements,
             "hash": row.hash,

@@ -48,8 +48,12 @@ def evaluate(
     workers: Workers = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Trains optimizers on tasks beside the tuned baselines."""
+    """Trains optimizers on tasks beside the tuned baselines.
+
+    Ends with status 1 if an optimizer REF crashes, times out or takes too much memory, or none has a loss.
+    """
     from lion_search.analysis.measuring import evaluate as run_evaluation
+    from lion_search.analysis.measuring import is_scored
     from lion_search.commands.printing.comparison import print_rows, row_json
     from lion_search.commands.printing.display import reporting
     from lion_search.commands.printing.terminal import make_console, print_json
@@ -67,8 +71,10 @@ def evaluate(
         )
     if as_json:
         print_json([row_json(row) for row in rows])
-        return
-    print_rows(make_console(), rows, part)
+    else:
+        print_rows(make_console(), rows, part)
+    if not is_scored(rows, references):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -87,15 +93,15 @@ def baseline(
     from lion_search.commands.printing.display import reporting
     from lion_search.commands.printing.terminal import make_console, say, say_line
     from lion_search.dsl.shown import with_error
-    from lion_search.proxy_tasks.tuning import at_the_edge
 
     with reporting() as screen:
-        path, best = tune_baselines(task, output, workers=read_workers(workers), report=screen.report)
+        done = tune_baselines(task, output, workers=read_workers(workers), report=screen.report)
     console = make_console()
-    for name, found in best.items():
+    for name, (found, _, edge) in done.tuned.items():
         shown = ", ".join(f"{k} {v}" for k, v in found.hyperparameters)
-        edge = at_the_edge(found)
         note = f" (at the edge of its range: {', '.join(edge)})" if edge else ""
         loss = with_error(found.validation_loss, found.standard_error)
         say(console, f"tuned {name} ({found.form}): {loss}; {shown}{note}")
-    say_line(console, f"Wrote {path}")
+    for name, reason in done.failed.items():
+        say(console, f"not tuned {name}: {reason}")
+    say_line(console, f"Wrote {done.path}")

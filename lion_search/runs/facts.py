@@ -104,7 +104,7 @@ def check_same_tasks(
     tasks = {name: problem.facts() for name, problem in problems.items()}
     _refuse(folder, differences({"tasks": logged["tasks"]}, {"tasks": tasks}))
     for name, record in records.items():
-        before, now = logged["baselines"][name]["adamw"], asdict(record.baselines["adamw"])
+        before, now = logged["baselines"][name]["adamw"], asdict(record.adamw)
         _refuse(folder, differences({name: json_value(before)}, {name: json_value(now)}))
     changed = differences(logged["versions"], versions())
     if changed:

@@ -45,7 +45,7 @@ class Plan:
     @property
     def adamw(self) -> dict[str, Baseline]:
         """Tuned AdamW for each task."""
-        return {task: record.baselines["adamw"] for task, record in self.records.items()}
+        return {task: record.adamw for task, record in self.records.items()}
 
     @property
     def samples(self) -> list[tuple[str, int]]:

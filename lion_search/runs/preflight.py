@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.baseline import Record, load_baselines
+from lion_search.proxy_tasks.scores import check_ratio
 from lion_search.proxy_tasks.tasks import TaskError, find_task
 from lion_search.proxy_tasks.workers.environment import worker_environment
 
@@ -78,13 +79,17 @@ def find_baselines(problems: Mapping[str, FlatProblem], report: Callable[[str], 
     """The baselines of tasks, by the tasks' names.
 
     Raises:
-        LionSearchError: a task has none, or they were tuned for another task of that name.
+        LionSearchError: a task has none, they were tuned for another task of that name, or fitness is not
+            defined for its losses.
     """
     records = {}
     for name, problem in problems.items():
         record = records[name] = load_baselines(name)
         if record.source != "shipped":
             report(f"Baselines of {name}: {record.source}")
+        check_ratio(name, record.adamw.validation_loss, "tuned AdamW")
+        for note in filter(None, (record.edge_note("adamw"), *record.failed.values())):
+            report(f"Note: {note}")
         facts = problem.facts()
         data = {"data": facts.pop("data")}
         if different := record.mismatch(facts):

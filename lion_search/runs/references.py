@@ -20,6 +20,7 @@ from lion_search.runs.folder import CONFIG_NAME, RUNS_FOLDER, database_of
 
 if TYPE_CHECKING:
     from lion_search.proxy_tasks.jobs import Subject
+    from lion_search.results.records import Individual
     from lion_search.results.store import Store
 
 
@@ -29,10 +30,17 @@ class UnknownReferenceError(LionSearchError):
 
 @dataclass(frozen=True, slots=True)
 class Referenced:
-    """A program and what to call it."""
+    """A program and what to call it.
+
+    Attributes:
+        name: what to call it.
+        program: the program.
+        failure: of one in a run: how its training failed there, if it did.
+    """
 
     name: str
     program: Program
+    failure: str = ""
 
 
 def find_run(run: str) -> Path:
@@ -139,7 +147,7 @@ def _tuned_adamw(task: str) -> Program:
     from lion_search.proxy_tasks.baseline import FAMILIES, load_baselines
     from lion_search.proxy_tasks.tasks import find_task
 
-    constants = load_baselines(find_task(task).name).baselines["adamw"].hyperparameters
+    constants = load_baselines(find_task(task).name).adamw.hyperparameters
     return FAMILIES["adamw"].program(**dict(constants))
 
 
@@ -172,4 +180,19 @@ def _from_run(run: str, individual_id: int) -> Referenced:
         if individual is None:
             last = store.num_individuals() - 1
             raise UnknownReferenceError(f"run '{run}' has no individual {individual_id}; it has 0 to {last}")
-    return Referenced(f"individual_{individual_id}", parse(individual.program, f"{run}:{individual_id}"))
+        failure = _failure_in_run(store, individual)
+    program = parse(individual.program, f"{run}:{individual_id}")
+    return Referenced(f"individual_{individual_id}", program, failure)
+
+
+def _failure_in_run(store: Store, individual: Individual) -> str:
+    """How the training failed that an individual refers to; empty if it did not."""
+    from lion_search.proxy_tasks.scores import Status, describe_failure, first_failure
+    from lion_search.results.records import Stage
+
+    trained = store.individual(individual.scored_id)
+    if individual.status is Status.OK or trained is None:
+        return ""
+    rows = store.evaluations(stage=Stage.SEARCH, subject=trained.hash)
+    failed = first_failure([row.score for row in reversed(rows)])
+    return str(individual.status) if failed is None else describe_failure(failed)

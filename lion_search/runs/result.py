@@ -10,6 +10,7 @@ from typing import Any
 from lion_search.dsl.export.exports import EXPORTS
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
+from lion_search.proxy_tasks.scores import describe_failure
 from lion_search.results.judge import JudgeSettings
 from lion_search.results.strict_json import to_json
 from lion_search.runs.folder import EXPORTS_FOLDER, RESULT_NAME, make_folder, write_file
@@ -108,6 +109,8 @@ def summary(result: RunResult) -> dict[str, Any]:
                 "mean_loss": row.mean,
                 "standard_error": row.standard_error,
                 "num_seeds": row.num_seeds,
+                "status": row.status,
+                "failure": None if row.failure is None else describe_failure(row.failure),
             }
             for row in result.test_rows
         ],

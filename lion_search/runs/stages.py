@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lion_search.dsl.clock import awake_seconds
+from lion_search.dsl.cost import static_cost
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.program import Program
 from lion_search.dsl.shown import duration, plural
 from lion_search.dsl.text import format_program
 from lion_search.proxy_tasks.baseline import Record
-from lion_search.proxy_tasks.jobs import Subject
-from lion_search.proxy_tasks.run_jobs import evaluate_baselines
-from lion_search.proxy_tasks.scores import Part, Score, Status
+from lion_search.proxy_tasks.jobs import Job, Subject
+from lion_search.proxy_tasks.run_jobs import evaluate_baselines, run_jobs
+from lion_search.proxy_tasks.scores import FAULTS, Part, Score, Status, describe_failure, first_failure
 from lion_search.results.judge import Judge
 from lion_search.results.ranking import Ranked, rank
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Stage
@@ -69,6 +70,8 @@ def _search(session: Session) -> Progress:
     except ReplayError as error:
         raise ResumeError(f"cannot resume '{session.folder}': {error}") from error
     (session.folder / RESULT_NAME).unlink(missing_ok=True)  # an earlier end; the log is sound
+    if not session.store.num_individuals():
+        _check_start(session)
     log_progress = _EveryNowAndThen(session.events)
     session.audience.report(f"Search: {_limits(session.plan.config.budget)}")
     with session.audience.display(session.folder.resolve().name) as show:
@@ -106,6 +109,30 @@ def _make_search(session: Session) -> Search:
         max_cost=config.limits.cost,
         earlier_scores=plan.earlier,
     )
+
+
+def _check_start(session: Session) -> None:
+    """Says before the search if the program that it begins with does not train.
+
+    Raises:
+        LionSearchError: tuned AdamW trains here, and this takes too long, too much memory, or raises; or one
+            step of it costs more than the limit.
+    """
+    plan = session.plan
+    program, limit = canonicalise(plan.initial).program(), plan.config.limits.cost
+    if limit is not None and (cost := static_cost(program)) > limit:
+        raise LionSearchError(
+            f"the initial program is not trained: a step costs {cost:g} additions for each weight, and "
+            f"limits.cost is {limit:g}"
+        )
+    samples = tuple((task, seed, Part.VALIDATION) for task, seed in plan.samples)
+    ((_, scores),) = run_jobs(session.pool, [Job(program, samples)])
+    if (failed := first_failure(scores)) is None:
+        return
+    why = f"the initial program does not train: {describe_failure(failed)}"
+    if failed.status in FAULTS:
+        raise LionSearchError(why)
+    session.audience.report(f"Note: {why}; the search has to find its way from there")
 
 
 def _baseline_scores(session: Session) -> tuple[Score, ...]:
@@ -165,6 +192,7 @@ def _select(session: Session) -> dict[str, list[Finalist]]:
             num_finalists=settings.finalists,
             num_seeds=settings.validation_seeds,
             num_tuned=settings.tuned,
+            report=report,
         )
         if finalists:
             found[niche] = finalists
@@ -172,7 +200,8 @@ def _select(session: Session) -> dict[str, list[Finalist]]:
             report(f"{niche}: none of its best programs trains on fresh seeds")
     if not found:
         raise LionSearchError(
-            f"none of the best programs trains on fresh seeds without failure; the log is in {session.folder}"
+            "none of the best programs trains on fresh seeds without failure; why others failed: "
+            f"lion-search stats {session.folder}"
         )
     return found
 
@@ -196,10 +225,10 @@ def _simplify(session: Session, finalists: Mapping[str, Sequence[Finalist]]) -> 
     session.enter(
         "simplification", f"Simplification: {settings.how_far}, for at most {duration(60 * settings.minutes)}"
     )
-    end = time.monotonic() + 60 * settings.minutes
+    end = awake_seconds() + 60 * settings.minutes
     found = {}
     for place, (niche, (winner, *_)) in enumerate(finalists.items()):
-        seconds = max(1.0, end - time.monotonic()) / (len(finalists) - place)
+        seconds = max(1.0, end - awake_seconds()) / (len(finalists) - place)
         if len(finalists) > 1:
             session.audience.report(f"The best with {niche}, {winner.individual.id}:")
         found[niche] = _simplify_one(session, winner, seconds)
@@ -207,11 +236,11 @@ def _simplify(session: Session, finalists: Mapping[str, Sequence[Finalist]]) -> 
 
 
 def _simplify_one(session: Session, winner: Finalist, seconds: float) -> Simplified:
-    settings, deadline = session.plan.config.simplification, time.monotonic() + seconds
+    settings, deadline = session.plan.config.simplification, awake_seconds() + seconds
     trainer = Trainer(
         session.pool,
         tuple(session.plan.problems),
-        lambda: session.was_stopped() or time.monotonic() > deadline,
+        lambda: session.was_stopped() or awake_seconds() > deadline,
     )
     return simplify(
         winner.program,

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from lion_search.dsl.imports import hand_over
 from lion_search.dsl.shown import plural
 from lion_search.proxy_tasks.workers.environment import usable_cores, worker_environment
 from lion_search.proxy_tasks.workers.pool import NO_LIMITS, InlinePool, JobLimits, Pool
@@ -52,7 +53,7 @@ def make_pool(
         # JAX warns of every fork, since it has threads; each fork here is followed by an exec at once.
         warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
         return RayPool(
-            factory,
+            partial(factory, code=hand_over()),
             num_workers=num_workers,
             environment=worker_environment(),
             batch_size=_BATCHED_JOBS if batched else _FEW_JOBS,

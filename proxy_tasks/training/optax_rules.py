@@ -25,7 +25,7 @@ import optax
 from jax import lax
 from optax.contrib import ScheduleFreeState, schedule_free_eval_params
 
-from lion_search.dsl.errors import did_you_mean
+from lion_search.dsl.errors import did_you_mean, reason_of
 from lion_search.dsl.imports import import_name
 from lion_search.proxy_tasks.reference_options import split_options
 from lion_search.proxy_tasks.training.layout import Layout
@@ -61,7 +61,7 @@ class Optax:
         make = find_family(self.family)
         theta = {k: np.float32(v) for k, v in self.hyperparameters if self._is_data(k, v)}
         code = tuple((k, v) for k, v in self.hyperparameters if k not in theta)
-        return Bound(("optax", self.family, tuple(theta), code), _OptaxRule(make, layout, code), theta)
+        return Bound(("optax", make, tuple(theta), code), _OptaxRule(make, layout, code), theta)
 
     def _is_data(self, name: str, value: Argument) -> bool:
         return type(value) in {int, float} and (name in RATES or not self.numbers_are_code)
@@ -130,21 +130,20 @@ def _from_file(path: Path, function: str) -> Callable[..., Any]:
     if not path.is_file():
         raise OptimizerError(f"no file '{path}'")
     try:
-        found: Callable[..., Any] = getattr(_module(path.absolute()), function)
+        found: Callable[..., Any] = getattr(_module(path.absolute(), path.read_bytes()), function)
     except Exception as error:  # whatever a user's file does
-        raise OptimizerError(f"cannot import '{path}:{function}': {type(error).__name__}: {error}") from error
+        raise OptimizerError(f"cannot import '{path}:{function}': {reason_of(error)}") from error
     return found
 
 
 @cache
-def _module(path: Path) -> ModuleType:
-    """A file as a module; it is run once in a process."""
+def _module(path: Path, source: bytes) -> ModuleType:
+    """A file as a module; each version of it is run once in a process."""
     name = f"lion_search_optimizer_{path.stem}_{abs(hash(path))}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
-    assert spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look it up there
-    spec.loader.exec_module(module)
+    exec(compile(source, path, "exec"), vars(module))  # noqa: S102 -- the user's own; its .pyc may be old
     return module
 
 

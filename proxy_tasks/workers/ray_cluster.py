@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +21,8 @@ from typing import Any
 
 import psutil
 
+from lion_search.dsl.clock import awake_seconds
+from lion_search.dsl.errors import reason_of
 from lion_search.proxy_tasks.workers.pool import PoolError
 
 # Read by Ray when it is imported or started; a value of the user's stays as it is.
@@ -66,9 +69,13 @@ def start_ray(num_cpus: int, num_gpus: int | None, address: str | None) -> tuple
     """
     if threading.current_thread() is not threading.main_thread():
         # The kernel ends Ray's processes with the thread that started them.
-        raise PoolError("a RayPool is constructed in the main thread only")
+        raise PoolError(
+            "Ray workers are started from the main thread only; elsewhere use workers: inline, or make the "
+            "call from the main thread"
+        )
     for name, value in _RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    os.environ.pop("PYTHONOPTIMIZE", None)  # Ray's own processes do not start without docstrings
     import ray
 
     options: dict[str, Any] = {"address": address}
@@ -81,18 +88,33 @@ def start_ray(num_cpus: int, num_gpus: int | None, address: str | None) -> tuple
             options["_plasma_directory"] = folder
         # Other users of the machine cannot connect; without a token Ray writes one below the home folder.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    while True:
+        lost = _seconds_lost()
+        try:
+            return ray, _init(ray, options)
+        except Exception as error:
+            if _seconds_lost() - lost < 1:
+                raise PoolError(f"Ray does not start: {reason_of(error)}") from error
+            # It was stopped meanwhile: to Ray that is a start which took too long.
+
+
+def _init(ray: Any, options: Mapping[str, Any]) -> Guard | None:
+    """Starts a private cluster with a guard, or connects to one; where that fails nothing is left."""
     handler = signal.getsignal(signal.SIGTERM)
     before = descendants()
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    except Exception as error:  # whatever the machine does not allow
-        reason = str(error).strip().partition("\n")[0]
-        raise PoolError(f"Ray does not start: {type(error).__name__}: {reason}") from error
+    except BaseException:
+        stop_ray(_start_guard(descendants() - before))
+        raise
     finally:
         signal.signal(signal.SIGTERM, handler)
-        # Also where `init` failed or was interrupted: the guard, dropped with this frame, ends what started.
-        guard = None if address else _start_guard(descendants() - before)
-    return ray, guard
+    return _start_guard(descendants() - before) if options["address"] == "local" else None
+
+
+def _seconds_lost() -> float:
+    """How long this process has been stopped, from an arbitrary moment on."""
+    return time.monotonic() - awake_seconds()
 
 
 def temporary_folder() -> str:

@@ -7,10 +7,10 @@ met, and the cheapest program is read off; what came out goes in again until it 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.cost import static_cost
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.equivalence.identities import REWRITES
@@ -204,7 +204,7 @@ def rewrite(
         limits: when to stop; ``seconds`` is for all.
         engine: with which rules; all of them by default.
     """
-    started = time.monotonic()
+    started = awake_seconds()
     search = _Search(program, tuple(kinds), limits, engine, started + limits.seconds)
     for nodes in (*(n for n in GROWING if n < limits.nodes), limits.nodes):
         search.to_fixed_point(nodes)
@@ -217,7 +217,7 @@ def rewrite(
         kinds=search.kinds,
         fired=tuple(sorted(search.fired)),
         met_limits=tuple(sorted(search.met)),
-        seconds=time.monotonic() - started,
+        seconds=awake_seconds() - started,
     )
 
 
@@ -242,7 +242,7 @@ class _Search:
     def to_fixed_point(self, nodes: int) -> None:
         """Rewrites until the program stays as it is."""
         for _ in range(MOST_ROUNDS):
-            left = self._deadline - time.monotonic()
+            left = self._deadline - awake_seconds()
             if left <= 0:
                 self.met.add("seconds")
                 return

@@ -2,10 +2,10 @@
 
 A changed program and those it must not lose against are trained on the same seeds, so that they differ by the
 change and not by luck. The difference of a seed is in fitness: the mean over tasks of
-``log(other's loss / its loss)``, clipped to +-1; a training that fails counts as -1. After 8, 16, 32, ...
-seeds a lower confidence bound of the mean difference (Student's t) is compared with the margin: the change is
-accepted as soon as a loss beyond the margin is excluded, and rejected as soon as the seeds that are left can
-hardly show that any more.
+``log(other's loss / its loss)``, or of their difference in units, clipped to +-1; a training that fails
+counts as -1. After 8, 16, 32, ... seeds a lower confidence bound of the mean difference (Student's t) is
+compared with the margin: the change is accepted as soon as a loss beyond the margin is excluded, and rejected
+as soon as the seeds that are left can hardly show that any more.
 
 Each look at each change could accept by luck. So the error allowed in all is divided by the number of all
 looks there may be (Bonferroni): with probability ``1 - error`` nothing that is accepted loses more than the

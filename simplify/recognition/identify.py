@@ -8,7 +8,6 @@ stands a weight decay of 1 is no statement. The simplifier itself knows nothing 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,6 +16,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.equivalence.value_graph import round_to_float32
 from lion_search.dsl.library import LIBRARY, library_program
@@ -143,7 +143,7 @@ class _Search:
     def __init__(self, program: Program, epsilon: bool, limits: RewriteLimits) -> None:
         self._program, self._epsilon, self._limits = program, epsilon, limits
         self._kinds = ALL_KINDS if epsilon else PROVED
-        self._deadline = time.monotonic() + limits.seconds
+        self._deadline = awake_seconds() + limits.seconds
         self._met: set[str] = set()
         self.plain = self._graph(with_own_names(prune(program)))
         self.simple = self.plain
@@ -195,7 +195,7 @@ class _Search:
         return saturate(form, self._kinds, limits)
 
     def _left(self) -> RewriteLimits:
-        return replace(self._limits, seconds=max(0.0, self._deadline - time.monotonic()))
+        return replace(self._limits, seconds=max(0.0, self._deadline - awake_seconds()))
 
 
 def _best(graph: ProgramGraph, template: Template) -> tuple[Match | None, bool]:

@@ -28,7 +28,6 @@ from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.baseline import load_baselines
 from lion_search.proxy_tasks.scores import Status, overall_status
-from lion_search.proxy_tasks.tasks import find_task
 from lion_search.results.records import (
     BASELINE_SUBJECT,
     HITS,
@@ -490,7 +489,6 @@ def in_folder(
 
     def forget() -> None:
         importlib.invalidate_caches()
-        find_task.cache_clear()
         load_baselines.cache_clear()
         for module in mine:
             sys.modules.pop(module, None)

@@ -56,7 +56,7 @@ def test_top_lists_the_fittest_first(main: Main, log: Store) -> None:
     losses = {e.individual_id: e.score.loss for e in evaluations}
     (tuned,) = (e.score.loss for e in evaluations if e.subject == BASELINE_SUBJECT)
     fitness = {
-        number: -1.0 if loss is None else max(-1.0, min(1.0, math.log(tuned / loss)))
+        number: -1.0 if loss is None else max(-1.0, math.log(tuned / loss))
         for number, loss in losses.items()
         if number is not None
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,19 @@ def test_statuses_are_those_of_what_was_trained(log: Log) -> None:
     log.add(outcome=Outcome.SEEN, status=Status.TOO_LARGE)
     log.add(outcome=Outcome.REUSED, status=Status.TOO_LARGE)
     assert numbers(log, "statuses") == ({"ok": 1, "diverged": 2},)
+
+
+def test_failures_are_told_with_their_commonest_reasons_and_an_example(log: Log) -> None:
+    """What a hurdle stopped is told elsewhere."""
+    reasons = ["a", "b", "b", "c", "c", "c", "d", "d", "d", "d"]
+    for reason in reasons:
+        log.add(scores=[replace(ended(Status.CRASHED), reason=reason)])
+    log.add(scores=[replace(ended(Status.DIVERGED), reason="x")])
+    log.add(scores=[ended(Status.STOPPED)])
+    ((*crashed, diverged),) = numbers(log, "failures")
+    assert [(g.reason, g.count, g.example) for g in crashed] == [("d", 4, 6), ("c", 3, 3), ("b", 2, 1)]
+    assert {g.status for g in crashed} == {Status.CRASHED}
+    assert (diverged.status, diverged.reason, diverged.count) == (Status.DIVERGED, "x", 1)
 
 
 def test_each_program_counts_for_one_kind_of_mutation(log: Log) -> None:

@@ -54,8 +54,8 @@ def log_search(log: Log, losses: Mapping[int, float | None]) -> None:
         log.add(HASH[number], outcome=Outcome.SEEN, program=text(number))
 
 
-def choose(log: Log, pool: Any, num_finalists: int = 3, num_tuned: int = 0) -> list[Finalist]:
-    how = {"num_finalists": num_finalists, "num_seeds": NUM_SEEDS, "num_tuned": num_tuned}
+def choose(log: Log, pool: Any, num_finalists: int = 3, **options: Any) -> list[Finalist]:
+    how = {"num_finalists": num_finalists, "num_seeds": NUM_SEEDS, **options}
     ranked = [row for row in rank(log.store, Stage.SEARCH) if row.status is Status.OK]
     return choose_winner(log.store, pool, candidates=ranked, baselines={TASK: BASELINE}, **how)
 
@@ -75,6 +75,8 @@ def numbers(finalists: Sequence[Finalist]) -> list[int]:
         ({1: 0.5, 2: 0.2, 3: 0.4, 4: 0.3}, {2: 0.2, 4: 0.3}, 2, [2, 4]),
         ({1: None, 2: 5.0, 3: None}, {2: 5.0}, 12, [2]),
         ({1: None, 2: None}, {}, 3, []),
+        ({1: 1e-6, 2: 1e-4, 3: 1e-5}, {1: 1e-5, 3: 1e-6}, 2, [3, 1]),
+        ({1: 3.0, 2: 5.0, 3: 4.0}, {1: 5.0, 3: 4.0}, 2, [3, 1]),
         ({1: 0.10, 2: 0.15}, {1: None, 2: 0.7}, 3, [2]),
         ({1: 0.10, 2: 0.15}, {1: None, 2: None}, 3, []),
         ({1: 0.10, 2: 0.11, 3: 0.12, 4: 0.13, 5: 0.14}, {1: None, 2: None, 3: None, 4: 0.7}, 2, [4]),
@@ -82,6 +84,7 @@ def numbers(finalists: Sequence[Finalist]) -> list[int]:
     ids=[
         *("the best on fresh seeds wins", "only the best of the search are finalists"),
         *("what failed in the search is no finalist", "there is no winner if everything failed"),
+        *("however far ahead", "however far behind"),
         *("what fails on a fresh seed is out", "nobody wins if all fail on fresh seeds"),
         "if the best all fail on fresh seeds the next best are tried",
     ],
@@ -98,6 +101,14 @@ def test_finalists_are_the_best_of_the_search_by_fresh_seeds(
     pool = pool_of(fresh)
     assert numbers(choose(log, pool, num_finalists)) == winners
     assert len(pool.jobs) == (len(fresh) + 1 if fresh else 0)
+
+
+def test_what_fails_on_a_fresh_seed_is_told_with_the_reason(log: Log) -> None:
+    log_search(log, {1: 0.10, 2: 0.15})
+    lines: list[str] = []
+    choose(log, pool_of({1: None, 2: 0.7}), report=lines.append)
+    (seed, *_) = Stage.SELECTION.seeds(NUM_SEEDS)
+    assert lines == [f"0 is no finalist: diverged on {TASK}, seed {seed}: not finite after step 3"]
 
 
 def test_a_finalist_keeps_both_its_fitnesses_and_is_the_first_individual_of_its_hash(log: Log) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 from rich.console import Console
 
+from lion_search.commands.printing.failures import failure_json
 from lion_search.commands.printing.tables import Column, print_table
 from lion_search.commands.printing.terminal import say
 from lion_search.dsl.shown import plural, with_error
+from lion_search.proxy_tasks.scores import describe_failure
 from lion_search.proxy_tasks.tasks import find_task
 from lion_search.selection.comparison import Measurement
 
@@ -26,6 +28,9 @@ def print_rows(console: Console, rows: Sequence[Measurement], part: str) -> None
         say(console, f"{metric} on {part}, {task}:")
         columns = (Column("Optimizer", name=True), Column("Mean"), Column("Against tuned AdamW"))
         print_table(console, columns, [(row.name, _mean(row), _against(row, adamw)) for row in own])
+        for row in own:
+            if (failed := row.failure) is not None:
+                say(console, f"{row.name}: {describe_failure(failed)}")
     is_compared = any(row.name == TUNED_ADAMW for row in rows)
     last = "; the last column is the mean difference seed by seed" * is_compared
     seeds = plural(rows[0].num_seeds, "seed")
@@ -49,6 +54,7 @@ def row_json(row: Measurement) -> dict[str, Any]:
         "optimizer": row.name,
         "task": row.task,
         "status": row.status,
+        "failure": failure_json(row.failure),
         "mean": row.mean,
         "standard_error": row.standard_error,
         "losses": row.losses,

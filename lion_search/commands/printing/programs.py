@@ -13,10 +13,15 @@ from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_header, format_return, format_statement
 
 
-def print_marked(console: Console, program: Program, live: Sequence[bool]) -> None:
-    """Prints a program; a comment stands behind each statement on which no update depends."""
+def print_marked(console: Console, program: Program, live: Sequence[bool], note: str = "") -> None:
+    """Prints a program; a comment stands behind each statement on which no update depends.
+
+    A note, if there is one, is a comment above it.
+    """
     lines = [format_statement(statement) for statement in program.statements]
     width = max((len(line) for line in lines), default=0)
+    for line in note.splitlines():
+        say_line(console, f"# {line}")
     say_line(console, format_header(program))
     for line, is_live in zip(lines, live, strict=True):
         text = f"    {line}" if is_live else f"    {line:<{width}}  # redundant"

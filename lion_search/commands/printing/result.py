@@ -9,6 +9,7 @@ from lion_search.commands.printing.simplification import print_simplification
 from lion_search.commands.printing.tables import Column, print_table
 from lion_search.commands.printing.terminal import say, say_line
 from lion_search.dsl.shown import duration, percent, plural, signed, significant
+from lion_search.proxy_tasks.scores import FAULTS
 from lion_search.runs.result import RunResult
 
 FRONTIER_COLUMNS = (
@@ -29,6 +30,11 @@ def print_result(console: Console, result: RunResult) -> None:
         f"{progress.num_evaluated:,} evaluated, hit rate {percent(progress.hit_rate)}, "
         f"{percent(progress.redundant_share)} of the last genomes' statements redundant.",
     )
+    if num_faults := sum(progress.failures.get(status, 0) for status in FAULTS):
+        say(
+            console,
+            f"{num_faults:,} crashed, timed out or ran out of memory; why: lion-search stats {result.folder}",
+        )
     if len(result.frontier) > 1:
         _print_frontier(console, result)
     reference = f"{result.folder}:{best.winner.individual.id}"

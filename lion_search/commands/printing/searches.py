@@ -10,7 +10,7 @@ from rich.console import Console
 from lion_search.commands.printing.tables import Column, print_table
 from lion_search.commands.printing.terminal import say, say_line
 from lion_search.dsl.shown import duration, percent, plural, rate, signed, with_error
-from lion_search.proxy_tasks.scores import Status
+from lion_search.proxy_tasks.scores import Status, one_line
 
 if TYPE_CHECKING:
     from lion_search.analysis.frontier import Place
@@ -38,6 +38,10 @@ def print_ranking(console: Console, rows: Sequence[Mapping[str, Any]], *, has_pr
     )
     what = " and less the price of states and statements" * has_prices
     say(console, f"Ranked by Judged: fitness with caution for few seeds{what}.")
+    for row in rows:
+        if (failed := row["failure"]) is not None:
+            where = f"{failed['status']} on {failed['task']}, seed {failed['seed']}"
+            say(console, f"{row['id']}: {where}: {one_line(failed['reason'])}")
 
 
 def _ranked_cell(name: str, value: Any) -> str:
@@ -120,6 +124,18 @@ def print_statistics(console: Console, stats: Statistics) -> None:
     columns = (Column("Mutation"), Column("Programs", right=True), Column("Novel", right=True))
     rows = [(kind, f"{count.programs:,}", f"{count.novel:,}") for kind, count in stats.mutations.items()]
     print_table(console, columns, rows)
+    if stats.failures:
+        say_line(console, "")
+        print_table(
+            console,
+            (
+                Column("Failure"),
+                Column("Trainings", right=True),
+                Column("Such as", right=True),
+                Column("Reason", prose=True),
+            ),
+            [(str(g.status), f"{g.count:,}", str(g.example), one_line(g.reason)) for g in stats.failures],
+        )
 
 
 def _comparison_cells(found: RunComparison) -> Iterator[tuple[str, ...]]:

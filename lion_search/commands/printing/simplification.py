@@ -25,7 +25,7 @@ def print_record(console: Console, record: SimplifyRecord) -> None:
     """A simplification: its steps with their evidence, the result, what it was measured to be."""
     print_simplification(console, record)
     for row in record.test:
-        mean = row.status if row.mean is None else _with_error(row.mean, row.standard_error)
+        mean = (row.failure or row.status) if row.mean is None else _with_error(row.mean, row.standard_error)
         against = ""
         if row.difference:
             against = f", {_with_error(row.difference, row.difference_error, '+')} seed by seed"

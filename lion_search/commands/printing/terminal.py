@@ -15,7 +15,7 @@ from lion_search.results.strict_json import to_json
 
 def make_console() -> Console:
     """The terminal; where it is none, lines are as long as they are."""
-    return Console(soft_wrap=not sys.stdout.isatty())
+    return Console(soft_wrap=not sys.stdout.isatty(), emoji=False)  # a task may be called mine:zero
 
 
 def say(console: Console, text: object) -> None:

@@ -57,7 +57,7 @@ class FakePath:
     def __call__(self, path: str) -> FakePath:
         return self
 
-    def read_text(self) -> str:
+    def read_text(self, **how: str) -> str:
         if self._content is None:
             raise FileNotFoundError
         return self._content
