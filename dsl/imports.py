@@ -15,7 +15,7 @@ import os
 import pickle
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -77,7 +77,27 @@ def import_name(reference: str, what: str) -> Any:
         reason = reason_of(error)
         if isinstance(error, (ImportError, AttributeError)):  # their message says it all
             reason = reason.partition(": ")[2]
-        raise UserCodeError(f"cannot import {what} '{reference}': {reason}") from error
+        file = getattr(sys.modules.get(module), "__file__", None)  # it may not be the one that was meant
+        where = f" ({file})" if file and isinstance(error, AttributeError) else ""
+        raise UserCodeError(f"cannot import {what} '{reference}': {reason}{where}") from error
+
+
+def look_in(folders: Iterable[str]) -> None:
+    """Has modules looked for in some folders too, after all others that are known by now."""
+    sys.path.extend(folder for folder in folders if folder not in sys.path)
+
+
+def folder_of(reference: str) -> str | None:
+    """The folder that must be looked in for the module of a ``module:name`` that was imported.
+
+    ``None`` for a module that was installed, or is in no file.
+    """
+    module = sys.modules.get(reference.partition(":")[0].partition(".")[0])
+    places = [*getattr(module, "__path__", ()), getattr(module, "__file__", None)]
+    if not places or places[0] is None or module is sys.modules["__main__"]:
+        return None
+    folder = str(Path(places[0]).absolute().parent)
+    return None if folder in sysconfig.get_paths().values() else folder
 
 
 def hand_over() -> bytes:

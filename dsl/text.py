@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Iterator
 
 from lion_search.dsl.advice import ALIASES, advice, assigned, attribute, constant_hint, kind, outside, power
-from lion_search.dsl.errors import ProgramError, did_you_mean
+from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.functions import FUNCTION_OF_SYMBOL, FUNCTIONS
 from lion_search.dsl.header import HeaderError, read_header
 from lion_search.dsl.program import (
@@ -34,7 +34,7 @@ from lion_search.dsl.program import (
     Program,
     Statement,
 )
-from lion_search.dsl.types import check, unknown_variable, wrong_arity
+from lion_search.dsl.types import check, unknown_function, unknown_variable, wrong_arity
 
 MAX_TEXT_BYTES = 1_000_000
 MAX_STATEMENTS = 10_000
@@ -226,7 +226,7 @@ class _Reader:
         name = node.func.id if node.func.id in FUNCTIONS else ALIASES.get(node.func.id, node.func.id)
         function = FUNCTIONS.get(name)
         if function is None:
-            raise self._error(node, f"unknown function '{name}'{did_you_mean(name, FUNCTIONS)}")
+            raise self._error(node, unknown_function(name, FUNCTIONS))
         if node.keywords or any(isinstance(a, ast.Starred) for a in node.args):
             raise self._error(node, f"{name} takes plain arguments only")
         if len(node.args) != function.arity:

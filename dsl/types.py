@@ -67,7 +67,7 @@ def check(program: Program, allowed: Mapping[str, object] = FUNCTIONS) -> tuple[
     if allowed is not FUNCTIONS:
         for index, statement in enumerate(program.statements):
             if statement.function not in allowed:
-                raise ProgramError(_unknown_function(statement.function, allowed), statement=index)
+                raise ProgramError(unknown_function(statement.function, allowed), statement=index)
     try:
         return execute(program, _DOMAIN, input_types(program))
     except KeyError:
@@ -79,7 +79,7 @@ def _unknown_name(program: Program) -> ProgramError:
     known = set(program.inputs)
     for index, statement in enumerate(program.statements):
         if statement.function not in FUNCTIONS:
-            return ProgramError(_unknown_function(statement.function, FUNCTIONS), statement=index)
+            return ProgramError(unknown_function(statement.function, FUNCTIONS), statement=index)
         for arg in statement.args:
             if isinstance(arg, str) and arg not in known:
                 return ProgramError(unknown_variable(arg, known), statement=index)
@@ -93,10 +93,12 @@ def wrong_arity(function: Function, found: int) -> str:
     return f"{function.name} takes {plural(function.arity, 'argument')}, found {found}"
 
 
-def _unknown_function(name: str, allowed: Mapping[str, object]) -> str:
+def unknown_function(name: str, allowed: Mapping[str, object]) -> str:
+    """The message for a function that a program may not use."""
     if name in FUNCTIONS:
         return f"function '{name}' is not among the allowed ones: {', '.join(allowed)}"
-    return f"unknown function '{name}'{did_you_mean(name, allowed)}"
+    own = "; one of your own: --functions module:name, in a run functions in its config"
+    return f"unknown function '{name}'{did_you_mean(name, allowed)}{own}"
 
 
 def unknown_variable(name: str, known: set[str]) -> str:

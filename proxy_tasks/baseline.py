@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lion_search.dsl.equivalence.canonical import canonicalise
+from lion_search.dsl.imports import folder_of
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.compared_by import trained_as
@@ -298,7 +299,7 @@ def _lines(rows: Sequence[Mapping[str, Any]]) -> str:
 
 @cache
 def load_baselines(task: str) -> Record:
-    """The baselines of a task: those in the working directory's ``baselines/``, or the shipped ones.
+    """The baselines of a task: in ``baselines/`` here or beside a user's own task, or the shipped ones.
 
     Args:
         task: its name, as :func:`lion_search.proxy_tasks.tasks.find_task` gives it.
@@ -306,9 +307,10 @@ def load_baselines(task: str) -> Record:
     Raises:
         TaskError: there are none, and the command that makes them is given; or the file is damaged.
     """
-    own = Path(BASELINES_FOLDER) / file_name(task)
+    beside = folder_of(task) if ":" in task else None
+    own = [Path(folder) / BASELINES_FOLDER / file_name(task) for folder in ("", beside) if folder is not None]
     shipped = resources.files("lion_search.proxy_tasks") / BASELINES_FOLDER / file_name(task)
-    for path, source in ((own, str(own)), (shipped, "shipped")):
+    for path, source in (*((path, str(path)) for path in own), (shipped, "shipped")):
         if path.is_file():
             return _record(path, source)
     raise TaskError(f"task '{task}' has no baselines; make them with: lion-search baseline '{task}'")

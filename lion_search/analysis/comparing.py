@@ -13,7 +13,7 @@ from lion_search.results.strict_json import to_json
 from lion_search.runs.audience import Report
 from lion_search.runs.folder import check_new, write_new
 from lion_search.runs.preflight import check_tasks, find_baselines, set_environment
-from lion_search.runs.references import find_run, open_run, own_functions
+from lion_search.runs.references import find_run, open_run
 from lion_search.runs.workers import make_pool
 from lion_search.selection import run_comparison as comparison
 from lion_search.selection.run_comparison import LabelledRun, RunComparison, RunComparisonError
@@ -53,8 +53,7 @@ def compare_runs(
             stack.callback(runs[-1].store.close)
         problems = check_tasks(comparison.common_tasks(runs), None)
         records = find_baselines(problems, report)
-        functions = dict.fromkeys(function for run in runs for function in own_functions(run.store))
-        pool = make_pool(list(problems), workers=workers, own_functions=list(functions), report=report)
+        pool = make_pool(list(problems), workers=workers, report=report)
         stack.callback(pool.close)
         found = comparison.compare_runs(
             runs,

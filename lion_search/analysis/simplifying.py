@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lion_search.config import load_config
 from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.program import Program
@@ -18,9 +18,9 @@ from lion_search.proxy_tasks.scores import Part
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.records import Stage
 from lion_search.runs.audience import Report
-from lion_search.runs.folder import CONFIG_NAME, check_new, make_folder, write_file
+from lion_search.runs.folder import check_new, make_folder, write_file
 from lion_search.runs.preflight import check_tasks, set_environment
-from lion_search.runs.references import find_program, find_run, split_individual
+from lion_search.runs.references import find_program, open_run, split_individual
 from lion_search.runs.simplify_record import SimplifyRecord, make_record, path_beside, path_of, save
 from lion_search.runs.workers import make_pool
 from lion_search.selection.comparison import Measurement, compare
@@ -71,11 +71,10 @@ def simplify_reference(
         check_new(output)
         make_folder(output.parent)
     program = find_program(reference).program
-    own_functions, tasks = _of_run(reference)
-    tasks = () if how.only_proofs else how.tasks or tasks
+    tasks = () if how.only_proofs else how.tasks or _tasks_of_run(reference)
     rows: tuple[Measurement, ...] = ()
     if tasks:
-        found, rows = _with_experiments(program, tasks, own_functions, how, report)
+        found, rows = _with_experiments(program, tasks, how, report)
     else:
         if not how.only_proofs:
             report("Only what is proved: experiments need a task to train on (--task)")
@@ -84,21 +83,21 @@ def simplify_reference(
     return record, _write(record, reference, found.after, output)
 
 
-def _of_run(reference: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The user's own functions and the tasks of the run a program is of."""
+def _tasks_of_run(reference: str) -> tuple[str, ...]:
+    """The tasks of the run a program is of."""
     in_run = split_individual(reference)
     if in_run is None:
-        return (), ()
-    config = load_config(str(find_run(in_run[0]) / CONFIG_NAME))
-    return config.own_functions(), tuple(task.name for task in config.tasks)
+        return ()
+    with closing(open_run(in_run[0])) as store:
+        return tuple(task["name"] for task in store.run_facts()["config"]["tasks"])
 
 
 def _with_experiments(
-    program: Program, tasks: Sequence[str], own_functions: Sequence[str], how: Experimental, report: Report
+    program: Program, tasks: Sequence[str], how: Experimental, report: Report
 ) -> tuple[Simplified, tuple[Measurement, ...]]:
     set_environment(how.workers)
     names = list(check_tasks(tasks, None))
-    pool = make_pool(names, workers=how.workers, own_functions=own_functions, report=report)
+    pool = make_pool(names, workers=how.workers, report=report)
     try:
         report(f"Proofs and experiments, for at most {duration(60 * how.minutes)}")
         deadline = awake_seconds() + 60 * how.minutes

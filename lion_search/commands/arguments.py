@@ -17,6 +17,26 @@ Workers = Annotated[str, _WORKERS]
 OptionalWorkers = Annotated[str | None, _WORKERS]
 """Where a configuration says how many."""
 
+
+def _load(references: list[str] | None) -> list[str] | None:
+    for reference in references or ():
+        from lion_search.dsl.trials import load_tried
+
+        load_tried(reference)
+    return references
+
+
+OwnFunctions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--functions",
+        metavar="MODULE:NAME",
+        help="A function of your own that programs use; repeatable. Those of a run are known.",
+        callback=_load,
+    ),
+]
+"""Of all commands that read programs; the functions are loaded before the command begins."""
+
 MODES = ("auto", "interpreted", "compiled", "batched")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lion_search.commands.arguments import AsJson, Reference
+from lion_search.commands.arguments import AsJson, OwnFunctions, Reference
 
 app = typer.Typer()
 
@@ -39,7 +39,7 @@ def library(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def functions(as_json: AsJson = False) -> None:
+def functions(own: OwnFunctions = None, as_json: AsJson = False) -> None:
     """Lists the functions of the language."""
     from lion_search.commands.printing.tables import Column, print_table
     from lion_search.commands.printing.terminal import make_console, print_json, say
@@ -76,6 +76,7 @@ def show(
     simplified: Annotated[
         bool, typer.Option("--simplified", help="What lion-search simplify made of it, step by step.")
     ] = False,
+    own: OwnFunctions = None,
     as_json: AsJson = False,
 ) -> None:
     """Prints a program, redundant statements marked."""
@@ -129,7 +130,7 @@ def _show_simplified(reference: str, *, latex: bool, as_json: bool) -> None:
 
 
 @app.command()
-def check(reference: Reference, as_json: AsJson = False) -> None:
+def check(reference: Reference, own: OwnFunctions = None, as_json: AsJson = False) -> None:
     """Checks a program: sizes, types, functional hash."""
     from lion_search.analysis.describing import describe
     from lion_search.commands.printing.programs import print_description
@@ -149,6 +150,7 @@ def export(
     to: Annotated[str, typer.Option(help="Target library: optax.")] = "optax",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File; default: print.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the optimizer in the code.")] = None,
+    own: OwnFunctions = None,
 ) -> None:
     """Writes a program as code that needs nothing of lion-search."""
     from lion_search.analysis.describing import export_code

@@ -134,9 +134,9 @@ def top(
     from lion_search.commands.printing.terminal import make_console, print_json
     from lion_search.results.ranking import judge_settings, rank
     from lion_search.results.records import Stage
-    from lion_search.runs.references import open_run
+    from lion_search.runs.references import open_log
 
-    with closing(open_run(run)) as store:
+    with closing(open_log(run)) as store:
         ranked = rank(store, Stage.SEARCH)[:count]
         has_prices = judge_settings(store).has_prices
     rows: list[dict[str, Any]] = [
@@ -190,9 +190,9 @@ def stats(run: Run, as_json: AsJson = False) -> None:
     from lion_search.commands.printing.searches import print_statistics
     from lion_search.commands.printing.terminal import make_console, print_json
     from lion_search.results.statistics import statistics
-    from lion_search.runs.references import open_run
+    from lion_search.runs.references import open_log
 
-    with closing(open_run(run)) as store:
+    with closing(open_log(run)) as store:
         found = statistics(store)
     if as_json:
         print_json(found)

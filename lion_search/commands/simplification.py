@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lion_search.commands.arguments import AsJson, Reference, Workers, read_workers
+from lion_search.commands.arguments import AsJson, OwnFunctions, Reference, Workers, read_workers
 
 app = typer.Typer()
 
@@ -33,6 +33,7 @@ def simplify(
     only_proofs: Annotated[bool, typer.Option("--only-proofs", help="No experiments.")] = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File for the result.")] = None,
     workers: Workers = "auto",
+    own: OwnFunctions = None,
     as_json: AsJson = False,
 ) -> None:
     """Simplifies a program by proof and by experiment.
@@ -60,7 +61,7 @@ def simplify(
 
 
 @app.command()
-def identify(reference: Reference, as_json: AsJson = False) -> None:
+def identify(reference: Reference, own: OwnFunctions = None, as_json: AsJson = False) -> None:
     """Says which known optimizer a program is, or is nearest to."""
     from lion_search.commands.printing.terminal import make_console, print_json, say
     from lion_search.runs.references import find_program

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lion_search.commands.arguments import MODES, AsJson, Workers, read_choice, read_workers
+from lion_search.commands.arguments import MODES, AsJson, OwnFunctions, Workers, read_choice, read_workers
 
 app = typer.Typer()
 
@@ -46,6 +46,7 @@ def evaluate(
     part: Annotated[str, typer.Option(help="Where the loss is measured: test or validation.")] = "test",
     mode: Annotated[str, typer.Option(help="auto, interpreted, compiled or batched.")] = "auto",
     workers: Workers = "auto",
+    own: OwnFunctions = None,
     as_json: AsJson = False,
 ) -> None:
     """Trains optimizers on tasks beside the tuned baselines.

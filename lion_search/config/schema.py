@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, create_model, model_validator
 
 from lion_search.dsl.errors import did_you_mean
-from lion_search.dsl.functions import BUILT_IN, FUNCTIONS, load_function
+from lion_search.dsl.functions import BUILT_IN, FUNCTIONS
 from lion_search.dsl.program import LEARNING_RATE
 from lion_search.dsl.settings import PositiveFloat, PositiveInt, Probability, Settings, Weight
 from lion_search.dsl.shown import plural
+from lion_search.dsl.trials import load_tried
 from lion_search.dsl.variation.mutation import MutationSettings, MutationSpace
 from lion_search.proxy_tasks.workers.pool import JobLimits
 from lion_search.results.judge import JudgeSettings
@@ -110,7 +111,8 @@ class Config(Settings):
     """Begin with this program instead, such as RUN:ID; it gets the states of the initial one."""
     functions: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
     """Which functions inserted statements may apply: all 44 of them, or a list such as [interp, sign, add]. A
-    function of your own stands in the list as module:name, where name is a lion_search Function."""
+    function of your own stands in the list as module:name, where name is a lion_search Function, as in
+    [all, mine:softsign]."""
     mutation: MutationSection = MutationSection()
     search: _ShippedSettings = settings_class("evolution")()
     """How programs are proposed, looked up and kept."""
@@ -148,9 +150,10 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Config:
-        for name in () if self.functions == "all" else self.functions:
+        for name in self._listed():
             if ":" not in name and name not in FUNCTIONS:
-                raise ValueError(f"functions: unknown function '{name}'{did_you_mean(name, FUNCTIONS)}")
+                hint = did_you_mean(name, FUNCTIONS)
+                raise ValueError(f"functions: unknown function '{name}'{hint}; your own: module:name")
         for task in self.tasks:
             if self.noise.max_seeds is not None and self.noise.max_seeds < task.seeds:
                 seeds = plural(task.seeds, "seed")
@@ -164,8 +167,7 @@ class Config(Settings):
 
     def search_settings(self) -> SearchSettings:
         """The search room's settings. The user's own functions are loaded."""
-        listed = () if self.functions == "all" else self.functions
-        functions = tuple(load_function(f).name if ":" in f else f for f in listed) or BUILT_IN
+        functions = tuple(load_tried(f).name if ":" in f else f for f in self._listed())
         hidden = (LEARNING_RATE,) if self.search.schedule == "outside" else ()
         chances = self.mutation.model_dump(exclude={"until_changed"})
         mutation = MutationSpace(functions=functions, hidden=hidden, **chances)
@@ -182,7 +184,12 @@ class Config(Settings):
 
     def own_functions(self) -> tuple[str, ...]:
         """The user's own functions, ``module:name`` each."""
-        return () if self.functions == "all" else tuple(f for f in self.functions if ":" in f)
+        return tuple(f for f in self._listed() if ":" in f)
+
+    def _listed(self) -> tuple[str, ...]:
+        """All functions, each once."""
+        listed = ["all"] if self.functions == "all" else self.functions
+        return tuple(dict.fromkeys(f for name in listed for f in (BUILT_IN if name == "all" else (name,))))
 
     def pool_limits(self) -> JobLimits:
         """What the pool enforces from outside a worker's process."""

@@ -24,6 +24,7 @@ from lion_search.runs.folder import (
     write_file,
 )
 from lion_search.runs.lock import lock
+from lion_search.runs.own_code import find_own_code, load_own_functions
 from lion_search.runs.plan import Plan, make_plan
 from lion_search.runs.references import find_initial, find_run
 from lion_search.runs.result import RunResult
@@ -80,12 +81,13 @@ def resume(run_reference: str, overrides: Sequence[str], audience: Audience) -> 
         RunInterruptedError: the user stopped the run.
     """
     folder = find_run(run_reference)
-    config = load_config(str(folder / CONFIG_NAME), overrides)
     with lock(folder):
         with closing(Store.open(database_of(folder))) as reader:
             facts = reader.run_facts()
+        find_own_code(facts)
+        config = load_config(str(folder / CONFIG_NAME), overrides)
         check_unchanged(config, facts, folder)
-        config.search_settings()
+        load_own_functions(folder, facts, is_resumed=True)
         plan = make_plan(config, parse(facts["initial_program"]), facts["reused"], audience.report)
         check_same_tasks(plan.problems, plan.records, facts, folder, audience.report)
         store = Store.reopen(database_of(folder))
@@ -120,7 +122,6 @@ def _make_pool(config: Config, tasks: Sequence[str], report: Report) -> Pool:
         tasks,
         workers=config.workers,
         mode=None if config.mode == "auto" else config.mode,
-        own_functions=config.own_functions(),
         limits=config.pool_limits(),
         gpus_per_worker=config.gpus_per_worker,
         report=report,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lion_search.config import Config
+from lion_search.dsl.functions import own_functions
 from lion_search.dsl.program import Program
 from lion_search.dsl.shown import plural
 from lion_search.proxy_tasks.baseline import Baseline, Record
@@ -76,6 +77,9 @@ def make_plan(config: Config, initial: Program, sizes: Mapping[str, int], report
         LionSearchError: a task, its baselines or an earlier run cannot be used.
     """
     set_environment(config.workers)
+    for row in own_functions():
+        if row.code is None and not row.codes:
+            report(f"Note: function '{row.name}' has neither code nor jax_code: what uses it is not exported")
     problems = check_tasks([task.name for task in config.tasks], config.limits.memory_gb)
     records = find_baselines(problems, report)
     order = sorted(problems, key=lambda name: _work(problems[name]))  # a hurdle is on the cheapest

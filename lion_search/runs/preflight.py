@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lion_search.dsl.errors import LionSearchError
+from lion_search.dsl.trials import try_in_jax
 from lion_search.proxy_tasks.baseline import Record, load_baselines
 from lion_search.proxy_tasks.scores import check_ratio
 from lion_search.proxy_tasks.tasks import TaskError, find_task
@@ -46,7 +47,7 @@ def set_environment(workers: int | str) -> None:
 
 
 def check_tasks(references: Sequence[str], memory_gb: float | None) -> dict[str, FlatProblem]:
-    """Builds all tasks, which checks them.
+    """Builds all tasks, which checks them, and tries the user's own functions in JAX.
 
     Args:
         references: of the tasks.
@@ -56,10 +57,11 @@ def check_tasks(references: Sequence[str], memory_gb: float | None) -> dict[str,
         Problems by the tasks' names.
 
     Raises:
-        LionSearchError: a task cannot be used, needs more memory than there is, or is given twice.
+        LionSearchError: a task or function cannot be used, or a task needs too much memory or is given twice.
     """
     from lion_search.proxy_tasks.training.prepare import least_bytes, prepare
 
+    try_in_jax()
     problems: dict[str, FlatProblem] = {}
     for reference in references:
         task = find_task(reference)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lion_search.dsl.errors import LionSearchError, did_you_mean
-from lion_search.dsl.functions import load_function
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.runs.folder import CONFIG_NAME, RUNS_FOLDER, database_of
+from lion_search.runs.own_code import load_own_functions
 
 if TYPE_CHECKING:
     from lion_search.proxy_tasks.jobs import Subject
@@ -57,30 +57,33 @@ def find_run(run: str) -> Path:
     raise UnknownReferenceError(f"no run '{run}'{did_you_mean(run, known)}{there_are}")
 
 
-def open_run(run: str) -> Store:
-    """The log of a run, for reading; the user's own functions that its programs may use are loaded.
+def open_log(run: str) -> Store:
+    """The log of a run, for reading what it holds of its programs other than their text.
 
     Raises:
         UnknownReferenceError: there is no such run.
         StoreError: its database cannot be read.
-        ProgramError: one of the user's own functions cannot be loaded.
     """
     from lion_search.results.store import Store
 
-    store = Store.open(database_of(find_run(run)))
+    return Store.open(database_of(find_run(run)))
+
+
+def open_run(run: str) -> Store:
+    """The log of a run, for reading its programs too: the user's own functions that they use are loaded.
+
+    Raises:
+        UnknownReferenceError: there is no such run.
+        StoreError: its database cannot be read.
+        OwnCodeError: one of the user's own functions cannot be loaded, or is another by now.
+    """
+    store = open_log(run)
     try:
-        for function in own_functions(store):
-            load_function(function)
+        load_own_functions(run, store.run_facts())
     except BaseException:
         store.close()
         raise
     return store
-
-
-def own_functions(store: Store) -> tuple[str, ...]:
-    """The user's own functions in the language of a run, ``module:name`` each."""
-    listed = store.run_facts().get("config", {}).get("functions", "all")
-    return () if listed == "all" else tuple(name for name in listed if ":" in name)
 
 
 def find_program(reference: str) -> Referenced:

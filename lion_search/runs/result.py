@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.export.exports import EXPORTS
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
@@ -83,7 +85,8 @@ def write_exports(folder: Path, winner: Finalist, programs: Mapping[str, Program
     files = {}
     for name, program in programs.items():
         for export in EXPORTS.values():
-            files[exports / f"{name}{export.suffix}"] = export.write(program, name, title)
+            with contextlib.suppress(ProgramError):  # a function of the user's own may have no code for it
+                files[exports / f"{name}{export.suffix}"] = export.write(program, name, title)
         files[exports / f"{name}.py"] = f"# {title}: the program itself\n{format_program(program)}"
     for path, text in files.items():
         write_file(path, text)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from lion_search.dsl.encode import TooLargeError
+from lion_search.dsl.functions import Function, own_functions
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.tasks import Task, find_task
@@ -173,9 +174,10 @@ def _until_failure(scores: Sequence[Score]) -> tuple[Score, ...]:
 
 def evaluator(task: str, mode: Mode | None = None) -> Evaluator:
     """This process's evaluator of a task; a user's own has one for each version of its function."""
-    return _evaluator(task, mode, find_task(task))
+    return _evaluator(task, mode, find_task(task), own_functions())
 
 
 @cache
-def _evaluator(task: str, mode: Mode | None, version: Task) -> Evaluator:
+def _evaluator(task: str, mode: Mode | None, version: Task, own: tuple[Function, ...]) -> Evaluator:
+    """One for each state of the table of functions, which is compiled into it."""
     return Evaluator(task, mode)

@@ -22,7 +22,7 @@ from functools import cache
 from typing import Any
 
 from lion_search.dsl.clock import awake_seconds
-from lion_search.dsl.functions import FUNCTIONS
+from lion_search.dsl.functions import Function
 from lion_search.simplify.equality.compile_rules import PREFIX, declarations
 from lion_search.simplify.equality.rules import Fact, Kind, Rule, Use, known_facts, known_rules
 
@@ -193,9 +193,9 @@ class _Rounds:
 
 
 @cache
-def default_engine(num_functions: int = len(FUNCTIONS)) -> Engine:
-    """The engine with all rules; one for each size of the table of functions, which users may add to."""
-    del num_functions
+def default_engine(own: tuple[Function, ...] = ()) -> Engine:
+    """The engine with all rules; one for each state of the table of functions, which users may add to."""
+    del own
     return Engine()
 
 

@@ -16,7 +16,7 @@ from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.equivalence.identities import REWRITES
 from lion_search.dsl.equivalence.value_graph import Node, ValueGraph, fold, round_to_float32
 from lion_search.dsl.execute import execute
-from lion_search.dsl.functions import FUNCTIONS, Function, Type
+from lion_search.dsl.functions import Function, Type, own_functions
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.program import LEARNING_RATE, Argument, Program, Statement
 from lion_search.simplify.equality.compile_rules import constructor, number
@@ -174,7 +174,7 @@ def egraph(
         lines.append(f"(set (width {entry}) {int(Type.SCALAR if name == LEARNING_RATE else Type.TREE)})")
     lines += [f"(state {terms.input(s)})" for s in program.states]
     lines += [f"(set (low {terms.input(s)}) 0.0)" for s in sorted(nonnegative)]
-    return (engine or default_engine(len(FUNCTIONS))).saturate(lines, len(roots), kinds, limits, goals)
+    return (engine or default_engine(own_functions())).saturate(lines, len(roots), kinds, limits, goals)
 
 
 def never_negative(program: Program) -> frozenset[str]:

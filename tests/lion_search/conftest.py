@@ -394,6 +394,17 @@ def tiny(command: CommandLine) -> CommandLine:
     return command
 
 
+@pytest.fixture(scope="session")
+def tiny_in() -> Callable[[Path], CommandLine]:
+    """The command in some folder, into which the tiny task is put."""
+
+    def make(folder: Path) -> CommandLine:
+        _make_tiny(folder)
+        return CommandLine(folder)
+
+    return make
+
+
 def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[CommandLine], Called]) -> RunFolder:
     """A run of that name, made once for many tests, also for those in other processes of pytest."""
     own = factory.getbasetemp()
