@@ -17,7 +17,6 @@ from lion_search.proxy_tasks.baseline import (
 from lion_search.proxy_tasks.jobs import Subject
 from lion_search.proxy_tasks.scores import FAULTS, Part, check_ratio, describe_failure, one_line
 from lion_search.proxy_tasks.tasks import TaskError
-from lion_search.proxy_tasks.training.optax_rules import read_optax
 from lion_search.proxy_tasks.tuning import EFFORT, Tuned, tune
 from lion_search.results.records import Stage
 from lion_search.runs.audience import Report
@@ -57,6 +56,8 @@ def evaluate(
         LionSearchError: a reference or a task cannot be used, or all trainings on one end in one fault.
     """
     set_environment(workers)
+    from lion_search.proxy_tasks.training.optax_rules import read_optax  # imports JAX, in that environment
+
     subjects: dict[str, Subject] = dict(map(find_subject, references))
     problems = check_tasks(tasks, None)
     for subject in subjects.values():

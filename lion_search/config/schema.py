@@ -14,6 +14,7 @@ from lion_search.dsl.errors import did_you_mean
 from lion_search.dsl.functions import BUILT_IN, FUNCTIONS
 from lion_search.dsl.program import LEARNING_RATE
 from lion_search.dsl.settings import PositiveFloat, PositiveInt, Probability, Settings, Weight
+from lion_search.dsl.shown import plural
 from lion_search.dsl.trials import load_tried
 from lion_search.dsl.variation.mutation import MutationSettings, MutationSpace
 from lion_search.proxy_tasks.workers.pool import JobLimits
@@ -155,8 +156,9 @@ class Config(Settings):
                 raise ValueError(f"functions: unknown function '{name}'{hint}; your own: module:name")
         for task in self.tasks:
             if self.noise.max_seeds is not None and self.noise.max_seeds < task.seeds:
+                seeds = plural(task.seeds, "seed")
                 raise ValueError(
-                    f"noise.max_seeds {self.noise.max_seeds} is below the {task.seeds} seeds of {task.name}"
+                    f"noise.max_seeds {self.noise.max_seeds} is below the {seeds} of {task.name}"
                 )
         names = [task.name for task in self.tasks]
         if len(set(names)) < len(names):

@@ -7,6 +7,7 @@ search starts; nothing is compiled.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,7 @@ from lion_search.proxy_tasks.problems import Problem
 from lion_search.proxy_tasks.tasks import Metric, Task, TaskError
 from lion_search.proxy_tasks.training.flags import pin_flags
 from lion_search.proxy_tasks.training.layout import Layout
+from lion_search.proxy_tasks.training.pairs import pairs_by_broadcasting
 from lion_search.proxy_tasks.training.read_examples import PARTS, read_examples
 
 _NOISE_SEED = 20230214  # of label noise; fixed for ever, as baselines refer to it
@@ -167,12 +169,25 @@ def _check_weights(task: Task, leaves: list[Any]) -> None:
 
 def _check_traceable(flat: FlatProblem) -> None:
     """Traces what training and scoring will trace; scoring takes batches of other sizes."""
-    task, size = flat.task, flat.task.batch_size
+    task, size, other = flat.task, flat.task.batch_size, _another_size(flat)
     metric = ("error", flat.error) if task.metric is Metric.ERROR else ("loss", flat.loss)
-    traced = (("loss", flat.loss, size), (*metric, size), (*metric, size + 1))
+    traced = (("loss", flat.loss, size), (*metric, size), (*metric, other))
     for name, function, examples in traced:
         what = name if examples == size else f"{name} of {examples} examples, not batch_size,"
         found = _called(task, what, jax.eval_shape, function, *step_shapes(flat, examples))
         if getattr(found, "shape", None) != () or found.dtype != jnp.float32:
             raise TaskError(f"task '{task.name}': {what} must give one float32 number; found {found!s:.300}")
     _called(task, "the gradient of loss", jax.eval_shape, flat.gradient, *step_shapes(flat))
+    if pairs_by_broadcasting(jax.make_jaxpr(flat.loss)(*step_shapes(flat, other)).jaxpr, other):
+        raise TaskError(
+            f"task '{task.name}': loss broadcasts the examples against each other, to [n, n], as labels "
+            "[n, 1] do beside predictions [n]; expected a mean over examples"
+        )
+
+
+def _another_size(flat: FlatProblem) -> int:
+    """A number of examples that is no other size in the problem."""
+    parts = (getattr(flat, part) for part in PARTS)
+    sizes = {size for part in parts for array in jax.tree.leaves(part) for size in array.shape}
+    sizes |= {size for shape in flat.layout.shapes for size in shape} | {flat.task.batch_size}
+    return next(size for size in itertools.count(1009, 2) if size not in sizes)

@@ -134,6 +134,7 @@ class Supervisor:
         if not isinstance(first, Failure) or first.kind is not FailureKind.DIED:
             return first
         self.start()
+        job_time = JobTime(self._seconds - job_time.passed)
         second = self._child.ask(payload, job_time, self._memory_bytes)
         if not isinstance(second, Failure) or second.kind is FailureKind.OUT_OF_MEMORY:
             return second
@@ -178,7 +179,6 @@ class _Child:
         """Sends a message and waits for the answer; on a `Failure` the process has ended."""
         self._outbox = memoryview(LENGTH.pack(len(message)) + message)
         self._words.clear()
-        limit = job_time.left
         job_time.begin(self._process.pid)
         checked = time.monotonic()
         while True:
@@ -191,9 +191,8 @@ class _Child:
             if time.monotonic() - checked < _CHECK_SECONDS:
                 continue
             checked = time.monotonic()
-            job_time.look()
-            if job_time.left <= 0:
-                return self._fail(FailureKind.TIMED_OUT, f"it took longer than {limit:.3g} s")
+            if job_time.is_over():
+                return self._fail(FailureKind.TIMED_OUT, f"it took longer than {job_time.seconds:.3g} s")
             if not self.is_alive():  # Although the socket is open: a process it left behind has it too.
                 return self._fail(FailureKind.DIED, self._death())
             if memory_bytes < math.inf and resident_bytes(self._process.pid) > memory_bytes:

@@ -228,6 +228,15 @@ def test_a_program_of_the_users_is_exported_under_its_file_name(main: Main, tmp_
         assert f"\ndef {expected}(" in call(main, "export", path)
 
 
+def test_the_help_names_every_command_in_a_whole_sentence(main: Main) -> None:
+    """Within 80 columns; workers are given to all commands in one way."""
+    shown = call(main, "--help")
+    assert "..." not in shown.partition("Commands:")[2]
+    assert max(map(len, shown.splitlines())) <= 80
+    for command in ("run", "resume", "evaluate", "baseline", "simplify", "frontier", "compare-runs"):
+        assert "--workers NUMBER|auto|inline" in call(main, command, "--help")
+
+
 def test_the_lists_name_everything_there_is(main: Main) -> None:
     """Functions and library programs, as tables and as JSON."""
     for command, names in (("functions", list(FUNCTIONS)), ("library", list(LIBRARY))):

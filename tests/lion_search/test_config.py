@@ -360,11 +360,13 @@ def test_more_seeds_than_a_stage_has_are_refused(key: str) -> None:
         load_config("quickstart", [f"{key}=10001"])
 
 
+@pytest.mark.parametrize("width", [80, 110])
 @pytest.mark.parametrize("name", shipped_configs())
-def test_a_commented_configuration_is_that_configuration(name: str) -> None:
-    """Every key is explained, and what is printed may be run."""
+def test_a_commented_configuration_is_that_configuration(name: str, width: int) -> None:
+    """Every key is explained, within so many columns, and what is printed may be run."""
     config = load_config(name)
-    text = commented_yaml(config)
+    text = commented_yaml(config, width)
+    assert max(map(len, text.splitlines())) <= width
     assert check_config(read_yaml(text), "the text") == config
     for section, values in config.model_dump().items():
         for key in values if isinstance(values, dict) else ():

@@ -60,6 +60,21 @@ def test_what_a_user_has_set_of_jax_changes_no_loss(tiny: Any) -> None:
     assert [row["losses"] for row in given] == [row["losses"] for row in plain]
 
 
+def test_jax_is_imported_by_no_module_of_the_application() -> None:
+    """But by its functions, once the environment is set that JAX reads when it is imported."""
+    rooms = ("analysis", "commands", "config", "runs", "search", "selection", "simplify", "results")
+    every = (
+        "import importlib, pkgutil, sys, lion_search.cli\n"
+        "for room in sys.argv[1:]:\n"
+        "    folder, before = f'{lion_search.__path__[0]}/{room}', f'lion_search.{room}.'\n"
+        "    for found in pkgutil.iter_modules([folder], before):\n"
+        "        importlib.import_module(found.name)\n"
+        "        assert 'jax' not in sys.modules, found.name\n"
+    )
+    done = subprocess.run([sys.executable, "-c", every, *rooms], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "part"),
     [("JAX_PLATFORMS", "quantum", "quantum"), ("JAX_ENABLE_X64", "maybe", "invalid truth value 'maybe'")],

@@ -62,7 +62,23 @@ def test_an_optimizer_that_diverges_is_a_row(main: Any, tmp_path: Any) -> None:
     assert (row["failure"]["seed"], row["failure"]["num_steps"]) == (20_000, 1)
 
 
-CRASHES = "optax:noisy_sgd?learning_rate=0.1,key=3"
+CRASHES = "optax:crashing.py:optimizer"
+CRASHING_OPTIMIZER = """
+import jax
+import optax
+
+
+def refuse(x):
+    raise RuntimeError("no licence for this optimizer")
+
+
+def update(updates, state, params=None):
+    return jax.tree.map(lambda u: jax.pure_callback(refuse, u, u), updates), state
+
+
+def optimizer():
+    return optax.GradientTransformation(lambda params: (), update)
+"""
 DIVERGES = "optax:sgd?learning_rate=1e30"
 
 
@@ -72,8 +88,10 @@ DIVERGES = "optax:sgd?learning_rate=1e30"
     ids=["that one diverges is a result", "nothing has a loss", "that one raises is a mistake"],
 )
 def test_the_status_says_whether_a_script_may_go_on_and_the_rows_say_why_not(
-    main: Any, references: list[str], status: int
+    in_folder: Any, tmp_path: Any, references: list[str], status: int
 ) -> None:
+    (tmp_path / "crashing.py").write_text(CRASHING_OPTIMIZER)
+    main = in_folder(tmp_path, "crashing")
     called = main("evaluate", *references, f"--task={TASK}", "--workers=inline", "--seeds=2")
     assert called.status == status
     for name, reason in (

@@ -224,7 +224,7 @@ def test_a_run_without_trainings_is_refused(runs: Runs) -> None:
 
 
 def test_a_run_that_does_not_reach_the_last_checkpoint_is_refused(runs: Runs) -> None:
-    with pytest.raises(RunComparisonError, match="run 'one' has 1 trainings; expected at least 5"):
+    with pytest.raises(RunComparisonError, match="run 'one' has 1 training; expected at least 5"):
         compare(pool_of({}), runs("one", numbered((1, 0.1))), max_trainings=5)
 
 

@@ -18,7 +18,7 @@ from rich.text import Text
 from lion_search.commands.printing.wrapping import visible, words, wrapped
 
 _GAP = 2
-_SHORTEST_PROSE, _SHORTEST_NAME = 20, 14
+_SHORTEST_PROSE, _LONGEST_WORD, _SHORTEST_NAME = 20, 40, 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def _least(column: Column, cells: Sequence[str]) -> int:
     widest = max(map(cell_len, cells), default=0)
     if column.prose:
         longest = max((cell_len(word) for cell in cells for word in words(cell)), default=0)
-        widest = min(widest, max(longest, _SHORTEST_PROSE))
+        widest = min(widest, max(_SHORTEST_PROSE, min(longest, _LONGEST_WORD)))
     return max(widest, *(cell_len(word) for word in (column.title or " ").split(" ")))
 
 

@@ -18,6 +18,9 @@ def wrapped(text: str, width: int) -> list[str]:
     """Lines of at most so many columns; a longer word has a line of its own."""
     lines = []
     for paragraph in text.split("\n"):
+        if cell_len(paragraph) <= width:
+            lines.append(paragraph)
+            continue
         line = paragraph[: len(paragraph) - len(paragraph.lstrip())]
         is_empty = True
         for word in words(paragraph):

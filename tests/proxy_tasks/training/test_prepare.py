@@ -110,9 +110,13 @@ BAD_FUNCTIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"loss": lambda w, e: jnp.int32(3)},
         "loss must give one float32 number; found .*int32",
     ),
+    "loss of all pairs": (
+        {"loss": lambda w, e: own_tasks.loss(w, e._replace(labels=e.labels[:, None]))},
+        r"loss broadcasts the examples against each other, to \[n, n\], as labels \[n, 1\] do",
+    ),
     "loss of one batch size only": (
         {"loss": lambda w, e: own_tasks.loss(w, e._replace(inputs=e.inputs.reshape(8, 5)))},
-        "loss of 9 examples, not batch_size, failed: TypeError: cannot reshape array",
+        "loss of 1009 examples, not batch_size, failed: TypeError: cannot reshape array",
     ),
     "loss cannot be traced": ({"loss": python_float}, "loss failed: ConcretizationTypeError: "),
     "loss has no gradient": (

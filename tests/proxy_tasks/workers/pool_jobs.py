@@ -104,6 +104,14 @@ def _work_among_others(seconds: float) -> float:
     return seconds
 
 
+def _work_in_a_thread_among_others(seconds: float) -> float:
+    """As XLA does."""
+    thread = threading.Thread(target=_work_among_others, args=[seconds])
+    thread.start()
+    thread.join()
+    return seconds
+
+
 def _raise(value: object) -> None:
     raise ValueError(f"no {value}")
 

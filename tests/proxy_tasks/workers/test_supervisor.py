@@ -275,13 +275,15 @@ def test_time_that_passes_while_all_is_stopped_is_not_the_jobs(
 
 
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the kernel tells nothing of waiting")
-def test_time_in_which_others_have_the_core_is_not_the_jobs(make_supervisor: MakeSupervisor) -> None:
+@pytest.mark.parametrize("job", ["work_among_others", "work_in_a_thread_among_others"])
+def test_time_in_which_others_have_the_core_is_not_the_jobs(supervisor: Supervisor, job: str) -> None:
     """Half of the limit, and it takes twice the limit."""
-    assert values(make_supervisor(), ("work_among_others", 0.5)) == [0.5]
+    assert values(supervisor, (job, 0.5)) == [0.5]
 
 
-def test_a_job_that_works_too_long_is_ended_among_others_too(make_supervisor: MakeSupervisor) -> None:
-    assert failure_of(make_supervisor(), ("work_among_others", 60.0)).kind is FailureKind.TIMED_OUT
+@pytest.mark.parametrize("job", ["work_among_others", "work_in_a_thread_among_others"])
+def test_a_job_that_works_too_long_is_ended_among_others_too(supervisor: Supervisor, job: str) -> None:
+    assert failure_of(supervisor, (job, 60.0)).kind is FailureKind.TIMED_OUT
 
 
 # The process.
