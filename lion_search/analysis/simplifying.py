@@ -95,11 +95,15 @@ def _with_experiments(
     program: Program, tasks: Sequence[str], own_functions: Sequence[str], how: Experimental, report: Report
 ) -> tuple[Simplified, tuple[Measurement, ...]]:
     set_environment(how.workers)
-    names = list(check_tasks(tasks, None))
+    from lion_search.proxy_tasks.training.recording import recorder  # it imports JAX
+
+    problems = check_tasks(tasks, None)
+    names = list(problems)
     deadline = time.monotonic() + 60 * how.minutes
     pool = make_pool(names, workers=how.workers, own_functions=own_functions, report=report)
     try:
-        trainer = Trainer(pool, tuple(names), lambda: time.monotonic() > deadline)
+        record = recorder([*problems.values()])
+        trainer = Trainer(pool, tuple(names), lambda: time.monotonic() > deadline, record=record)
         limits = limits_within(how.minutes)
         found = simplify(program, trainer, settings=how.settings, limits=limits, report=report)
         return found, measure(pool, found, names, TEST_SEEDS)

@@ -153,6 +153,8 @@ def _select(session: Session) -> list[Finalist]:
 
 def _simplify(session: Session, winner: Finalist) -> Simplified:
     """Makes the winner readable, in the time the configuration gives."""
+    from lion_search.proxy_tasks.training.recording import recorder  # it imports JAX
+
     settings = session.plan.config.simplification
     session.enter(
         "simplification", f"Simplification: {settings.how_far}, for at most {settings.minutes:g} minutes"
@@ -162,6 +164,7 @@ def _simplify(session: Session, winner: Finalist) -> Simplified:
         session.pool,
         tuple(session.plan.problems),
         lambda: session.was_stopped() or time.monotonic() > deadline,
+        record=recorder([*session.plan.problems.values()]),
     )
     return simplify(
         parse(winner.individual.program),
