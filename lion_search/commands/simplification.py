@@ -51,7 +51,7 @@ def simplify(
 
 @app.command()
 def identify(reference: Reference, as_json: AsJson = False) -> None:
-    """Says which known optimizer a program is, up to constants, or which is nearest."""
+    """Says which known optimizer a program is, and in words what differs; or that it is none."""
     from lion_search.commands.printing.terminal import print_json
     from lion_search.runs.references import find_program
     from lion_search.simplify.recognition.identify import identify as recognize

@@ -93,8 +93,12 @@ class Recognition:
     @property
     def roles(self) -> dict[str, float]:
         """The constants by role, the first of each, and the decay that a difference brings."""
-        decays = [(WEIGHT_DECAY, d.value) for d in self.differences if d.value is not None]
-        return dict([*decays, *((c.role, c.value) for c in reversed(self.constants))])
+        found: dict[str, float] = {}
+        pairs = [(c.role, c.value) for c in self.constants]
+        pairs += [(WEIGHT_DECAY, d.value) for d in self.differences if d.value is not None]
+        for role, value in pairs:
+            found.setdefault(role, value)
+        return found
 
     @computed_field  # type: ignore[prop-decorator]
     @property
