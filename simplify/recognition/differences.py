@@ -117,7 +117,7 @@ class _Describe:
         """Whether it is an odd function of the value alone that never falls."""
         grid = np.concatenate([-np.geomspace(1e-6, 10, 32)[::-1], np.geomspace(1e-6, 10, 32)])
         curve = self._expressions.function_of(edit.owner, edit.inner, grid)
-        if curve is None or not np.isfinite(curve).all():
+        if not np.isfinite(curve).all():
             return False
         scale = float(np.abs(curve).max()) or 1.0
         falls = np.diff(curve).min() < -_SMALL * scale

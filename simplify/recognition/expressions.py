@@ -92,12 +92,16 @@ class Expressions:
                 known[self._inputs[name]] = array[0] if name == LEARNING_RATE else (array,)
         return self._evaluated(owner, known, next(iter(inputs.values())).shape)
 
-    def function_of(self, owner: ClassId, inner: ClassId, values: np.ndarray) -> np.ndarray | None:
-        """What a class is for values ``[N]`` of another inside it; ``None`` if it depends on more."""
-        try:
-            return self._evaluated(owner, {inner: (values,)}, values.shape)
-        except KeyError:
-            return None
+    def is_function(self, owner: ClassId, inner: ClassId) -> bool:
+        """Whether the expression of a class depends on nothing but another inside it."""
+        if owner == inner or owner in self._value:
+            return True
+        args = self._best[owner].args
+        return bool(args) and all(self.is_function(arg, inner) for arg in args)
+
+    def function_of(self, owner: ClassId, inner: ClassId, values: np.ndarray) -> np.ndarray:
+        """What a class is for values ``[N]`` of another, of which it is a function."""
+        return self._evaluated(owner, {inner: (values,)}, values.shape)
 
     def _evaluated(self, owner: ClassId, known: dict[ClassId, Any], shape: tuple[int, ...]) -> np.ndarray:
         domain = ArrayDomain(np, (shape,), np.float64)

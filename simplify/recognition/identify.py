@@ -79,7 +79,7 @@ class _Search:
         """Graphs and what is found in them, the best first; what takes longest comes last."""
         for graph in self.stages():
             yield graph, self._matches(graph, variants)
-        for graph in self._graphs:
+        for graph in (self._graphs[0], self.simple):
             yield graph, self._edited(graph, 1)
         yield self.simple, self._matches(self.simple, self._simplified)
         for graph in (self._graphs[0], self.simple):
@@ -120,12 +120,13 @@ class _Search:
         """The best match with some values replaced; of each family only the first entry is looked for."""
         expressions, found = self.expressions(graph), []
         for variant in (v for name in _names() if LIBRARY[name].family == name for v in variants(name)):
-            num_states = len(variant.template.program.states)
-            if len(graph.form.states) != num_states or NO_SCHEDULE in variant.kinds:
+            num_states, num_own = len(variant.template.program.states), len(variant.template.applications)
+            is_small = num_own <= 2 * num_edits  # too little of it would be left
+            if len(graph.form.states) != num_states or is_small or NO_SCHEDULE in variant.kinds:
                 continue
             for states in permutations(graph.form.states):
                 matcher = Matcher(
-                    variant.template, graph, states, lenient=False, edits=num_edits, expressions=expressions
+                    variant.template, graph, states, lenient=True, edits=num_edits, expressions=expressions
                 )
                 match = matcher.best()
                 self._met.update(["steps"] if matcher.is_cut_short else [])

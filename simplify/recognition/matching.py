@@ -164,7 +164,7 @@ class Matcher:
             return match.rank
         size = self._expressions.size
         added = sum(size(edit.owner) - size(edit.inner) for edit in match.edits)
-        return len(match.edits), added, match.rank
+        return len(match.edits), match.num_degenerate, added, match.rank
 
     def _solve(self, goals: tuple[_Goal, ...], found: _Found) -> Iterator[_Found]:
         """Each match of all goals."""
@@ -226,7 +226,7 @@ class Matcher:
         for inner in inside:
             yield _Way(((~node, inner),), edit=Edit(node, owner, inner, replaces=False))
         if isinstance(what, Apply) and len(what.args) == 1:
-            for inner in inside:
+            for inner in (c for c in inside if self._expressions.is_function(owner, c)):
                 yield _Way(((what.args[0], inner),), edit=Edit(node, owner, inner, replaces=True))
 
     def _own_ways(self, node: int, owner: ClassId) -> Iterator[_Way]:
@@ -269,7 +269,7 @@ class Matcher:
             for part, factor in (what.args, what.args[::-1]):
                 if isinstance(nodes[factor], Hole):
                     yield _Way(((part, owner),), ((factor, 1.0),))
-        elif what.function == "interp" and isinstance(nodes[what.args[2]], Hole):
+        elif what.function == "interp" and isinstance(nodes[what.args[2]], Hole) and not self._edits:
             first, second, weight = what.args
             for part, other, value in ((first, second, 0.0), (second, first, 1.0)):
                 if isinstance(nodes[other], Input):

@@ -154,5 +154,5 @@ def test_identify_says_what_differs_and_that_a_stranger_is_none(main: Main, raw:
     called = main("identify", "raw.py")
     assert called.status == 0
     assert called.out.startswith("this is signum, with sinh(interp(g, m, 0.9)) in place of sign(")
-    raw.write_text("\n    ".join([*lines[:2], "update = sinh(m) * norm(w) * lr", lines[3]]))
+    raw.write_text("\n    ".join([*lines[:2], "update = sin(m * w) * norm(w) + cos(g) * lr", lines[3]]))
     assert main("identify", "raw.py").out.startswith("no known optimizer")
