@@ -14,10 +14,13 @@ recorded status.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 MAX_MESSAGE = 500
 """Characters of a message; programs may be large, messages must not be."""
+MAX_REASON = 300
+"""Characters of a message that is not ours, within one of ours."""
 
 
 class LionSearchError(Exception):
@@ -62,7 +65,30 @@ class ProgramError(LionSearchError):
         return f"{', '.join(where)}: {self.message}"
 
 
+def reason_of(error: BaseException) -> str:
+    """What somebody else's code raised, in one short line: ``TypeError: the first line of its message``."""
+    message = str(error).strip().partition("\n")[0]
+    message = message if len(message) <= MAX_REASON else f"{message[:MAX_REASON]} ..."
+    return f"{type(error).__name__}: {message}"
+
+
 def did_you_mean(found: str, allowed: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` for the nearest allowed name, or an empty string."""
-    nearest = difflib.get_close_matches(found, list(allowed), n=1, cutoff=0.6)
-    return f"; did you mean '{nearest[0]}'?" if nearest else ""
+    """``"; did you mean 'x'?"`` for the nearest allowed name, or an empty string.
+
+    The case does not matter, and abbreviations are known: ``lr`` is near ``learning_rate``, ``beta1`` near
+    ``b1``, ``epsilon`` near ``eps``.
+    """
+    given, names = found.lower(), {name.lower(): name for name in allowed}
+    nearest = (
+        [name for name in names if name == given]
+        or [name for name in names if _initials(name) == given or _initials(given) == name]
+        or difflib.get_close_matches(given, names, n=1, cutoff=0.6)
+        or [name for name in names if min(len(name), len(given)) >= 3 and (name in given or given in name)]
+    )
+    return f"; did you mean '{names[nearest[0]]}'?" if nearest else ""
+
+
+def _initials(name: str) -> str:
+    """The first letter of each word, and numbers: ``lr`` of ``learning_rate``, ``b1`` of ``beta_1``."""
+    initials = "".join(re.findall("(?<![a-z])[a-z]|[0-9]+", name))
+    return initials if len(initials) > 1 else name

@@ -14,6 +14,7 @@ unprotected.
 
 from __future__ import annotations
 
+import ast
 import keyword
 import math
 from collections.abc import Callable, Mapping
@@ -46,8 +47,10 @@ __all__ = [
     "Words",
     "ZeroIf",
     "add_function",
+    "forget_function",
     "load_function",
     "own_functions",
+    "own_references",
 ]
 
 EPSILON = 1e-8
@@ -265,6 +268,9 @@ _TABLE = {row.name: row for row in _ROWS}
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(_TABLE)
 """All functions by name, in the order of the table; a user's own rows come last."""
 
+_REFERENCES: dict[str, str] = {}
+"""``module:name`` of the user's own rows that were loaded, by name."""
+
 BUILT_IN = tuple(_TABLE)
 """The names of the language's own functions."""
 
@@ -278,19 +284,51 @@ def add_function(row: Function) -> None:
     """Adds a user's own row to the table of this process.
 
     Raises:
-        ProgramError: the name is taken or no identifier, or the machine has no such shape of function.
+        ProgramError: the name is taken or no identifier, the machine has no such shape of function, or a
+            helper is called as another.
     """
     known = _TABLE.get(row.name)
     if known is row:
         return
-    if known is not None or not row.name.isidentifier() or keyword.iskeyword(row.name):
-        raise ProgramError(f"'{row.name}' cannot name a function of your own: taken, or not an identifier")
-    num_scalars = row.parameters.count(Type.SCALAR)
-    if not 1 <= row.arity - num_scalars <= 2 or num_scalars > 1:
+    if known is not None:
+        owner = _REFERENCES.get(row.name, "the language")
+        raise ProgramError(f"'{row.name}' cannot name a function of your own: taken by {owner}")
+    if not str(row.name).isidentifier() or keyword.iskeyword(row.name):
+        raise ProgramError(f"'{row.name}' cannot name a function of your own: it is no identifier of Python")
+    if not all(isinstance(type_, Type) for type_ in row.parameters) or not callable(row.meaning):
+        raise ProgramError(f"function '{row.name}': parameters are lion_search Types, meaning a function")
+    num_trees, num_scalars = row.parameters.count(Type.TREE), row.parameters.count(Type.SCALAR)
+    if not 1 <= num_trees <= 2 or num_scalars > 1 or num_trees + num_scalars < row.arity:
         raise ProgramError(f"function '{row.name}' must take one or two trees and at most one scalar")
     if row.symbol is not None:
         raise ProgramError(f"function '{row.name}': operators are the language's own")
+    _check_helpers(row)
     _TABLE[row.name] = row
+
+
+def _check_helpers(row: Function) -> None:
+    """An exported file holds the helpers of all its functions, each name once."""
+    others = {name: helper for known in FUNCTIONS.values() for name, helper in _helpers_of(known)}
+    for name, helper in _helpers_of(row):
+        if name in _EXPORT_NAMES or others.get(name, helper) != helper:
+            raise ProgramError(f"function '{row.name}': the name of its helper {name} is taken; rename it")
+
+
+_EXPORT_NAMES = ("_each", "_fill", "_step", "_like", "_updates")
+"""Names of exported files' own."""
+
+
+def _helpers_of(row: Function) -> list[tuple[str, str]]:
+    """Name and text of each helper."""
+    try:
+        return [
+            (node.name, helper)
+            for helper in row.helpers
+            for node in ast.parse(helper.replace("{xp}", "xp")).body
+            if isinstance(node, ast.FunctionDef)
+        ]
+    except SyntaxError as error:
+        raise ProgramError(f"function '{row.name}': a helper is no Python: {error.msg}") from error
 
 
 def own_functions() -> tuple[Function, ...]:
@@ -310,5 +348,19 @@ def load_function(reference: str) -> Function:
     row = import_name(reference, "function")
     if not isinstance(row, Function):
         raise ProgramError(f"'{reference}' is a {type(row).__name__}; expected a lion_search Function")
+    if _REFERENCES.get(row.name) == reference:
+        del _TABLE[row.name]  # its module may have been edited and imported again
     add_function(row)
+    _REFERENCES[row.name] = reference
     return row
+
+
+def forget_function(name: str) -> None:
+    """Takes a user's own row from the table of this process."""
+    del _TABLE[name]
+    _REFERENCES.pop(name, None)
+
+
+def own_references() -> tuple[str, ...]:
+    """``module:name`` of the user's own rows in the table of this process: what its workers must load."""
+    return tuple(reference for name, reference in _REFERENCES.items() if name in _TABLE)

@@ -9,7 +9,8 @@
         return update, m
 
 Nested expressions are accepted and unfolded into statements with fresh temporaries; ``a = b`` becomes
-``a = b * 1.0``, which is exact. Printing is canonical: ``parse(format_program(p)) == p``.
+``a = b * 1.0``, which is exact. Other names of inputs (:mod:`lion_search.dsl.header`) and functions are read
+where their meaning is clear. Printing is canonical: ``parse(format_program(p)) == p``.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import re
 import warnings
 from collections.abc import Iterator
 
-from lion_search.dsl.errors import ProgramError, did_you_mean
+from lion_search.dsl.advice import ALIASES, advice, assigned, attribute, constant_hint, kind, outside, power
+from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.functions import FUNCTION_OF_SYMBOL, FUNCTIONS
+from lion_search.dsl.header import HeaderError, read_header
 from lion_search.dsl.program import (
     GRADIENT,
     LEARNING_RATE,
@@ -31,7 +34,7 @@ from lion_search.dsl.program import (
     Program,
     Statement,
 )
-from lion_search.dsl.types import check, unknown_variable, wrong_arity
+from lion_search.dsl.types import check, unknown_function, unknown_variable, wrong_arity
 
 MAX_TEXT_BYTES = 1_000_000
 MAX_STATEMENTS = 10_000
@@ -82,6 +85,7 @@ def parse(text: str, source: str | None = None) -> Program:
     Raises:
         ProgramError: with line and column, for anything that is not a valid program.
     """
+    text = text.removeprefix("\ufeff")  # a byte-order mark, with which some editors begin a file
     if len(text) > MAX_TEXT_BYTES:
         raise ProgramError(f"text of {len(text):,} characters; at most {MAX_TEXT_BYTES:,}", source=source)
     try:
@@ -91,6 +95,8 @@ def parse(text: str, source: str | None = None) -> Program:
         return _Reader(source, text, module).program()
     except SyntaxError as error:
         message = f"not Python: {error.msg}"
+        if re.search(r"\blambda\b", error.text or ""):
+            message += "; lambda is a word of Python's: give a constant another name"
         line, column = error.lineno or 1, max(1, error.offset or 1)
         raise ProgramError(message, source=source, line=line, column=column) from None
     except (RecursionError, MemoryError):
@@ -110,13 +116,14 @@ class _Reader:
         self.positions: list[ast.AST] = []
         self.used = {n.id for n in ast.walk(module) if isinstance(n, ast.Name)}
         self.known: set[str] = set()
+        self.constants: dict[str, float] = {}
         self.temporaries = 0
 
     def program(self) -> Program:
         function = self._function()
-        states = self._states(function)
+        states = self._header(function)
         self.used.update((WEIGHTS, GRADIENT, LEARNING_RATE, UPDATE, *states))
-        self.known = {WEIGHTS, GRADIENT, LEARNING_RATE, *states}
+        self.known = {WEIGHTS, GRADIENT, LEARNING_RATE, *states, *self.constants}
         body = list(_without_docstring(function.body))
         if not body or not isinstance(body[-1], ast.Return):
             raise self._error(
@@ -144,62 +151,54 @@ class _Reader:
         first = body[0] if body else self.module
         if not isinstance(first, ast.FunctionDef) or first.name != FUNCTION_NAME:
             raise self._error(
-                first, f"expected 'def {FUNCTION_NAME}(w, g, ...states, lr):', found {_kind(first)}"
+                first,
+                f"expected 'def {FUNCTION_NAME}(w, g, ...states, lr):', found {kind(first)}{outside(first)}",
             )
         if len(body) > 1:
-            raise self._error(body[1], f"expected nothing after {FUNCTION_NAME}, found {_kind(body[1])}")
+            raise self._error(body[1], f"expected nothing after {FUNCTION_NAME}, found {kind(body[1])}")
         if first.decorator_list:
             raise self._error(first.decorator_list[0], "decorators are not allowed")
         return first
 
-    def _states(self, function: ast.FunctionDef) -> tuple[str, ...]:
-        arguments = function.args
-        names = [a.arg for a in arguments.args]
-        plain = not (
-            arguments.posonlyargs
-            or arguments.kwonlyargs
-            or arguments.vararg
-            or arguments.kwarg
-            or arguments.defaults
-        )
-        if not plain or names[:2] != [WEIGHTS, GRADIENT] or names[2:][-1:] != [LEARNING_RATE]:
-            raise self._error(
-                function,
-                f"expected the header {FUNCTION_NAME}(w, g, ...states, lr), found ({', '.join(names)})",
-            )
-        seen = set()
-        for position, name in enumerate(names):
-            if name in seen or name == UPDATE:
-                raise self._error(arguments.args[position], f"'{name}' cannot be a state's name here")
-            seen.add(name)
-        return tuple(names[2:-1])
+    def _header(self, function: ast.FunctionDef) -> tuple[str, ...]:
+        """The states; other names of the inputs are replaced in the whole text."""
+        try:
+            header = read_header(function)
+        except HeaderError as error:
+            raise self._error(error.node, error.message) from None
+        for own, name in header.renamed.items():
+            if name in self.used or name in (*header.states, *header.constants):
+                what = f"'{name}' stands for '{own}' here, and cannot name anything else"
+                raise self._error(function, what)
+        for node in ast.walk(function):
+            if isinstance(node, ast.Name):
+                node.id = header.renamed.get(node.id, node.id)
+        self.constants.update(header.constants)
+        return header.states
 
     def _outputs(self, node: ast.stmt, states: tuple[str, ...]) -> tuple[Argument, ...]:
         assert isinstance(node, ast.Return)
         value = node.value
-        items = value.elts if isinstance(value, ast.Tuple) else [value] if value is not None else []
+        items = value.elts if isinstance(value, ast.Tuple | ast.List) else [value] if value else []
         wanted = ", ".join((UPDATE, *states))
         if len(items) != 1 + len(states):
             raise self._error(
                 node, f"expected 'return {wanted}': {1 + len(states)} values, found {len(items)}"
             )
-        outputs = []
-        for item in items:
-            if not isinstance(item, ast.Name) and self._number(item) is None:
-                raise self._error(item, f"expected a variable's name, found {_kind(item)}")
-            outputs.append(self._argument(item))
-        return tuple(outputs)
+        return tuple(self._argument(item) for item in items)
 
     def _assignment(self, node: ast.stmt) -> None:
-        if not isinstance(node, ast.Assign) or len(node.targets) != 1:
-            raise self._error(node, f"expected 'variable = function(arguments)', found {_kind(node)}")
-        target = node.targets[0]
+        target, value = assigned(node)
+        if target is None or value is None:
+            raise self._error(
+                node, f"expected 'variable = function(arguments)', found {kind(node)}{advice(node)}"
+            )
         if not isinstance(target, ast.Name):
-            raise self._error(target, f"expected a variable's name, found {_kind(target)}")
-        if isinstance(node.value, ast.Name) or self._number(node.value) is not None:
-            self._append(node.value, target.id, "multiply", (self._argument(node.value), 1.0))
+            raise self._error(target, f"expected a variable's name, found {kind(target)}{advice(target)}")
+        if isinstance(value, ast.Name) or self._number(value) is not None:
+            self._append(value, target.id, "multiply", (self._argument(value), 1.0))
         else:
-            self._expression(node.value, target.id)
+            self._expression(value, target.id)
 
     def _append(self, node: ast.AST, target: str, function: str, args: tuple[Argument, ...]) -> None:
         if len(self.statements) >= MAX_STATEMENTS:
@@ -207,6 +206,7 @@ class _Reader:
         self.statements.append(Statement(target, function, args))
         self.positions.append(node)
         self.known.add(target)
+        self.constants.pop(target, None)
 
     def _expression(self, node: ast.expr, target: str) -> None:
         function, operands = self._application(node)
@@ -214,23 +214,32 @@ class _Reader:
 
     def _application(self, node: ast.expr) -> tuple[str, list[ast.expr]]:
         if isinstance(node, ast.BinOp):
-            symbol = _OPERATORS.get(type(node.op))
-            if symbol is None:
-                raise self._error(node, f"expected one of + - * /, found {_kind(node.op)}")
-            return FUNCTION_OF_SYMBOL[symbol], [node.left, node.right]
+            return self._operator(node), [node.left, node.right]
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             return "negative", [node.operand]
+        if isinstance(found := node.func if isinstance(node, ast.Call) else node, ast.Attribute):
+            raise self._error(node, attribute(found))
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-            raise self._error(node, f"expected a function call or one of + - * /, found {_kind(node)}")
-        name = node.func.id
+            raise self._error(
+                node, f"expected a function call or one of + - * /, found {kind(node)}{advice(node)}"
+            )
+        name = node.func.id if node.func.id in FUNCTIONS else ALIASES.get(node.func.id, node.func.id)
         function = FUNCTIONS.get(name)
         if function is None:
-            raise self._error(node, f"unknown function '{name}'{did_you_mean(name, FUNCTIONS)}")
+            raise self._error(node, unknown_function(name, FUNCTIONS))
         if node.keywords or any(isinstance(a, ast.Starred) for a in node.args):
             raise self._error(node, f"{name} takes plain arguments only")
         if len(node.args) != function.arity:
-            raise self._error(node, wrong_arity(function, len(node.args)))
+            raise self._error(node, f"{wrong_arity(function, len(node.args))} ({function.about})")
         return name, node.args
+
+    def _operator(self, node: ast.BinOp) -> str:
+        symbol = _OPERATORS.get(type(node.op))
+        if symbol is not None:
+            return FUNCTION_OF_SYMBOL[symbol]
+        if isinstance(node.op, ast.Pow):
+            raise self._error(node, f"expected one of + - * /, found **; write {power(node)}")
+        raise self._error(node, f"expected one of + - * /, found {kind(node.op)}{advice(node.op)}")
 
     def _argument(self, node: ast.expr) -> Argument:
         number = self._number(node)
@@ -238,7 +247,9 @@ class _Reader:
             return number
         if isinstance(node, ast.Name):
             if node.id not in self.known:
-                raise self._error(node, unknown_variable(node.id, self.known))
+                raise self._error(
+                    node, unknown_variable(node.id, self.known) + constant_hint(node.id, self.module)
+                )
             return node.id
         name = self._fresh()
         self._expression(node, name)
@@ -249,11 +260,13 @@ class _Reader:
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
             sign = -1.0 if isinstance(node.op, ast.USub) else 1.0
             node = node.operand
+        if isinstance(node, ast.Name) and node.id in self.constants:
+            node = ast.Constant(self.constants[node.id], lineno=node.lineno, col_offset=node.col_offset)
         if not isinstance(node, ast.Constant):
             return None
         value = node.value
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self._error(node, f"expected a number, found {_kind(node)}")
+            raise self._error(node, f"expected a number, found {kind(node)}")
         try:
             number = sign * float(value)
         except OverflowError:
@@ -283,13 +296,3 @@ def _without_docstring(body: list[ast.stmt]) -> Iterator[ast.stmt]:
         )
         if not (index == 0 and is_text):
             yield node
-
-
-def _kind(node: ast.AST) -> str:
-    if isinstance(node, ast.Constant):
-        return f"{type(node.value).__name__} {str(node.value)[:40]!r}"
-    if isinstance(node, ast.Name):
-        return f"'{node.id}'"
-    if isinstance(node, ast.Module):
-        return "nothing"
-    return f"Python's {type(node).__name__}"

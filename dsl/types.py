@@ -13,6 +13,7 @@ from lion_search.dsl.errors import ProgramError, did_you_mean
 from lion_search.dsl.execute import execute
 from lion_search.dsl.functions import FUNCTIONS, Function, Type
 from lion_search.dsl.program import LEARNING_RATE, Program
+from lion_search.dsl.shown import plural
 
 SCALAR, PER_ARRAY, TREE = Type.SCALAR, Type.PER_ARRAY, Type.TREE
 
@@ -66,7 +67,7 @@ def check(program: Program, allowed: Mapping[str, object] = FUNCTIONS) -> tuple[
     if allowed is not FUNCTIONS:
         for index, statement in enumerate(program.statements):
             if statement.function not in allowed:
-                raise ProgramError(_unknown_function(statement.function, allowed), statement=index)
+                raise ProgramError(unknown_function(statement.function, allowed), statement=index)
     try:
         return execute(program, _DOMAIN, input_types(program))
     except KeyError:
@@ -78,7 +79,7 @@ def _unknown_name(program: Program) -> ProgramError:
     known = set(program.inputs)
     for index, statement in enumerate(program.statements):
         if statement.function not in FUNCTIONS:
-            return ProgramError(_unknown_function(statement.function, FUNCTIONS), statement=index)
+            return ProgramError(unknown_function(statement.function, FUNCTIONS), statement=index)
         for arg in statement.args:
             if isinstance(arg, str) and arg not in known:
                 return ProgramError(unknown_variable(arg, known), statement=index)
@@ -89,13 +90,15 @@ def _unknown_name(program: Program) -> ProgramError:
 
 def wrong_arity(function: Function, found: int) -> str:
     """The message for a wrong number of arguments."""
-    return f"{function.name} takes {function.arity} argument{'s' * (function.arity != 1)}, found {found}"
+    return f"{function.name} takes {plural(function.arity, 'argument')}, found {found}"
 
 
-def _unknown_function(name: str, allowed: Mapping[str, object]) -> str:
+def unknown_function(name: str, allowed: Mapping[str, object]) -> str:
+    """The message for a function that a program may not use."""
     if name in FUNCTIONS:
         return f"function '{name}' is not among the allowed ones: {', '.join(allowed)}"
-    return f"unknown function '{name}'{did_you_mean(name, allowed)}"
+    own = "; one of your own: --functions module:name, in a run functions in its config"
+    return f"unknown function '{name}'{did_you_mean(name, allowed)}{own}"
 
 
 def unknown_variable(name: str, known: set[str]) -> str:

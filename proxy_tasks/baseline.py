@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -15,8 +15,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lion_search.dsl.equivalence.canonical import canonicalise
+from lion_search.dsl.imports import folder_of
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
+from lion_search.proxy_tasks.compared_by import trained_as
 from lion_search.proxy_tasks.tasks import TaskError
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 BASELINES_FOLDER = "baselines"
 """Where a user's own lie, in the working directory, and the shipped ones, in this room."""
+EDGE = 0.1
+"""So near to its end, in a range's width, a value is at the edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,17 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A hyper-parameter's range on a logarithmic scale; ``beta`` ranges over 1 - value."""
+    """A hyper-parameter's range on a logarithmic scale; ``beta`` ranges over 1 - value.
+
+    Tuning widens it where the best lie at an end, within ``least`` and ``most``: beyond these a value does
+    the same, or has no meaning.
+    """
 
     low: float
     high: float
     beta: bool = False
+    least: float = 0.0
+    most: float = math.inf
 
     def value(self, place: float) -> float:
         """The value at a place in [0, 1], rounded to four digits."""
@@ -68,7 +78,15 @@ class Range:
 
     def place(self, value: float) -> float:
         """The place of a value."""
-        return math.log((1 - value if self.beta else value) / self.low) / math.log(self.high / self.low)
+        return self._place(1 - value if self.beta else value)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The places of ``least`` and ``most``."""
+        return self._place(self.least), self._place(self.most)
+
+    def _place(self, value: float) -> float:
+        return math.log(value / self.low) / math.log(self.high / self.low) if value > 0 else -math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +109,8 @@ class Family:
 
 
 # Equally wide for all: learning rates over a factor of 300, decays of 100,000, averages of 180.
-_AVERAGE = Range(0.005, 0.9, beta=True)
-_DECAY = Range(1e-4, 10)
+_AVERAGE = Range(0.005, 0.9, beta=True, least=1e-4, most=1.0)
+_DECAY = Range(1e-4, 10, least=1e-7)
 _RATE_OF_RATIOS, _RATE_OF_SIGNS, _RATE_OF_GRADIENTS = Range(2e-3, 0.6), Range(5e-4, 0.15), Range(0.1, 30)
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
@@ -151,7 +169,11 @@ def train(w, g, m, lr):
     update = update * lr
     return update, m
 """,
-            {"learning_rate": _RATE_OF_GRADIENTS, "weight_decay": Range(1e-6, 0.1), "b1": _AVERAGE},
+            {
+                "learning_rate": _RATE_OF_GRADIENTS,
+                "weight_decay": Range(1e-6, 0.1, least=1e-9),
+                "b1": _AVERAGE,
+            },
         ),
         "nadamw": Family(
             """
@@ -192,11 +214,38 @@ class Record:
         source: where it was read.
         facts: of the problem it was tuned on, see :meth:`training.prepare.FlatProblem.facts`.
         baselines: by name.
+        edges: by name, hyper-parameters at an end of their range where there are any: see ``at_the_edge``.
+        failed: by name, why an optimizer could not be tuned.
     """
 
     source: str
     facts: Mapping[str, Any]
     baselines: Mapping[str, Baseline]
+    edges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def adamw(self) -> Baseline:
+        """Tuned AdamW, which fitness refers to.
+
+        Raises:
+            TaskError: it could not be tuned.
+        """
+        if "adamw" not in self.baselines:
+            reason = f": {self.failed['adamw']}" if "adamw" in self.failed else ""
+            raise TaskError(f"{self.source}: holds no tuned AdamW, which fitness refers to{reason}")
+        return self.baselines["adamw"]
+
+    def edge_note(self, name: str) -> str:
+        """What to know of a baseline at the edge of its range; empty if it is not."""
+        if name not in self.edges:
+            return ""
+        first = "" if self.source == "shipped" else f"remove {self.source} and "
+        return (
+            f"tuned {name} is at the edge of its range: {', '.join(self.edges[name])}. What is ahead of it "
+            f"may only be better tuned: {first}tune again, in a wider range: "
+            f"lion-search baseline '{self.facts.get('task')}'"
+        )
 
     def mismatch(self, facts: Mapping[str, Any]) -> str:
         """What differs between the problem it was tuned on and another; an empty text if nothing does."""
@@ -204,17 +253,25 @@ class Record:
         return ", ".join(f"{k} {self.facts[k]} there and {facts[k]} here" for k in different)
 
 
+def at_the_edge(baseline: Baseline) -> list[str]:
+    """Hyper-parameters within a tenth of their logarithmic range from its end: the range may be too small."""
+    ranges = FAMILIES[baseline.name].ranges
+    return [k for k, v in baseline.hyperparameters if not EDGE < ranges[k].place(v) < 1 - EDGE]
+
+
 def file_name(task: str) -> str:
-    """The name of a task's file of baselines."""
-    return re.sub(r"[^\w.=-]+", "_", task) + ".json"
+    """The name of a task's file of baselines; how losses are compared makes no other baselines."""
+    return re.sub(r"[^\w.=-]+", "_", trained_as(task)) + ".json"
 
 
 def to_json(
     facts: Mapping[str, Any], baselines: Mapping[str, Baseline],
     trials: Mapping[str, Sequence[Mapping[str, Any]]],
     effort: Mapping[str, Any], versions: Mapping[str, str],
+    edges: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    failed: Mapping[str, str] = MappingProxyType({}),
 ) -> str:  # fmt: skip
-    """The file's content: the winners, all trials (one a line), and how it was made."""
+    """The file's content: the winners, all trials (one a line), what could not be tuned, how it was made."""
     content = {
         "command": f"lion-search baseline '{facts['task']}'",
         "facts": facts,
@@ -226,9 +283,11 @@ def to_json(
                 "hyperparameters": dict(b.hyperparameters),
                 "validation_loss": b.validation_loss,
                 "standard_error": b.standard_error,
+                "at_the_edge": list(edges.get(name, ())),
             }
             for name, b in baselines.items()
         },
+        "failed": dict(failed),
     }
     rows = ",\n".join(f"  {json.dumps(name)}: [\n{_lines(own)}\n  ]" for name, own in trials.items())
     return json.dumps(content, indent=1).removesuffix("\n}") + f',\n "trials": {{\n{rows}\n }}\n}}\n'
@@ -240,7 +299,7 @@ def _lines(rows: Sequence[Mapping[str, Any]]) -> str:
 
 @cache
 def load_baselines(task: str) -> Record:
-    """The baselines of a task: those in the working directory's ``baselines/``, or the shipped ones.
+    """The baselines of a task: in ``baselines/`` here or beside a user's own task, or the shipped ones.
 
     Args:
         task: its name, as :func:`lion_search.proxy_tasks.tasks.find_task` gives it.
@@ -248,9 +307,10 @@ def load_baselines(task: str) -> Record:
     Raises:
         TaskError: there are none, and the command that makes them is given; or the file is damaged.
     """
-    own = Path(BASELINES_FOLDER) / file_name(task)
+    beside = folder_of(task) if ":" in task else None
+    own = [Path(folder) / BASELINES_FOLDER / file_name(task) for folder in ("", beside) if folder is not None]
     shipped = resources.files("lion_search.proxy_tasks") / BASELINES_FOLDER / file_name(task)
-    for path, source in ((own, str(own)), (shipped, "shipped")):
+    for path, source in (*((path, str(path)) for path in own), (shipped, "shipped")):
         if path.is_file():
             return _record(path, source)
     raise TaskError(f"task '{task}' has no baselines; make them with: lion-search baseline '{task}'")
@@ -270,15 +330,17 @@ def _record(path: Path | Traversable, source: str) -> Record:
             for name, row in content["baselines"].items()
             if name in FAMILIES
         }
-        record = Record(source, content["facts"], baselines)
+        edges = {name: content["baselines"][name].get("at_the_edge") for name in baselines}
+        record = Record(source, content["facts"], baselines, {}, content.get("failed", {}))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TaskError(f"{source}: no file of baselines: {type(error).__name__}: {error}") from error
     for name, baseline in baselines.items():
         values: dict[str, object] = dict(baseline.hyperparameters)
-        found = {k for k, v in values.items() if isinstance(v, (int, float)) and math.isfinite(v)}
-        if found != set(FAMILIES[name].ranges) or baseline.form not in FAMILIES[name].forms:
+        numbers = {k for k, v in values.items() if isinstance(v, (int, float)) and math.isfinite(v)}
+        if numbers != set(FAMILIES[name].ranges) or baseline.form not in FAMILIES[name].forms:
             expected = ", ".join(FAMILIES[name].ranges)
             raise TaskError(f"{source}: {name} must have a known form and numbers for {expected}")
-    if "adamw" not in baselines:
-        raise TaskError(f"{source}: holds no tuned AdamW, which fitness refers to")
-    return record
+    if "adamw" not in record.failed:
+        _ = record.adamw  # a file that says nothing of it is damaged
+    found = {n: at_the_edge(b) if edges[n] is None else edges[n] for n, b in baselines.items()}
+    return replace(record, edges={name: tuple(keys) for name, keys in found.items() if keys})

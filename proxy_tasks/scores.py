@@ -1,8 +1,9 @@
 """What one training gives, and how raw losses become fitness.
 
 Raw losses are what is logged; fitness is derived from them and from the baseline: the mean over tasks of
-``log(baseline loss / loss)``, each clipped to +-1; -1 for any failure. Higher is better and 0 is parity
-with tuned AdamW.
+``log(baseline loss / loss)``, or of ``(baseline loss - loss) / unit`` where the task's reference says so,
+each at least -1; -1 for any failure. Higher is better and 0 is parity with tuned AdamW. There is no bound
+above: of two losses better than the baseline's the lower always has the higher fitness.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from lion_search.proxy_tasks.compared_by import Fitness, compared_by, with_difference
 from lion_search.proxy_tasks.tasks import TaskError
 
 FAILURE_FITNESS = -1.0
 _LEAST_LOSS = 1e-30
+_LEAST_RATIO = 1e-3
+"""Below so much of the baseline's loss the logarithm goes on as its tangent, through zero and below."""
 
 
 class Status(enum.StrEnum):
@@ -76,7 +80,25 @@ class Score:
 
 def overall_status(scores: Sequence[Score]) -> Status:
     """``ok``, or the first failure."""
-    return next((s.status for s in scores if s.status is not Status.OK), Status.OK)
+    failed = first_failure(scores)
+    return Status.OK if failed is None else failed.status
+
+
+def first_failure(scores: Sequence[Score]) -> Score | None:
+    """The first training that failed, if one did."""
+    return next((s for s in scores if s.status is not Status.OK), None)
+
+
+def describe_failure(score: Score) -> str:
+    """How a training failed, for people: status, where, and the reason, which tells the step."""
+    reason = f": {one_line(score.reason)}" if score.reason else ""
+    return f"{score.status} on {score.task}, seed {score.seed}{reason}"
+
+
+def one_line(reason: str) -> str:
+    """A reason in a line: of several lines the first and the last, what was raised and its cause."""
+    lines = reason.strip().splitlines()
+    return reason if len(lines) < 2 else f"{lines[0].strip()} ... {lines[-1].strip()}"
 
 
 def variance(values: Sequence[float]) -> float:
@@ -110,34 +132,62 @@ def required_mean_losses(scores: Sequence[Score]) -> dict[str, float]:
     """
     losses = mean_losses(scores)
     if losses is None:
-        bad = next((s for s in scores if s.status is not Status.OK), None)
+        bad = first_failure(scores)
         what = f"seed {bad.seed} on task '{bad.task}' {bad.status}: {bad.reason}" if bad else "no training"
         raise TaskError(f"the baseline cannot be trained: {what}")
     return losses
 
 
-def log_of_loss(loss: float) -> float:
-    """The natural logarithm of a loss, that of 1e-30 for smaller ones: a loss may be zero."""
-    return math.log(max(loss, _LEAST_LOSS))
+def check_ratio(name: str, loss: float, whose: str) -> None:
+    """Checks that a loss can be compared by ratio, where the task says so.
+
+    Raises:
+        TaskError: it is not positive; the message names the task that compares by difference.
+    """
+    if compared_by(name)[0] is Fitness.RATIO and loss <= 0:
+        raise TaskError(
+            f"task '{name}': {whose} has a loss of {loss:.4g}, and fitness is the logarithm of a ratio of "
+            f"losses, which must be positive; compare by difference instead: '{with_difference(name)}'"
+        )
 
 
-def gain(loss: float, baseline_loss: float) -> float:
-    """``log(baseline loss / loss)``, clipped to +-1: fitness on one task."""
-    ratio = max(baseline_loss, _LEAST_LOSS) / max(loss, _LEAST_LOSS)
-    return max(-1.0, min(1.0, math.log(ratio)))
+def level(task: str, loss: float) -> float:
+    """A loss on the scale on which fitness is a difference: its logarithm, or so many units."""
+    kind, unit = compared_by(task)
+    return loss / unit if kind is Fitness.DIFFERENCE else math.log(max(loss, _LEAST_LOSS))
 
 
-def fitness(scores: Sequence[Score], baseline_losses: Mapping[str, float]) -> float:
+def gain(task: str, loss: float, baseline_loss: float, least: float = FAILURE_FITNESS) -> float:
+    """Fitness on one task, at least -1, or ``least``.
+
+    Where losses are compared by ratio and the baseline's is not positive, which only simplification comes
+    to, there is no ratio: +1, 0 or -1 then.
+    """
+    kind, unit = compared_by(task)
+    if kind is Fitness.DIFFERENCE:
+        return max(least, (baseline_loss - loss) / unit)
+    if baseline_loss <= 0:
+        return float((loss < baseline_loss) - (loss > baseline_loss))
+    ratio = loss / baseline_loss
+    if ratio < _LEAST_RATIO:
+        return 1.0 - math.log(_LEAST_RATIO) - ratio / _LEAST_RATIO
+    return max(least, math.log(baseline_loss / loss))
+
+
+def fitness(
+    scores: Sequence[Score], baseline_losses: Mapping[str, float], least: float = FAILURE_FITNESS
+) -> float:
     """Fitness of a program from its scores.
 
     Args:
         scores: one or more for each task.
         baseline_losses: the mean loss of tuned AdamW on the same seeds and part of each task.
+        least: the bound below on each task.
 
     Returns:
-        A number in [-1, 1]; 0 is parity with the baseline, higher is better.
+        A number from -1; 0 is parity with the baseline, higher is better.
     """
     losses = mean_losses(scores)
     if losses is None:
         return FAILURE_FITNESS
-    return fmean(gain(loss, baseline_losses[task]) for task, loss in losses.items())
+    return fmean(gain(task, loss, baseline_losses[task], least) for task, loss in losses.items())

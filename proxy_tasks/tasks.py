@@ -15,13 +15,14 @@ from functools import cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from lion_search.dsl.errors import LionSearchError, did_you_mean
+from lion_search.dsl.errors import LionSearchError, did_you_mean, reason_of
 from lion_search.dsl.imports import import_name
+from lion_search.proxy_tasks.compared_by import COMPARED_BY, Fitness
 from lion_search.proxy_tasks.reference_options import join_options, read_number, split_options
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from lion_search.proxy_tasks.problems import Problem
 
 
@@ -64,6 +65,8 @@ class Schedule:
 
     def values(self, num_steps: int) -> np.ndarray:
         """Float32 ``[num_steps]``, the schedule's value at each step."""
+        import numpy as np
+
         return np.asarray([self._value(step, num_steps) for step in range(num_steps)], np.float32)
 
     def _value(self, step: int, num_steps: int) -> float:
@@ -92,6 +95,8 @@ class Task:
         label_noise: share of training labels replaced by random ones, the same for all seeds.
         gradient_scale: with x > 0, the training loss is multiplied by a factor drawn log-uniformly from
             10^-x to 10^x with the seed, so that programs which depend on the gradient's scale fail.
+        fitness: how a loss is compared with tuned AdamW's.
+        unit: of a difference: so much loss is a fitness of 1.
         about: one line for people.
         name: the reference it was found by.
     """
@@ -103,11 +108,14 @@ class Task:
     metric: Metric = Metric.LOSS
     label_noise: float = 0.0
     gradient_scale: float = 0.0
+    fitness: Fitness = Fitness.RATIO
+    unit: float = 1.0
     about: str = ""
     name: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metric", Metric(self.metric))  # so that its text will do
+        object.__setattr__(self, "fitness", Fitness(self.fitness))
 
 
 def _classification(dataset: str, model: str, *arguments: Any, num_train: int | None = None) -> Problem:
@@ -257,22 +265,42 @@ TASKS: Mapping[str, Callable[[int], Task]] = MappingProxyType(
 """All shipped tasks by name, as functions of the scale."""
 
 
-@cache
 def find_task(reference: str) -> Task:
     """A task by reference; its name is the reference with options in order and defaults left out.
+
+    It is made once in a process, a user's own for each version of its function.
 
     Raises:
         TaskError: no such task, or no such option or value.
         UserCodeError: a user's ``module:function`` cannot be imported.
         OptionError: the options cannot be read.
     """
+    name, _ = split_options(reference)
+    if ":" not in name:
+        return _make_once(reference, None)
+    own = import_name(name, "task")
+    if name.startswith("__main__:") or not callable(own):  # it may have changed without this function of it
+        return _make_named(reference, own)
+    return _make_once(reference, own)
+
+
+@cache
+def _make_once(reference: str, own: Any) -> Task:
+    return _make_named(reference, own)
+
+
+def _make_named(reference: str, own: Any) -> Task:
     name, options = split_options(reference)
     scale = _scale(reference, options.pop("scale", "1"))
-    task = original = _make(name, scale)
+    task = original = _make(name, own, scale)
     for key, text in options.items():
         task = _with_option(reference, task, key, text)
     _check(reference, task)
-    changed = {key: read(task) for key, (_, read) in OPTIONS.items() if read(task) != read(original)}
+    changed = {
+        key: read(task)
+        for key, (_, read) in OPTIONS.items()
+        if read(task) != read(original) or (key in COMPARED_BY and read(task) != COMPARED_BY[key])
+    }
     return replace(task, name=join_options(name, ({"scale": scale} if scale != 1 else {}) | changed))
 
 
@@ -282,20 +310,18 @@ def _scale(reference: str, text: str) -> int:
     return int(text)
 
 
-def _make(name: str, scale: int) -> Task:
-    make = TASKS.get(name)
-    if make is not None:
-        return make(scale)
-    if ":" not in name:
+def _make(name: str, own: Any, scale: int) -> Task:
+    if own is not None:
+        return _make_own(name, own, scale)
+    if name not in TASKS:
         raise TaskError(
             f"unknown task '{name}'{did_you_mean(name, TASKS)}; there are: {', '.join(TASKS)}, "
             "and your own as module:function"
         )
-    return _make_own(name, scale)
+    return TASKS[name](scale)
 
 
-def _make_own(name: str, scale: int) -> Task:
-    own = import_name(name, "task")
+def _make_own(name: str, own: Any, scale: int) -> Task:
     try:
         parameters = list(inspect.signature(own).parameters)
     except (TypeError, ValueError):  # no function, or one that does not tell
@@ -310,7 +336,7 @@ def _make_own(name: str, scale: int) -> Task:
     except LionSearchError:
         raise
     except Exception as error:  # whatever a user's function does
-        raise TaskError(f"task '{name}': its function raised {type(error).__name__}: {error}") from error
+        raise TaskError(f"task '{name}': its function raised {reason_of(error)}") from error
     if not isinstance(task, Task):
         raise TaskError(f"task '{name}': its function returned a {type(task).__name__}; expected a Task")
     return task
@@ -339,6 +365,8 @@ OPTIONS: Mapping[str, tuple[Callable[[Task, str], Task], Callable[[Task], Any]]]
         "metric": _option("metric", Metric),
         "label_noise": _option("label_noise", read_number),
         "gradient_scale": _option("gradient_scale", read_number),
+        "fitness": _option("fitness", Fitness),
+        "unit": _option("unit", read_number),
     }
 )
 """The options of every task, beside ``scale``: how one is set from text, and how it is read."""
@@ -355,7 +383,7 @@ def _with_option(reference: str, task: Task, key: str, text: str) -> Task:
     try:
         return set_option(task, text)
     except ValueError as error:
-        names = {"schedule": Decay, "metric": Metric}.get(key)
+        names = {"schedule": Decay, "metric": Metric, "fitness": Fitness}.get(key)
         expected = f"one of {', '.join(names)}" if names else "a number"
         raise TaskError(f"task '{reference}': {key}={text}: expected {expected}") from error
 
@@ -379,6 +407,8 @@ def _check(reference: str, task: Task) -> None:
         ),
         ("label_noise must be a number from 0 to 1", lambda: 0 <= task.label_noise <= 1),
         ("gradient_scale must be a number from 0 to 10", lambda: 0 <= task.gradient_scale <= 10),
+        ("unit must be a number above 0", lambda: 0 < task.unit < math.inf),
+        ("unit needs fitness=difference", lambda: task.unit == 1 or task.fitness is Fitness.DIFFERENCE),
         ("problem must be a function without arguments", lambda: callable(task.problem)),
     )
     for message, holds in rules:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lion_search.dsl.shown import with_error
 from lion_search.results.curves import FitnessCurve, FitnessPoint
 
 if TYPE_CHECKING:
@@ -51,28 +51,23 @@ def curves_figure(curves: Sequence[FitnessCurve], *, title: str = "") -> go.Figu
     return figure
 
 
-def write_html(figure: go.Figure, path: Path) -> None:
-    """Writes a figure with all it needs; equal figures give equal files.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    text = figure.to_html(include_plotlyjs=True, full_html=True, div_id="lion-search-figure")
-    path.write_text(text, encoding="utf-8")
+def to_html(figure: go.Figure) -> str:
+    """A figure as a page with all it needs; equal figures give equal pages."""
+    return figure.to_html(include_plotlyjs=True, full_html=True, div_id="lion-search-figure")
 
 
 def _line(curve: FitnessCurve, colour: str, dash: str) -> go.Scatter:
     import plotly.graph_objects as go
 
     runs = f" ({curve.num_runs} runs)" if curve.num_runs > 1 else ""
-    errors = ["" if math.isnan(p.standard_error) else f" ± {p.standard_error:.4f}" for p in curve.points]
+    shown = [with_error(p.fitness, p.standard_error, "+") for p in curve.points]
     return go.Scatter(
         name=_plain(curve.label) + runs,
         legendgroup=curve.label,
         x=[point.trainings for point in curve.points],
         y=[point.fitness for point in curve.points],
-        customdata=errors,
-        hovertemplate="%{y:+.4f}%{customdata}",
+        customdata=shown,
+        hovertemplate="%{customdata}",
         mode="lines+markers",
         line={"color": colour, "width": 2, "dash": dash},
         marker={"size": 5},

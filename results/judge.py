@@ -1,6 +1,6 @@
 """From raw losses to the number by which programs are compared.
 
-Fitness is the mean over tasks of ``log(baseline loss / loss)`` on the same seeds; see
+Fitness is the mean over tasks of ``log(baseline loss / loss)``, or of a difference, on the same seeds; see
 :mod:`lion_search.proxy_tasks.scores`. Here the baseline's losses are kept seed by seed, so that programs
 that were trained on different numbers of seeds can be compared, and two things may be taken off:
 *caution*, so many standard errors of a mean over few seeds, and *prices* for state arrays and statements.
@@ -16,8 +16,9 @@ from lion_search.proxy_tasks.scores import (
     FAILURE_FITNESS,
     Score,
     Status,
+    check_ratio,
     fitness,
-    log_of_loss,
+    level,
     mean_losses,
     required_mean_losses,
     variance,
@@ -55,20 +56,29 @@ class Judge:
             settings: what is taken off fitness.
 
         Raises:
-            TaskError: the baseline failed.
+            TaskError: the baseline failed, or has a loss that fitness is not defined for.
         """
         required_mean_losses(baseline)
         self.settings = settings
         self._baseline = {(s.task, s.seed): s for s in baseline}
         losses: dict[str, list[float]] = {}
         for score in baseline:
-            losses.setdefault(score.task, []).append(log_of_loss(score.loss or 0.0))
+            loss = score.loss or 0.0
+            check_ratio(score.task, loss, f"tuned AdamW, on seed {score.seed},")
+            losses.setdefault(score.task, []).append(level(score.task, loss))
         self._variances = {task: variance(own) if len(own) > 1 else 0.0 for task, own in losses.items()}
 
     def fitness(self, scores: Sequence[Score]) -> float:
-        """Fitness in [-1, 1]: 0 is parity with the baseline on the same seeds; -1 is failure."""
+        """Fitness, from -1: 0 is parity with the baseline on the same seeds; -1 is failure."""
+        return self._fitness(scores, FAILURE_FITNESS)
+
+    def below_bounds(self, scores: Sequence[Score]) -> float:
+        """Fitness without a bound below: it tells programs apart where even the best are at the bound."""
+        return self._fitness(scores, -math.inf)
+
+    def _fitness(self, scores: Sequence[Score], least: float) -> float:
         baseline = mean_losses([self._baseline[s.task, s.seed] for s in scores])
-        return FAILURE_FITNESS if baseline is None else fitness(scores, baseline)
+        return FAILURE_FITNESS if baseline is None else fitness(scores, baseline, least)
 
     def standard_error(self, scores: Iterable[Score]) -> float:
         """Standard error of a fitness, the noise of one seed being that of the baseline; 0 if it had one."""
@@ -77,11 +87,15 @@ class Judge:
             counts[score.task] = counts.get(score.task, 0) + 1
         return math.sqrt(sum(self._variances[task] / n for task, n in counts.items())) / max(1, len(counts))
 
+    def caution(self, scores: Iterable[Score]) -> float:
+        """What is taken off a fitness for the few seeds behind it."""
+        return self.settings.caution * self.standard_error(scores)
+
     def cautious(self, scores: Sequence[Score]) -> float:
         """Fitness less ``caution`` standard errors; that of a failure is as low as can be."""
         if any(score.status is not Status.OK for score in scores):
             return FAILURE_FITNESS
-        return self.fitness(scores) - self.settings.caution * self.standard_error(scores)
+        return self.fitness(scores) - self.caution(scores)
 
     def price(self, num_states: int, num_statements: int) -> float:
         """What a program of so many states and statements pays."""

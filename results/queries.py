@@ -62,6 +62,44 @@ class TrainingGroup:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """How many trainings failed alike.
+
+    Attributes:
+        status: how they ended.
+        reason: why.
+        count: how many they are.
+        example: the first individual to which one belongs.
+    """
+
+    status: Status
+    reason: str
+    count: int
+    example: int
+
+
+def failure_groups(store: Store, most: int) -> list[FailureGroup]:
+    """Why trainings of the search failed: the commonest reasons of each status, but for hurdles."""
+    own = EVALUATIONS.c
+    failed = own.status.not_in([Status.OK, Status.STOPPED])
+    count = sa.func.count().label("num")
+    query = (
+        sa.select(own.status, own.reason, count, sa.func.min(own.individual_id).label("example"))
+        .select_from(_TRAININGS)
+        .where(_PAID, failed)
+        .group_by(own.status, own.reason)
+        .order_by(count.desc(), own.status, own.reason)
+    )
+    found: dict[str, list[FailureGroup]] = {}
+    with store.transaction() as connection:
+        for row in connection.execute(query):
+            groups = found.setdefault(row.status, [])
+            if len(groups) < most:
+                groups.append(FailureGroup(Status(row.status), row.reason, row.num, row.example))
+    return [group for groups in found.values() for group in groups]
+
+
 def individual_groups(store: Store) -> list[IndividualGroup]:
     """All individuals, counted by what they have in common."""
     own = INDIVIDUALS.c

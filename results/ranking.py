@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lion_search.proxy_tasks.scores import FAILURE_FITNESS, Score, Status, overall_status
+from lion_search.proxy_tasks.scores import FAILURE_FITNESS, Score, Status, first_failure, overall_status
 from lion_search.results.judge import Judge, JudgeSettings, add_score
 from lion_search.results.leaders import Leaders
 from lion_search.results.records import (
@@ -34,6 +34,8 @@ class Ranked:
         fitness: mean over these.
         judged: what it is ranked by: fitness less caution and price.
         status: ``ok``, or the failure.
+        failure: the training that failed, if one did.
+        below_bounds: fitness without its bound below, by which those at the bound are told apart.
     """
 
     individual: Individual
@@ -42,6 +44,8 @@ class Ranked:
     fitness: float = FAILURE_FITNESS
     judged: float = FAILURE_FITNESS
     status: Status = Status.OK
+    failure: Score | None = None
+    below_bounds: float = FAILURE_FITNESS
 
     @property
     def hash(self) -> str:
@@ -59,7 +63,9 @@ class Ranking:
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
-        self._programs: Leaders[str, Ranked] = Leaders(lambda row: (row.status is Status.OK, row.judged))
+        self._programs: Leaders[str, Ranked] = Leaders(
+            lambda row: (row.status is Status.OK, row.judged, row.below_bounds)
+        )
 
     def add(self, individual: Individual, evaluations: Sequence[Evaluation]) -> None:
         """Takes in the next individual of the log and its evaluations.
@@ -78,9 +84,14 @@ class Ranking:
         for score in scores:
             add_score(row.scores, score)
         own = tuple(row.scores.values())
-        row.status = overall_status(own)
-        row.fitness = self._judge.fitness(own)
-        row.judged = self._judge.cautious(own) - row.price
+        row.status, row.failure = overall_status(own), first_failure(own)
+        row.fitness = row.judged = FAILURE_FITNESS
+        if row.status is Status.OK:
+            row.fitness = self._judge.fitness(own)
+            at_bound = row.fitness <= FAILURE_FITNESS
+            row.below_bounds = self._judge.below_bounds(own) if at_bound else row.fitness
+            row.judged = row.fitness - self._judge.caution(own)
+        row.judged -= row.price
 
     def best(self) -> Ranked | None:
         """The best, the first of equals; ``None`` if there is none that trains."""
@@ -97,11 +108,16 @@ def judge_settings(store: Store) -> JudgeSettings:
     return JudgeSettings(**store.run_facts().get(JUDGE_FACT, {}))
 
 
-def read_scores(store: Store, stage: Stage) -> tuple[list[Score], dict[int, list[Evaluation]]]:
-    """The scores of tuned AdamW in a stage, and the evaluations of the log's programs by individual."""
+def read_scores(
+    store: Store, stage: Stage, *, only_kept: bool = False
+) -> tuple[list[Score], dict[int, list[Evaluation]]]:
+    """The scores of tuned AdamW in a stage, and the evaluations of the log's programs by individual.
+
+    ``only_kept`` leaves out those of update scales that were not kept.
+    """
     baseline: list[Score] = []
     rows: dict[int, list[Evaluation]] = {}
-    for evaluation in store.evaluations(stage=stage):
+    for evaluation in store.evaluations(stage=stage, only_kept=only_kept):
         if evaluation.individual_id is not None:
             rows.setdefault(evaluation.individual_id, []).append(evaluation)
         elif evaluation.subject == BASELINE_SUBJECT:
@@ -115,7 +131,7 @@ def rank(store: Store, stage: Stage) -> list[Ranked]:
     Fitness is relative to tuned AdamW on the same seeds, whose losses are in the log too. Caution and
     prices are those of the run.
     """
-    baseline, rows = read_scores(store, stage)
+    baseline, rows = read_scores(store, stage, only_kept=True)
     if not rows:
         return []
     ranking = Ranking(Judge(baseline, judge_settings(store)))

@@ -51,6 +51,7 @@ class Stage(enum.StrEnum):
     TEST = "test"
     COMPARISON = "comparison"
     SIMPLIFICATION = "simplification"
+    TUNING = "tuning"
 
     def seeds(self, count: int, start: int = 0) -> range:
         """Some of the stage's seeds, of which there are ``MAX_SEEDS``; no two stages share one."""
@@ -65,6 +66,7 @@ _FIRST_SEEDS = {
     Stage.TEST: 20_000,
     Stage.COMPARISON: 30_000,
     Stage.SIMPLIFICATION: 40_000,
+    Stage.TUNING: 50_000,
 }
 """``MAX_SEEDS`` from here on are a stage's. Tuning of baselines uses 100,000 and more."""
 

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lion_search.proxy_tasks.scores import FAULTS, Status
+from lion_search.proxy_tasks.scores import FAULTS
+from lion_search.results.counts import IndividualCounts, TrainingCounts
 from lion_search.results.queries import (
+    FailureGroup,
     IndividualGroup,
     TrainingGroup,
+    failure_groups,
     individual_groups,
     redundant_share,
     samples_per_program,
     training_groups,
 )
-from lion_search.results.records import HITS, NOVEL, SEARCH_SECONDS_FACT, TRAINED, Outcome
+from lion_search.results.records import NOVEL, SEARCH_SECONDS_FACT, Outcome
 from lion_search.results.store import Store
 
+SEVERAL = "several kinds"
+"""Stands for programs that mutations of more than one kind made."""
 RECENT = 1000
 """Individuals over which the redundant share is a mean."""
+_REASONS = 3
+"""So many of the commonest reasons are told for each status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,7 @@ class MutationCount:
     """What one kind of mutation gave.
 
     Attributes:
-        programs: in whose making it took part.
+        programs: that it alone made, in one step or several.
         novel: how many of them were new to the search.
     """
 
@@ -48,8 +54,9 @@ class Statistics:
         fingerprint: because they had the fingerprint of an earlier one.
         hits: all three.
         hit_rate: share of hits in the programs, in [0, 1]; ``None`` without programs.
-        evaluated: individuals trained as new, or tried again after they brought down their worker.
-        resampled: known ones trained on further seeds.
+        evaluated: that cost trainings: new ones, ones tried again after they brought down their worker,
+            and known ones on further seeds,
+        resampled: of these, the last.
         reused: new ones whose scores came from an earlier run.
         novel: distinct programs, by the search's own notion of equality.
         search_seconds: how long the search took; ``None`` where the run does not say.
@@ -58,7 +65,7 @@ class Statistics:
         training_seconds: that these took, summed over workers.
         statuses: of the individuals that were trained, how many ended how.
         redundant_share: mean share of redundant statements of the last ``RECENT`` individuals, in [0, 1].
-        mutations: by kind; a program made by several counts for each.
+        mutations: by kind; a program made by several kinds counts once, as ``SEVERAL``.
         update_scales: how many novel programs were kept with which factor folded into their update.
         stopped: programs that a hurdle ended after their first sample.
         saved_seconds: what their other samples would have taken, by the mean of each task; ``None`` if that
@@ -66,6 +73,7 @@ class Statistics:
         saved_share: the share of that in what all would have taken, in [0, 1].
         repeats: populations that have individuals.
         restarts: how often a population was begun again from the best.
+        failures: why trainings failed, the commonest reasons first; not those that a hurdle stopped.
         is_repeatable: whether the same config and seed give the same programs on any machine.
     """
 
@@ -92,6 +100,7 @@ class Statistics:
     saved_share: float | None
     repeats: int
     restarts: int
+    failures: Sequence[FailureGroup]
     is_repeatable: bool
 
 
@@ -99,50 +108,41 @@ def statistics(store: Store) -> Statistics:
     """Counts what a search did. The database does most of it: a million individuals take seconds."""
     facts = store.run_facts()
     groups, trainings = individual_groups(store), training_groups(store)
-    outcomes: Counter[Outcome] = Counter()
+    counts, paid = IndividualCounts(), TrainingCounts()
     for group in groups:
-        outcomes[group.outcome] += group.count
-    programs = sum(group.count for group in groups)
-    hits = sum(outcomes[outcome] for outcome in HITS)
+        counts.add(group.outcome, group.status, is_first=group.is_first, count=group.count)
+    for own in trainings:
+        paid.add(own.task, own.status, own.seconds, is_kept=own.is_kept, count=own.count)
+    programs, outcomes, samples = counts.programs, counts.outcomes, samples_per_program(store)
     novel = [group for group in groups if group.is_first and group.outcome in NOVEL]
-    num_novel = sum(group.count for group in novel)
     seconds = facts.get(SEARCH_SECONDS_FACT)
-    training_seconds = math.fsum(group.seconds for group in trainings)
-    saved = _saved_seconds(trainings, samples_per_program(store))
     return Statistics(
         programs=programs,
         same_as_parent=outcomes[Outcome.SAME_AS_PARENT],
         seen=outcomes[Outcome.SEEN],
         fingerprint=outcomes[Outcome.FINGERPRINT],
-        hits=hits,
-        hit_rate=hits / programs if programs else None,
-        evaluated=outcomes[Outcome.EVALUATED],
+        hits=counts.hits,
+        hit_rate=counts.hits / programs if programs else None,
+        evaluated=counts.evaluated,
         resampled=outcomes[Outcome.RESAMPLED],
         reused=outcomes[Outcome.REUSED],
-        novel=num_novel,
+        novel=counts.novel,
         search_seconds=seconds,
-        novel_per_hour=3600 * num_novel / seconds if seconds else None,
-        trainings=sum(group.count for group in trainings),
-        training_seconds=training_seconds,
-        statuses=_statuses(groups),
+        novel_per_hour=3600 * counts.novel / seconds if seconds else None,
+        trainings=paid.trainings,
+        training_seconds=paid.seconds,
+        statuses={str(status): count for status, count in counts.statuses.most_common()},
         redundant_share=redundant_share(store, RECENT),
         mutations=_mutations(groups, novel),
         update_scales=_update_scales(novel),
-        stopped=sum(group.count for group in trainings if _is_stopped(group)),
-        saved_seconds=saved,
-        saved_share=None if saved is None else saved / max(saved + training_seconds, 1e-30),
+        stopped=paid.stopped,
+        saved_seconds=paid.saved_seconds(samples),
+        saved_share=paid.saved_share(samples),
         repeats=len({group.repeat for group in groups}),
         restarts=sum(group.count for group in groups if group.mutation == "restart"),
+        failures=failure_groups(store, _REASONS),
         is_repeatable=_is_repeatable(groups, trainings, facts),
     )
-
-
-def _statuses(groups: Sequence[IndividualGroup]) -> dict[str, int]:
-    found: Counter[str] = Counter()
-    for group in groups:
-        if group.outcome in TRAINED:
-            found[str(group.status)] += group.count
-    return dict(found.most_common())
 
 
 def _mutations(
@@ -155,8 +155,8 @@ def _mutations(
 def _by_kind(groups: Sequence[IndividualGroup]) -> Counter[str]:
     found: Counter[str] = Counter()
     for group in groups:
-        for kind in set(group.mutation.split("+")):
-            found[kind] += group.count
+        kinds = set(group.mutation.split("+"))
+        found[kinds.pop() if len(kinds) == 1 else SEVERAL] += group.count
     return found
 
 
@@ -165,36 +165,6 @@ def _update_scales(novel: Sequence[IndividualGroup]) -> dict[str, int]:
     for group in novel:
         found[group.update_scale] += group.count
     return {f"{scale:g}": found[scale] for scale in sorted(found)}
-
-
-def _is_stopped(group: TrainingGroup) -> bool:
-    return group.is_kept and group.status is Status.STOPPED
-
-
-def _saved_seconds(trainings: Sequence[TrainingGroup], samples: Mapping[str, int]) -> float | None:
-    """What the samples after the first would have taken of the programs that a hurdle stopped there."""
-    stopped: Counter[str] = Counter()
-    for group in trainings:
-        if _is_stopped(group):
-            stopped[group.task] += group.count
-    if not stopped:
-        return 0.0
-    if not samples:
-        return None
-    means = _mean_seconds(trainings)
-    whole = math.fsum(count * means[task] for task, count in samples.items())
-    return math.fsum(count * (whole - means[task]) for task, count in stopped.items())
-
-
-def _mean_seconds(trainings: Sequence[TrainingGroup]) -> dict[str, float]:
-    """The mean time of a training that ended well, for each task."""
-    count: Counter[str] = Counter()
-    seconds: dict[str, float] = {}
-    for group in trainings:
-        if group.status is Status.OK:
-            count[group.task] += group.count
-            seconds[group.task] = seconds.get(group.task, 0.0) + group.seconds
-    return {task: total / count[task] for task, total in seconds.items()}
 
 
 def _is_repeatable(

@@ -28,7 +28,9 @@ from lion_search.results.strict_json import to_json
 _WRITER_SECONDS, _READER_SECONDS = 30.0, 5.0
 """How long a process waits for another's lock on an SQLite file."""
 _INDIVIDUAL_COLUMNS = tuple(Individual.__dataclass_fields__)
+_OUTCOME, _STATUS = _INDIVIDUAL_COLUMNS.index("outcome"), _INDIVIDUAL_COLUMNS.index("status")
 _SCORE_COLUMNS = tuple(Score.__dataclass_fields__)
+_EVALUATION_COLUMNS = ("stage", "subject", "individual_id", *_SCORE_COLUMNS)
 _COLUMNS_SINCE_2 = (INDIVIDUALS.c.seen, INDIVIDUALS.c.retry_of)
 """What individuals of schema 2 lack; they are read as if these were empty."""
 
@@ -192,7 +194,8 @@ class Store:
                 yield _individual(row)
 
     def _select_individuals(self) -> sa.Select[Any]:
-        return sa.select(*(sa.null().label(c.name) if c in self._lacking else c for c in INDIVIDUALS.c))
+        columns = (INDIVIDUALS.c[name] for name in _INDIVIDUAL_COLUMNS)
+        return sa.select(*(sa.null().label(c.name) if c in self._lacking else c for c in columns))
 
     def program_texts(self, limit: int) -> list[str]:
         """The genomes of the first individuals, in the order of the log."""
@@ -211,13 +214,25 @@ class Store:
         with self.transaction() as connection:
             return {Outcome(row.outcome): row[1] for row in connection.execute(query)}
 
-    def evaluations(self, *, stage: Stage | None = None, subject: str | None = None) -> list[Evaluation]:
-        """Logged evaluations in the order of the log, all or those of one stage or subject."""
-        query = sa.select(EVALUATIONS).order_by(EVALUATIONS.c.id)
+    def evaluations(
+        self, *, stage: Stage | None = None, subject: str | None = None, only_kept: bool = False
+    ) -> list[Evaluation]:
+        """Logged evaluations in the order of the log, all or those of one stage or subject.
+
+        Args:
+            stage: what they were for.
+            subject: what was trained.
+            only_kept: without those of update scales that were not kept.
+        """
+        query = sa.select(*(EVALUATIONS.c[name] for name in _EVALUATION_COLUMNS)).order_by(EVALUATIONS.c.id)
         if stage is not None:
             query = query.where(EVALUATIONS.c.stage == stage)
         if subject is not None:
             query = query.where(EVALUATIONS.c.subject == subject)
+        if only_kept:
+            kept = sa.select(INDIVIDUALS.c.hash).where(INDIVIDUALS.c.id == EVALUATIONS.c.individual_id)
+            is_baseline = EVALUATIONS.c.individual_id.is_(None)
+            query = query.where(is_baseline | (EVALUATIONS.c.subject == kept.scalar_subquery()))
         with self.transaction() as connection:
             return [_evaluation(row) for row in connection.execute(query)]
 
@@ -321,12 +336,20 @@ def _evaluation_row(evaluation: Evaluation) -> dict[str, Any]:
     return own | {"subject": evaluation.subject}
 
 
+# A log has a million rows: they are read by place, and words are looked up.
+_PARTS = {str(part): part for part in Part}
+_STATUSES = {str(status): status for status in Status}
+_STAGES = {str(stage): stage for stage in Stage}
+_OUTCOMES = {str(outcome): outcome for outcome in Outcome}
+
+
 def _evaluation(row: sa.Row[Any]) -> Evaluation:
-    values = {column: getattr(row, column) for column in _SCORE_COLUMNS}
-    score = Score(**{**values, "part": Part(row.part), "status": Status(row.status)})
-    return Evaluation(Stage(row.stage), row.subject, score, row.individual_id)
+    stage, subject, individual_id, task, part, seed, status, *rest = tuple(row)
+    score = Score(task, _PARTS[part], seed, _STATUSES[status], *rest)
+    return Evaluation(_STAGES[stage], subject, score, individual_id)
 
 
 def _individual(row: sa.Row[Any]) -> Individual:
-    values = {column: getattr(row, column) for column in _INDIVIDUAL_COLUMNS}
-    return Individual(**{**values, "outcome": Outcome(row.outcome), "status": Status(row.status)})
+    values = list(row)
+    values[_OUTCOME], values[_STATUS] = _OUTCOMES[values[_OUTCOME]], _STATUSES[values[_STATUS]]
+    return Individual(*values)

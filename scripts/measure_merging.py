@@ -3,7 +3,9 @@
 Counts the distinct programs of a run by raw text, by functional hash without and with identities, and by
 fingerprint. Then trains random pairs that the fingerprint merges and the hash does not, both members on
 the same seeds, and counts how many differ by more than seed noise: the mean of the differences seed by
-seed is larger than two standard errors of a mean loss over as many seeds.
+seed is larger than two standard errors of a mean loss over as many seeds. Also by kind of program: its
+number of states, and whether it applies a function that decides (a sign, a maximum ...); and what pairs those
+are.
 
     python scripts/measure_merging.py runs/quickstart [--programs 100000] [--pairs 200] [--seeds 8]
 """
@@ -15,16 +17,17 @@ import math
 import os
 import random
 import statistics
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from scipy.stats import binomtest
 
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.equivalence.fingerprint import fingerprint
 from lion_search.dsl.equivalence.identities import NO_REWRITES
+from lion_search.dsl.functions import FUNCTIONS
 from lion_search.dsl.program import Program
-from lion_search.dsl.text import parse
+from lion_search.dsl.text import format_program, parse
 from lion_search.proxy_tasks.workers.environment import WORKER_ENVIRONMENT
 from lion_search.runs.references import open_run
 
@@ -104,19 +107,43 @@ def main() -> None:
     from lion_search.proxy_tasks.training.evaluator import Evaluator
 
     evaluator = Evaluator(options.task)
-    outcomes, that_learn = [], 0
+    all_pairs: list[Outcome] = []
     for pair in merged_pairs(groups, options.pairs, random.Random(0)):
         one, other = (losses(evaluator, program, options.seeds) for program in pair)
-        outcomes.append(differ(one, other))
-        that_learn += outcomes[-1] and max(statistics.mean(one), statistics.mean(other)) < GUESSING
-    if outcomes:
-        interval = binomtest(sum(outcomes), len(outcomes)).proportion_ci(0.95, method="exact")
-        print(
-            f"{len(outcomes)} pairs merged by fingerprint only, trained on {options.seeds} seeds each: "
-            f"{sum(outcomes)} differ by more than seed noise "
-            f"(95 % interval of the share {interval.low:.1%} to {interval.high:.1%}); "
-            f"in {that_learn} of these both programs do better than guessing"
-        )
+        learns = max(statistics.mean(one), statistics.mean(other)) < GUESSING
+        all_pairs.append(Outcome(pair, differ(one, other), learns))
+    if all_pairs:
+        print_outcomes(all_pairs)
+
+
+class Outcome(NamedTuple):
+    """A pair that the fingerprint merges, whether both members train differently, and whether both learn."""
+
+    pair: tuple[Program, Program]
+    differs: bool
+    learns: bool
+
+    @property
+    def kind(self) -> str:
+        """The kind of the first member."""
+        program = self.pair[0]
+        decides = any(FUNCTIONS[s.function].properties.decides for s in program.statements)
+        return f"{len(program.states)} states, {'decides' if decides else 'smooth'}"
+
+
+def print_outcomes(pairs: Sequence[Outcome]) -> None:
+    """A row for all pairs, for those that learn, and for each kind of these; then what differs."""
+    learning = [pair for pair in pairs if pair.learns]
+    rows = {"all": pairs, "both learn": learning}
+    rows |= {kind: [p for p in learning if p.kind == kind] for kind in sorted({p.kind for p in learning})}
+    print("pairs of one fingerprint and two hashes | trained | differ | 95 % interval of the share")
+    for name, own in rows.items():
+        count = sum(pair.differs for pair in own)
+        interval = binomtest(count, len(own)).proportion_ci(0.95, method="exact")
+        print(f"{name} | {len(own)} | {count} | {interval.low:.1%} to {interval.high:.1%}")
+    for pair in learning:
+        if pair.differs:
+            print(*map(format_program, pair.pair), sep="\n")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
+from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.jobs import Job, JobResult, Sample
 from lion_search.proxy_tasks.scores import Part, Score
@@ -87,7 +88,7 @@ class Search:
         self._individuals: list[Individual] = []
         self._evaluations: list[Evaluation] = []
         self._seconds_before = 0.0
-        self._started = self._flushed = time.monotonic()
+        self._started, self._flushed = awake_seconds(), time.monotonic()
 
     def replay_log(self) -> None:
         """Rebuilds the search from what its log holds, as it was after the last individual.
@@ -122,7 +123,7 @@ class Search:
         Raises:
             StoreError: the database refused; everything committed before is in it.
         """
-        self._started = self._flushed = time.monotonic()
+        self._started, self._flushed = awake_seconds(), time.monotonic()
         try:
             self._loop(should_stop, on_progress)
         except StoreError:
@@ -131,9 +132,9 @@ class Search:
             self._flush()
             raise
         self._timeline.advance(self._timeline.num_committed)  # no more proposals: the state may know all
-        self._flush()
-        on_progress(self.progress())
-        return self.progress()
+        last = self._flush()
+        on_progress(last)
+        return last
 
     def _loop(self, should_stop: Callable[[], bool], on_progress: Callable[[Progress], None]) -> None:
         while True:
@@ -143,8 +144,7 @@ class Search:
             for pending in self._pending.ready():
                 self._commit(pending)
             if time.monotonic() - self._flushed > self._flush_seconds:
-                self._flush()
-                on_progress(self.progress())
+                on_progress(self._flush())
             if self._jobs:
                 self._receive()
             elif not self._pending and (stopping or self._is_spent()):
@@ -155,15 +155,15 @@ class Search:
         timeline = self._timeline
         return self._tally.progress(
             seconds=self._seconds(),
-            num_programs=timeline.num_committed,
             num_in_flight=len(self._jobs),
             best=timeline.state.best(),
+            frontier=timeline.state.frontier(),
             living=timeline.state.living(),
             seconds_left=self._seconds_left(),
         )
 
     def _seconds(self) -> float:
-        return self._seconds_before + time.monotonic() - self._started
+        return self._seconds_before + awake_seconds() - self._started
 
     def _is_spent(self) -> bool:
         budget = self._budget
@@ -178,7 +178,7 @@ class Search:
         budget = self._budget
         done = [self._timeline.num_committed / budget.programs]
         if budget.evaluations is not None:
-            done.append(self._tally.num_jobs / budget.evaluations)
+            done.append(self._tally.num_evaluated / budget.evaluations)
         if budget.minutes is not None:
             done.append(self._seconds() / (60 * budget.minutes))
         share = min(1.0, max(done))
@@ -228,11 +228,13 @@ class Search:
         timeline.commit(individual, recorded.program, pending.entry, parent, evaluations)
         self._tally.add(individual, evaluations)
 
-    def _flush(self) -> None:
+    def _flush(self) -> Progress:
         """Writes what was committed since the last time, and how far the search is, in one transaction."""
-        facts = {PROGRESS_FACT: asdict(self.progress()), SEARCH_SECONDS_FACT: self._seconds()}
+        progress = self.progress()
+        facts = {PROGRESS_FACT: asdict(progress), SEARCH_SECONDS_FACT: progress.seconds}
         started = time.monotonic()
         self._store.append(self._individuals, self._evaluations, facts)
         self._individuals, self._evaluations = [], []
         self._flushed = time.monotonic()
         self._tally.seconds_in_store += self._flushed - started
+        return progress

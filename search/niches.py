@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from lion_search.dsl.program import Program
+from lion_search.dsl.shown import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ _ROWS = (
         "states",
         lambda initial: len(initial.states) + 1,
         lambda states, statements: states,
-        lambda n: f"{n} state{'s' * (n != 1)}",
+        lambda n: plural(n, "state"),
         "programs compete with those of as many state arrays; proposals are shared out equally",
     ),
 )

@@ -109,7 +109,7 @@ class Budget(Settings):
     evaluations: PositiveInt | None = None
     """Programs that are trained, for the first time or on further seeds; null: no limit."""
     minutes: PositiveFloat | None = None
-    """Of searching; pauses between a stop and a resumption are not counted; null: no limit."""
+    """Of searching; pauses are not counted, after a stop or while the machine sleeps; null: no limit."""
 
 
 @dataclass(frozen=True, slots=True)

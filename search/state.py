@@ -127,6 +127,10 @@ class SearchState:
         found = [best for repeat in self.repeats if (best := repeat.best()) is not None]
         return max(found, key=lambda member: member.judged, default=None)
 
+    def frontier(self) -> dict[str, Member | None]:
+        """The best of each niche by its title; ``None`` while there is none."""
+        return {self._niches.title(number): hall.best() for number, hall in enumerate(self._halls)}
+
     def living(self) -> Iterator[Member]:
         """Whoever may become a parent."""
         for repeat in self.repeats:

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from lion_search.proxy_tasks.jobs import Subject
 from lion_search.proxy_tasks.run_jobs import evaluate_all
-from lion_search.proxy_tasks.scores import Part, Score, Status, overall_status, standard_error
+from lion_search.proxy_tasks.scores import Part, Score, Status, first_failure, overall_status, standard_error
 from lion_search.proxy_tasks.workers.pool import Pool
 
 
@@ -38,6 +38,11 @@ class Measurement:
     def status(self) -> Status:
         """``ok``, or the first failure."""
         return overall_status(self.scores)
+
+    @property
+    def failure(self) -> Score | None:
+        """The training that failed, if one did."""
+        return first_failure(self.scores)
 
     @property
     def mean(self) -> float:

@@ -1,28 +1,30 @@
 """From a noisy search to one measured winner.
 
 The best of thousands of scores on few seeds are partly the luckiest. So the best dozen are trained again
-on fresh seeds, the winner is chosen by those alone, and what is reported of it comes from the test part
-with yet other seeds, beside the optimizers it must be compared with on the same seeds.
+on fresh seeds. The first few of them are entered once more with constants tuned on other seeds. The winner is
+chosen by the fresh seeds alone, and what is reported of it comes from the test part with yet other seeds,
+beside the optimizers it must be compared with on the same seeds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.jobs import Subject
-from lion_search.proxy_tasks.scores import Part, Score, Status, mean_losses
+from lion_search.proxy_tasks.scores import Part, describe_failure
 from lion_search.proxy_tasks.workers.pool import Pool
-from lion_search.results.judge import Judge
-from lion_search.results.ranking import Ranked, judge_settings, rank
-from lion_search.results.records import BASELINE_SUBJECT, Individual, Stage
+from lion_search.results.ranking import Ranked
+from lion_search.results.records import Individual, Stage
 from lion_search.results.store import Store
 from lion_search.selection.comparison import Measurement
-from lion_search.selection.logged import evaluate_logged
+from lion_search.selection.constants import tune_constants
+from lion_search.selection.logged import evaluate_logged, fitness_logged
 
 MAX_ROUNDS = 50
 """So many times the number of finalists are tried at most."""
@@ -34,105 +36,129 @@ class Finalist:
 
     Attributes:
         individual: the first individual with its hash.
-        search_fitness: what the search saw, prices not taken off.
+        program: its genome; or, if it is tuned, the canonical form with other constants.
+        is_tuned: whether its constants were tuned after the search.
+        search_fitness: what the search saw of the individual, prices not taken off.
         fitness: on fresh seeds, prices not taken off.
         price: what is taken off when finalists are compared.
+        below_bounds: fitness without its bound below, which tells those at the bound apart.
     """
 
     individual: Individual
+    program: Program
+    is_tuned: bool
     search_fitness: float
     fitness: float
     price: float
+    below_bounds: float = math.nan
 
 
 def choose_winner(
     store: Store,
     pool: Pool,
     *,
+    candidates: Sequence[Ranked],
     baselines: Mapping[str, Baseline],
     num_finalists: int,
     num_seeds: int,
+    num_tuned: int = 0,
+    report: Callable[[str], None] = lambda line: None,
 ) -> list[Finalist]:
     """Trains the best of the search again on fresh validation seeds and logs it.
 
     Scores on one seed may all be luck: programs that diverge on the next. If none of the best trains on all
-    fresh seeds, the next best are tried, and so on, ``MAX_ROUNDS`` times.
+    fresh seeds, the next best are tried, and so on, ``MAX_ROUNDS`` times. Then the constants of the first few
+    are tuned on other seeds, and those that train join them.
 
     Args:
         store: the run's log, open for writing.
         pool: evaluates jobs.
+        candidates: programs of the search that trained, the best first.
         baselines: tuned AdamW for each task; trained on the same seeds for comparison.
         num_finalists: how many distinct programs.
         num_seeds: fresh seeds for each.
+        num_tuned: how many of them are tuned.
+        report: is told of each that fails there, and why.
 
     Returns:
         Those that trained on all fresh seeds, the winner first; empty if there are none.
     """
-    ranked = [row for row in rank(store, Stage.SEARCH) if row.status is Status.OK]
+    finalists: list[Finalist] = []
     for start in range(0, MAX_ROUNDS * num_finalists, num_finalists):
-        round_ = ranked[start : start + num_finalists]
-        if round_ and (finalists := _measure(store, pool, round_, baselines, num_seeds)):
-            return finalists
-    return []
+        chosen = [_untuned(row) for row in candidates[start : start + num_finalists]]
+        if not chosen or (finalists := _measured(store, pool, chosen, baselines, num_seeds, report)):
+            break
+    tuned = [
+        replace(finalist, program=program, is_tuned=True)
+        for finalist in finalists[:num_tuned]
+        if (program := tune_constants(store, pool, finalist.program, baselines)) is not None
+    ]
+    return _by_fitness([*finalists, *_measured(store, pool, tuned, baselines, num_seeds, report)])
 
 
-def _measure(
-    store: Store, pool: Pool, ranked: Sequence[Ranked], baselines: Mapping[str, Baseline], num_seeds: int
+def _untuned(row: Ranked) -> Finalist:
+    return Finalist(row.individual, parse(row.individual.program), False, row.fitness, math.nan, row.price)
+
+
+def _measured(
+    store: Store,
+    pool: Pool,
+    chosen: Sequence[Finalist],
+    baselines: Mapping[str, Baseline],
+    num_seeds: int,
+    report: Callable[[str], None],
 ) -> list[Finalist]:
-    """Those of the ranked that train on all fresh seeds, the best first."""
-    programs = {row.hash: canonicalise(parse(row.individual.program)).program() for row in ranked}
-    subjects: dict[tuple[str, str], Subject] = {(BASELINE_SUBJECT, t): b for t, b in baselines.items()}
-    subjects |= {(row.hash, task): programs[row.hash] for row in ranked for task in baselines}
-    ids = {row.hash: row.individual.id for row in ranked}
+    """Those that train on all fresh seeds, the best first."""
+    if not chosen:
+        return []
+    forms = [canonicalise(finalist.program) for finalist in chosen]
+    programs = {form.hash: form.program() for form in forms}
+    ids = {f.individual.hash: f.individual.id for f in chosen}
     seeds = Stage.SELECTION.seeds(num_seeds)
-    scores = evaluate_logged(store, pool, Stage.SELECTION, subjects, Part.VALIDATION, seeds, ids)
-    judge = Judge(_of(scores, BASELINE_SUBJECT, baselines), judge_settings(store))
+    found = fitness_logged(store, pool, Stage.SELECTION, programs, baselines, seeds, ids)
     finalists = []
-    for row in ranked:
-        own = _of(scores, row.hash, baselines)
-        if mean_losses(own) is not None:
-            finalists.append(Finalist(row.individual, row.fitness, judge.fitness(own), row.price))
-    return sorted(finalists, key=lambda f: -(f.fitness - f.price))
+    for finalist, form in zip(chosen, forms, strict=True):
+        fitness, below_bounds, failed = found[form.hash]
+        if failed is None:
+            finalists.append(replace(finalist, fitness=fitness, below_bounds=below_bounds))
+        else:
+            report(f"{finalist.individual.id} is no finalist: {describe_failure(failed)}")
+    return _by_fitness(finalists)
+
+
+def _by_fitness(finalists: Iterable[Finalist]) -> list[Finalist]:
+    return sorted(finalists, key=lambda f: (f.price - f.fitness, -f.below_bounds))
 
 
 def measure_on_test(
     store: Store,
     pool: Pool,
     *,
-    winner: Finalist,
     programs: Mapping[str, Program],
     others: Mapping[str, Subject],
     task: str,
     num_seeds: int,
+    individual_ids: Mapping[str, int],
 ) -> list[Measurement]:
-    """Scores the winner and others on the test part of a task, all on the same seeds, and logs it.
+    """Scores programs and others on the test part of a task, all on the same seeds, and logs it.
 
     Args:
         store: the run's log, open for writing.
         pool: evaluates jobs.
-        winner: the winner.
-        programs: what was made of it, by name; logged by hash as the winner is.
-        others: what it is compared with, by name; logged by that name.
+        programs: the winners and what was made of them, by name; logged by functional hash.
+        others: what they are compared with, by name; logged by that name.
         task: the task.
         num_seeds: how many seeds.
+        individual_ids: by functional hash, the individual that a program is.
 
     Returns:
-        A row for each optimizer: the winner's first, then the programs and the others in their order.
+        A row for each optimizer: the programs, then the others, in their order.
     """
-    hash_ = winner.individual.hash
-    own = {"winner": parse(winner.individual.program), **programs}
     named: dict[str, tuple[str, Subject]] = {
-        **{name: (functional_hash(p), canonicalise(p).program()) for name, p in own.items()},
+        **{name: (functional_hash(p), canonicalise(p).program()) for name, p in programs.items()},
         **{name: (f"baseline:{name}", subject) for name, subject in others.items()},
     }
     subjects = {(key, task): subject for key, subject in named.values()}
     seeds = Stage.TEST.seeds(num_seeds)
-    ids = {hash_: winner.individual.id}
-    scores = evaluate_logged(store, pool, Stage.TEST, subjects, Part.TEST, seeds, ids)
+    scores = evaluate_logged(store, pool, Stage.TEST, subjects, Part.TEST, seeds, individual_ids)
     return [Measurement(name, task, scores[key, task], num_seeds) for name, (key, _) in named.items()]
-
-
-def _of(
-    scores: Mapping[tuple[str, str], tuple[Score, ...]], subject: str, tasks: Mapping[str, object]
-) -> Sequence[Score]:
-    return [score for task in tasks for score in scores[subject, task]]

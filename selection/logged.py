@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+from lion_search.dsl.program import Program
+from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.jobs import Subject
 from lion_search.proxy_tasks.run_jobs import evaluate_each
-from lion_search.proxy_tasks.scores import Part, Score, Status
+from lion_search.proxy_tasks.scores import Part, Score, Status, first_failure
 from lion_search.proxy_tasks.workers.pool import Pool
-from lion_search.results.records import Evaluation, Stage
+from lion_search.results.judge import Judge
+from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Stage
 from lion_search.results.store import Store
 
 
@@ -50,6 +54,54 @@ def evaluate_logged(
         scores[key] = own_scores
         store.append((), [Evaluation(stage, key[0], s, individual_ids.get(key[0])) for s in own_scores])
     return scores
+
+
+class LoggedFitness(NamedTuple):
+    """How fit a program is.
+
+    Attributes:
+        fitness: prices not taken off.
+        below_bounds: the same without a bound below.
+        failure: the training that failed, if one did.
+    """
+
+    fitness: float
+    below_bounds: float
+    failure: Score | None
+
+
+def fitness_logged(
+    store: Store,
+    pool: Pool,
+    stage: Stage,
+    programs: Mapping[str, Program],
+    baselines: Mapping[str, Baseline],
+    seeds: Sequence[int],
+    individual_ids: Mapping[str, int],
+) -> dict[str, LoggedFitness]:
+    """Fitness of programs on validation data, prices not taken off; logged as in :func:`evaluate_logged`.
+
+    Args:
+        store: the run's log, open for writing.
+        pool: evaluates jobs.
+        stage: under which the trainings are logged.
+        programs: in canonical form, by functional hash.
+        baselines: tuned AdamW for each task; trained on the same seeds.
+        seeds: of the stage.
+        individual_ids: by functional hash, the individual that a program is.
+
+    Returns:
+        By functional hash.
+    """
+    subjects: dict[tuple[str, str], Subject] = {(BASELINE_SUBJECT, t): b for t, b in baselines.items()}
+    subjects |= {(hash_, task): program for hash_, program in programs.items() for task in baselines}
+    scores = evaluate_logged(store, pool, stage, subjects, Part.VALIDATION, seeds, individual_ids)
+    of = {key: [s for task in baselines for s in scores[key, task]] for key in (BASELINE_SUBJECT, *programs)}
+    judge = Judge(of[BASELINE_SUBJECT])
+    return {
+        h: LoggedFitness(judge.fitness(of[h]), judge.below_bounds(of[h]), first_failure(of[h]))
+        for h in programs
+    }
 
 
 def _is_complete(own: Mapping[int, Score], seeds: Sequence[int]) -> bool:

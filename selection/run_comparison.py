@@ -16,6 +16,7 @@ from typing import Any
 from lion_search.dsl.equivalence.canonical import Canonical, canonicalise
 from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.program import Program
+from lion_search.dsl.shown import plural
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.run_jobs import evaluate_all, evaluate_baselines
@@ -162,7 +163,8 @@ def _last_checkpoint(runs: Sequence[LabelledRun], max_trainings: int | None) -> 
     total, name = min((count_trainings(run.store), run.name) for run in runs)
     needed = 1 if max_trainings is None else max_trainings
     if total < needed:
-        raise RunComparisonError(f"run '{name}' has {total:,} trainings; expected at least {needed:,}")
+        has = plural(total, "training")
+        raise RunComparisonError(f"run '{name}' has {has}; expected at least {needed:,}")
     return total if max_trainings is None else max_trainings
 
 
@@ -213,7 +215,8 @@ def _gains(scores: Sequence[Score], baseline: Sequence[Score]) -> list[float]:
     reference = {(s.task, s.seed): s.loss or 0.0 for s in baseline}
     gains: dict[int, list[float]] = {}
     for score in scores:
-        gains.setdefault(score.seed, []).append(gain(score.loss or 0.0, reference[score.task, score.seed]))
+        own = gain(score.task, score.loss or 0.0, reference[score.task, score.seed])
+        gains.setdefault(score.seed, []).append(own)
     return [fmean(own) for own in gains.values()]
 
 

@@ -9,11 +9,11 @@ with its evidence.
 from __future__ import annotations
 
 import enum
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.program import Program
@@ -99,7 +99,7 @@ def simplify(
         work.write()
     return Simplified(
         program, pruned, proved, work.current, tuple(work.steps), tuple(work.tried), work.scale,
-        tuple(work.notes), time.monotonic() - work.started, work.proof_seconds,
+        tuple(work.notes), awake_seconds() - work.started, work.proof_seconds,
     )  # fmt: skip
 
 
@@ -117,7 +117,7 @@ class _Work:
         self.tried: list[Tried] = []
         self.notes: list[str] = []
         self.scale = 1.0
-        self.started, self.proof_seconds = time.monotonic(), 0.0
+        self.started, self.proof_seconds = awake_seconds(), 0.0
         self._limits, self._report = limits, report
 
     def prune(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pydantic import computed_field
 
 from lion_search.dsl.program import Program
+from lion_search.dsl.shown import plural
 from lion_search.simplify.equality.rules import Kind
 from lion_search.simplify.experiments.trials import Evidence
 from lion_search.simplify.program_text import ProgramText
@@ -70,6 +71,10 @@ class Step:
         shown = f"; {self.evidence.summary()}" if self.evidence else ""
         before, after = self.size_before, self.size_after
         return (
-            f"{title}: {before.statements} -> {after.statements} statements, "
-            f"{before.states} -> {after.states} states{shown}"
+            f"{title}: {_change(before.statements, after.statements, 'statement')}, "
+            f"{_change(before.states, after.states, 'state')}{shown}"
         )
+
+
+def _change(before: int, after: int, noun: str) -> str:
+    return plural(after, noun) if before == after else f"{before:,} -> {plural(after, noun)}"

@@ -139,7 +139,7 @@ def _probes(layout: _Layout, dtype: Any) -> tuple[list[np.ndarray], list[np.ndar
 
 def _few() -> tuple[list[np.ndarray], list[np.ndarray]]:
     path = resources.files("lion_search.dsl.equivalence") / "fingerprint_probes.json"
-    recorded = json.loads(path.read_text())
+    recorded = json.loads(path.read_text(encoding="utf-8"))
     rng = np.random.default_rng(20230213)
     weights, gradients = [], []
     for index in range(len(SCHEDULE)):

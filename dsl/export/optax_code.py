@@ -11,6 +11,7 @@ import keyword
 from collections.abc import Sequence
 
 from lion_search.dsl.errors import ProgramError
+from lion_search.dsl.export.optax_parts import EACH, FILE, FILL, TREES, ZEROS
 from lion_search.dsl.functions import FUNCTIONS, Function, Type
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.program import WEIGHTS, Argument, Program
@@ -19,19 +20,6 @@ from lion_search.dsl.types import check, statement_types
 
 _TARGET, _XP = "jax", "jnp"
 
-_EACH = '''
-def _each(function, *values):
-    """Applies a function to each array; numbers are used for all arrays."""
-    length = max(len(v) for v in values if isinstance(v, list))
-    columns = [v if isinstance(v, list) else [v] * length for v in values]
-    return [function(*row) for row in zip(*columns)]
-'''
-_FILL = '''
-def _fill(value, like):
-    """A number, or one for each array, as arrays of the shapes of ``like``."""
-    values = value if isinstance(value, list) else [value] * len(like)
-    return [jnp.broadcast_to(v, a.shape) for v, a in zip(values, like)]
-'''
 _RESERVED = frozenset(
     [
         "jax",
@@ -39,10 +27,12 @@ _RESERVED = frozenset(
         "optax",
         "NamedTuple",
         "ValueError",
+        "Any",
         "callable",
         "isinstance",
         "len",
         "list",
+        "map",
         "max",
         "sum",
         "zip",
@@ -53,59 +43,6 @@ _RESERVED = frozenset(
     ]
 )
 """Names that the file itself uses, or that a named tuple has."""
-
-_FILE = '''"""{title}, as an optax gradient transformation.
-
-    optimizer = {name}(schedule)
-    state = optimizer.init(params)
-    updates, state = optimizer.update(gradients, state, params)
-    params = optax.apply_updates(params, updates)
-
-``schedule`` is a number or a function of the step; its peak should be 1, because the peak learning rate
-is part of the program:
-
-{listing}
-"""
-
-from typing import NamedTuple
-
-import jax
-import jax.numpy as jnp
-import optax
-
-
-class {state_name}(NamedTuple):
-    """The number of steps taken{state_about}."""
-
-    count: jax.Array
-{state_fields}{helpers}
-{step}
-
-def {name}(schedule: optax.ScalarOrSchedule = 1.0) -> optax.GradientTransformation:
-    """The optimizer; ``schedule`` multiplies the learning rate inside it."""
-
-    def init(params: optax.Params) -> {state_name}:
-{init}
-
-    def update(
-        gradients: optax.Updates, state: {state_name}, params: optax.Params | None = None
-    ) -> tuple[optax.Updates, {state_name}]:
-        if params is None:
-            raise ValueError("{name} needs the parameters: call update(gradients, state, params)")
-        weights, structure = jax.tree.flatten(params)
-        if not weights:
-            return gradients, state._replace(count=optax.safe_increment(state.count))
-        lr = jnp.asarray(schedule(state.count) if callable(schedule) else schedule, jnp.float32)
-{apply}
-        return (
-            structure.unflatten([-u.astype(w.dtype) for u, w in zip(_updates, weights)]),
-            {state_name}(
-                optax.safe_increment(state.count),
-{unflatten}            ),
-        )
-
-    return optax.GradientTransformation(init, update)
-'''
 
 
 def to_optax(program: Program, name: str = "optimizer", title: str = "Optimizer found by lion-search") -> str:
@@ -157,7 +94,7 @@ class _Writer:
         state_name = "".join(part.capitalize() for part in self._name.split("_")) + "State"
         step = self._step(self._body())
         listing = "".join(f"    {line}\n" for line in format_program(self._program).splitlines())
-        return _FILE.format(
+        return FILE.format(
             title=self._title,
             name=self._name,
             listing=listing.rstrip("\n"),
@@ -167,12 +104,9 @@ class _Writer:
             helpers=self._helpers(step),
             step=step,
             init=self._init(state_name),
+            checks=self._checks(),
             apply=self._apply(),
-            unflatten="".join(
-                f"                structure.unflatten([x.astype(w.dtype) for x, w in zip(new_{s}, weights)]),"
-                "\n"
-                for s in self._states
-            ),
+            unflatten="".join(f"                cast(new_{s}, state.{s}),\n" for s in self._states),
         )
 
     def _arg(self, arg: Argument) -> str:
@@ -234,24 +168,29 @@ class _Writer:
 
     def _helpers(self, step: str) -> str:
         own = dict.fromkeys(helper for row in self._rows for helper in row.helpers)
-        texts = [_EACH] if "_each(" in step else []
+        texts = [EACH] if "_each(" in step else []
         texts += [helper.replace("{xp}", _XP) for helper in own]
-        texts += [_FILL] if "_fill(" in step else []
+        texts += [FILL] if "_fill(" in step else []
+        texts += [TREES.format(name=self._name)]
         return "".join(f"\n{text}" for text in texts)
 
     def _init(self, state_name: str) -> str:
-        zeros = "".join(f", {'jax.tree.map(jnp.zeros_like, params)'}" for _ in self._states)
-        return f"        return {state_name}(jnp.zeros([], jnp.int32){zeros})"
+        arguments = "".join(", zeros()" for _ in self._states)
+        new = f"        return {state_name}(jnp.zeros([], jnp.int32){arguments})"
+        return f"{ZEROS}\n{new}" if self._states else new
+
+    def _checks(self) -> str:
+        trees = {"gradients": "gradients", **{f"state {s}": f"state.{s}" for s in self._states}}
+        return "".join(f'        _check("{what}", {tree}, params)\n' for what, tree in trees.items())
 
     def _apply(self) -> str:
-        trees = ["gradients", *(f"state.{s}" for s in self._states)]
-        leaves = ", ".join(f"jax.tree.leaves({tree})" for tree in trees)
+        arrays = ", ".join(f"wide({tree})" for tree in ("gradients", *(f"state.{s}" for s in self._states)))
         results = ", ".join(("_updates", *(f"new_{s}" for s in self._states)))
         results = results if self._states else f"({results},)"
         if self._across:
-            return f"        {results} = _step(weights, {leaves}, lr)"
+            return f"        {results} = _step(weights, {arrays}, lr)"
         return (
-            f"        arrays = zip(weights, {leaves})\n"
+            f"        arrays = zip(weights, {arrays})\n"
             f"        {results} = zip(*(_step(*one, lr) for one in arrays))"
         )
 

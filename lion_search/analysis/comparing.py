@@ -8,12 +8,12 @@ from pathlib import Path
 
 from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.scores import Part
-from lion_search.results.figures import curves_figure, write_html
+from lion_search.results.figures import curves_figure, to_html
 from lion_search.results.strict_json import to_json
 from lion_search.runs.audience import Report
-from lion_search.runs.folder import check_new
+from lion_search.runs.folder import check_new, write_new
 from lion_search.runs.preflight import check_tasks, find_baselines, set_environment
-from lion_search.runs.references import find_run, open_run, own_functions
+from lion_search.runs.references import find_run, open_run
 from lion_search.runs.workers import make_pool
 from lion_search.selection import run_comparison as comparison
 from lion_search.selection.run_comparison import LabelledRun, RunComparison, RunComparisonError
@@ -53,13 +53,12 @@ def compare_runs(
             stack.callback(runs[-1].store.close)
         problems = check_tasks(comparison.common_tasks(runs), None)
         records = find_baselines(problems, report)
-        functions = dict.fromkeys(function for run in runs for function in own_functions(run.store))
-        pool = make_pool(list(problems), workers=workers, own_functions=list(functions), report=report)
+        pool = make_pool(list(problems), workers=workers, report=report)
         stack.callback(pool.close)
         found = comparison.compare_runs(
             runs,
             pool,
-            baselines={task: record.baselines["adamw"] for task, record in records.items()},
+            baselines={task: record.adamw for task, record in records.items()},
             points=points,
             num_seeds=seeds,
             part=part,
@@ -107,8 +106,5 @@ def _free_outputs(output: Path) -> Path:
 
 def _write(found: RunComparison, output: Path, numbers: Path) -> None:
     title = f"{', '.join(found.tasks)}: {found.part}, {found.num_seeds} fresh seeds"
-    try:
-        numbers.write_text(to_json(found, indent=1) + "\n")
-        write_html(curves_figure(found.curves, title=title), output)
-    except OSError as error:
-        raise LionSearchError(f"cannot write '{error.filename}': {error.strerror}") from error
+    write_new(numbers, to_json(found, indent=1) + "\n")
+    write_new(output, to_html(curves_figure(found.curves, title=title)))

@@ -13,7 +13,14 @@ from dataclasses import dataclass, replace
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
-from lion_search.proxy_tasks.scores import FAILURE_FITNESS, Part, Score, Status, mean_losses
+from lion_search.proxy_tasks.scores import (
+    FAILURE_FITNESS,
+    Part,
+    Score,
+    Status,
+    describe_failure,
+    first_failure,
+)
 from lion_search.results.judge import Judge
 from lion_search.results.ranking import Ranked, rank
 from lion_search.results.records import Stage
@@ -96,7 +103,7 @@ def _measure(
 
     set_environment(workers)
     problems = check_tasks(tasks, None)
-    adamw = {name: record.baselines["adamw"] for name, record in find_baselines(problems, report).items()}
+    adamw = {name: record.adamw for name, record in find_baselines(problems, report).items()}
     seeds = Stage.COMPARISON.seeds(num_seeds)
     programs = [canonicalise(parse(row.individual.program)).program() for row in rows]
     pool = make_pool(list(problems), workers=workers, report=report)
@@ -105,8 +112,11 @@ def _measure(
         scores = evaluate_all(pool, programs, list(problems), Part.VALIDATION, seeds)
     finally:
         pool.close()
+    for row, own in zip(rows, scores, strict=True):
+        if (failed := first_failure(own)) is not None:
+            report(f"Note: {row.individual.id} counts as -1: {describe_failure(failed)}")
     return {row.hash: _fitness(judge, own) for row, own in zip(rows, scores, strict=True)}
 
 
 def _fitness(judge: Judge, scores: Sequence[Score]) -> float:
-    return FAILURE_FITNESS if mean_losses(scores) is None else judge.fitness(scores)
+    return judge.fitness(scores) if first_failure(scores) is None else FAILURE_FITNESS

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.baseline import (
     BASELINES_FOLDER,
     FAMILIES,
-    Baseline,
     file_name,
     load_baselines,
     to_json,
 )
 from lion_search.proxy_tasks.jobs import Subject
-from lion_search.proxy_tasks.scores import Part
+from lion_search.proxy_tasks.scores import FAULTS, Part, check_ratio, describe_failure, one_line
 from lion_search.proxy_tasks.tasks import TaskError
-from lion_search.proxy_tasks.tuning import EFFORT, tune
+from lion_search.proxy_tasks.tuning import EFFORT, Tuned, tune
 from lion_search.results.records import Stage
 from lion_search.runs.audience import Report
 from lion_search.runs.facts import versions
-from lion_search.runs.folder import check_new
+from lion_search.runs.folder import check_new, write_new
 from lion_search.runs.preflight import check_tasks, set_environment
 from lion_search.runs.references import find_subject
 from lion_search.runs.workers import make_pool
@@ -53,30 +53,73 @@ def evaluate(
         For each task a row for each reference, then for each baseline.
 
     Raises:
-        LionSearchError: a reference or a task cannot be used.
+        LionSearchError: a reference or a task cannot be used, or all trainings on one end in one fault.
     """
     set_environment(workers)
+    from lion_search.proxy_tasks.training.optax_rules import read_optax  # imports JAX, in that environment
+
     subjects: dict[str, Subject] = dict(map(find_subject, references))
     problems = check_tasks(tasks, None)
+    for subject in subjects.values():
+        if isinstance(subject, str):
+            for problem in problems.values():
+                read_optax(subject, problem.layout)  # what a task's weights do not suit is said at once
     by_task = {name: {**subjects, **_tuned(name, report)} for name in problems}
     pool = make_pool([], workers=workers, mode=None if mode == "auto" else mode, report=report)
     try:
-        return [
-            row
-            for name, own in by_task.items()
-            for row in compare(pool, own, name, part, Stage.TEST.seeds(num_seeds))
-        ]
+        rows: list[Measurement] = []
+        for name, own in by_task.items():
+            rows += _checked(compare(pool, own, name, part, Stage.TEST.seeds(num_seeds)))
+        return rows
     finally:
         pool.close()
 
 
+def _checked(rows: list[Measurement]) -> list[Measurement]:
+    """The rows of a task, unless what failed is the task or the machine, and no optimizer.
+
+    Raises:
+        TaskError: several optimizers were trained, and all ended in the same fault.
+    """
+    failures = [row.failure for row in rows]
+    kinds = {(failed.status, one_line(failed.reason)) if failed else None for failed in failures}
+    first = failures[0]
+    if len(rows) > 1 and len(kinds) == 1 and first is not None and first.status in FAULTS:
+        raise TaskError(f"nothing can be trained on '{first.task}'; all end alike: {describe_failure(first)}")
+    return rows
+
+
+def is_scored(rows: Sequence[Measurement], references: Sequence[str]) -> bool:
+    """Whether a script may go on: an optimizer that was asked for has a loss, and none ended in a fault.
+
+    That some diverge is a result; that one raises, hangs or takes too much memory is a mistake to mend.
+    """
+    asked = [row for row in rows if row.name in references]
+    return any(row.failure is None for row in asked) and not any(row.status in FAULTS for row in asked)
+
+
+@dataclass(frozen=True, slots=True)
+class TunedTask:
+    """What tuning came to on a task.
+
+    Attributes:
+        path: the file.
+        tuned: the best of each family that trains.
+        failed: why the others do not.
+    """
+
+    path: Path
+    tuned: Mapping[str, Tuned]
+    failed: Mapping[str, str]
+
+
 def tune_baselines(
     task: str, output: Path | None, *, workers: int | str = "auto", report: Report = lambda line: None
-) -> tuple[Path, Mapping[str, Baseline]]:
+) -> TunedTask:
     """Tunes all baselines of a task and writes their file.
 
     Raises:
-        LionSearchError: the task cannot be used, or the file exists or cannot be written.
+        LionSearchError: the task cannot be used, no baseline trains, or the file exists or cannot be written.
     """
     set_environment(workers)
     ((name, problem),) = check_tasks([task], None).items()
@@ -86,21 +129,38 @@ def tune_baselines(
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LionSearchError(f"cannot write '{path}': {error.strerror}") from error
+    tuned: dict[str, Tuned] = {}
+    failed: dict[str, str] = {}
     pool = make_pool([name], workers=workers, report=report)
     try:
-        tuned = {family: tune(pool, name, family, report=report) for family in FAMILIES}
+        for family in FAMILIES:
+            try:
+                tuned[family] = tune(pool, name, family, report=report)
+            except TaskError as error:
+                failed[family] = str(error)
     finally:
         pool.close()
-    best = {family: found for family, (found, _) in tuned.items()}
-    trials = {family: record for family, (_, record) in tuned.items()}
-    path.write_text(to_json(problem.facts(), best, trials, EFFORT, versions()))
-    return path, best
+    if not tuned:
+        raise TaskError(next(iter(failed.values())))
+    best = {family: found.baseline for family, found in tuned.items()}
+    trials = {family: found.trials for family, found in tuned.items()}
+    edges = {family: found.edge for family, found in tuned.items()}
+    write_new(path, to_json(problem.facts(), best, trials, EFFORT, versions(), edges, failed))
+    if "adamw" in best:
+        try:
+            check_ratio(name, best["adamw"].validation_loss, "tuned AdamW")
+        except TaskError as error:
+            report(f"Note: {error}")
+    return TunedTask(path, tuned, failed)
 
 
 def _tuned(task: str, report: Report) -> dict[str, Subject]:
     """The tuned baselines of a task, if it has any."""
     try:
-        return {f"tuned {name}": found for name, found in load_baselines(task).baselines.items()}
+        record = load_baselines(task)
     except TaskError as error:
         report(f"Note: {error}")
         return {}
+    for note in filter(None, (record.edge_note("adamw"), *record.failed.values())):
+        report(f"Note: {note}")
+    return {f"tuned {name}": found for name, found in record.baselines.items()}

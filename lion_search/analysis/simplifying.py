@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lion_search.config import load_config
+from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.program import Program
+from lion_search.dsl.shown import duration, plural
 from lion_search.dsl.text import format_program
 from lion_search.dsl.variation.scaling import scale_update
 from lion_search.proxy_tasks.jobs import Subject
@@ -17,9 +18,9 @@ from lion_search.proxy_tasks.scores import Part
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.records import Stage
 from lion_search.runs.audience import Report
-from lion_search.runs.folder import CONFIG_NAME, check_new, write_file
+from lion_search.runs.folder import check_new, make_folder, write_file
 from lion_search.runs.preflight import check_tasks, set_environment
-from lion_search.runs.references import find_program, find_run, split_individual
+from lion_search.runs.references import find_program, open_run, split_individual
 from lion_search.runs.simplify_record import SimplifyRecord, make_record, path_beside, path_of, save
 from lion_search.runs.workers import make_pool
 from lion_search.selection.comparison import Measurement, compare
@@ -37,7 +38,7 @@ class Experimental:
     Attributes:
         tasks: references of tasks; none for the run's own, or for proofs only if the program is of no run.
         only_proofs: no experiments at all.
-        minutes: how long proofs and experiments may take together.
+        minutes: how long proofs and experiments may take together, workers being started.
         settings: how sure experiments must be.
         workers: as for a run.
     """
@@ -68,12 +69,12 @@ def simplify_reference(
     """
     if output is not None:
         check_new(output)
+        make_folder(output.parent)
     program = find_program(reference).program
-    own_functions, tasks = _of_run(reference)
-    tasks = () if how.only_proofs else how.tasks or tasks
+    tasks = () if how.only_proofs else how.tasks or _tasks_of_run(reference)
     rows: tuple[Measurement, ...] = ()
     if tasks:
-        found, rows = _with_experiments(program, tasks, own_functions, how, report)
+        found, rows = _with_experiments(program, tasks, how, report)
     else:
         if not how.only_proofs:
             report("Only what is proved: experiments need a task to train on (--task)")
@@ -82,45 +83,58 @@ def simplify_reference(
     return record, _write(record, reference, found.after, output)
 
 
-def _of_run(reference: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The user's own functions and the tasks of the run a program is of."""
+def _tasks_of_run(reference: str) -> tuple[str, ...]:
+    """The tasks of the run a program is of."""
     in_run = split_individual(reference)
     if in_run is None:
-        return (), ()
-    config = load_config(str(find_run(in_run[0]) / CONFIG_NAME))
-    return config.own_functions(), tuple(task.name for task in config.tasks)
+        return ()
+    with closing(open_run(in_run[0])) as store:
+        return tuple(task["name"] for task in store.run_facts()["config"]["tasks"])
 
 
 def _with_experiments(
-    program: Program, tasks: Sequence[str], own_functions: Sequence[str], how: Experimental, report: Report
+    program: Program, tasks: Sequence[str], how: Experimental, report: Report
 ) -> tuple[Simplified, tuple[Measurement, ...]]:
     set_environment(how.workers)
     from lion_search.proxy_tasks.training.recording import recorder  # it imports JAX
 
     problems = check_tasks(tasks, None)
     names = list(problems)
-    deadline = time.monotonic() + 60 * how.minutes
-    pool = make_pool(names, workers=how.workers, own_functions=own_functions, report=report)
+    pool = make_pool(names, workers=how.workers, report=report)
     try:
+        report(f"Proofs and experiments, for at most {duration(60 * how.minutes)}")
+        deadline = awake_seconds() + 60 * how.minutes
         record = recorder([*problems.values()])
-        trainer = Trainer(pool, tuple(names), lambda: time.monotonic() > deadline, record=record)
+        trainer = Trainer(pool, tuple(names), lambda: awake_seconds() > deadline, record=record)
         limits = limits_within(how.minutes)
         found = simplify(program, trainer, settings=how.settings, limits=limits, report=report)
+        if not found.tried:
+            report("No test: no experiment was made, and what is proved needs none")
+            return found, ()
+        report(f"Test: original and result on {plural(TEST_SEEDS, 'other seed')}, test part")
         return found, measure(pool, found, names, TEST_SEEDS)
     finally:
         pool.close()
 
 
 def measure(pool: Pool, found: Simplified, tasks: Sequence[str], num_seeds: int) -> tuple[Measurement, ...]:
-    """Original and result on the test part of each task, on the same seeds, scaled as in the experiments."""
+    """Original and result on the test part of each task, on the same seeds, scaled as in the experiments.
+
+    What has the same canonical form is trained once.
+    """
     suffix = "" if found.scale == 1 else f", update x {found.scale:g}"
     programs = {"original": found.before, "by proof": found.proved, "simplified": found.after}
-    subjects: Mapping[str, Subject] = {
-        name + suffix: canonicalise(scale_update(program, found.scale)).program()
-        for name, program in programs.items()
+    forms = {
+        name + suffix: canonicalise(scale_update(program, found.scale)) for name, program in programs.items()
     }
+    subjects: Mapping[str, Subject] = {form.hash: form.program() for form in forms.values()}
     seeds = Stage.TEST.seeds(num_seeds)
-    return tuple(row for task in tasks for row in compare(pool, subjects, task, Part.TEST, seeds))
+    return tuple(
+        replace(rows[form.hash], name=name)
+        for task in tasks
+        for rows in [{row.name: row for row in compare(pool, subjects, task, Part.TEST, seeds)}]
+        for name, form in forms.items()
+    )
 
 
 def _write(record: SimplifyRecord, reference: str, program: Program, output: Path | None) -> tuple[Path, ...]:

@@ -95,7 +95,7 @@ def _progress(facts: Mapping[str, Any]) -> Progress | None:
     if PROGRESS_FACT not in facts:
         return None
     try:
-        return Progress(**facts[PROGRESS_FACT])
+        return Progress.of_json(facts[PROGRESS_FACT])
     except TypeError as error:
         raise RunFolderError("the run's progress was written by another version of lion-search") from error
 

@@ -12,7 +12,30 @@ from lion_search.dsl.errors import LionSearchError, did_you_mean
 Reference = Annotated[str, typer.Argument(metavar="REF", help="A file, a library name, or RUN:ID.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or a name under runs/.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Workers = Annotated[str, typer.Option(help="Number of Ray workers, auto (one a core), or inline.")]
+_WORKERS = typer.Option(metavar="NUMBER|auto|inline", help="Ray workers: auto is one a core; inline, none.")
+Workers = Annotated[str, _WORKERS]
+OptionalWorkers = Annotated[str | None, _WORKERS]
+"""Where a configuration says how many."""
+
+
+def _load(references: list[str] | None) -> list[str] | None:
+    for reference in references or ():
+        from lion_search.dsl.trials import load_tried
+
+        load_tried(reference)
+    return references
+
+
+OwnFunctions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--functions",
+        metavar="MODULE:NAME",
+        help="A function of your own that programs use; repeatable. Those of a run are known.",
+        callback=_load,
+    ),
+]
+"""Of all commands that read programs; the functions are loaded before the command begins."""
 
 MODES = ("auto", "interpreted", "compiled", "batched")
 

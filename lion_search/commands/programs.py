@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lion_search.commands.arguments import AsJson, Reference
+from lion_search.commands.arguments import AsJson, OwnFunctions, Reference
 
 app = typer.Typer()
 
@@ -15,7 +15,8 @@ app = typer.Typer()
 @app.command()
 def library(as_json: AsJson = False) -> None:
     """Lists the known optimizers."""
-    from lion_search.commands.printing.terminal import print_json, print_table
+    from lion_search.commands.printing.tables import Column, print_table
+    from lion_search.commands.printing.terminal import make_console, print_json
     from lion_search.dsl.library import LIBRARY, library_program
 
     rows: list[dict[str, Any]] = [
@@ -30,13 +31,18 @@ def library(as_json: AsJson = False) -> None:
     if as_json:
         print_json(rows)
         return
-    print_table(("Name", "Statements", "States", "Source"), rows)
+    columns = (
+        Column("Name"), Column("Statements", right=True), Column("States", right=True),
+        Column("Source", prose=True),
+    )  # fmt: skip
+    print_table(make_console(), columns, [tuple(map(str, row.values())) for row in rows])
 
 
 @app.command()
-def functions(as_json: AsJson = False) -> None:
+def functions(own: OwnFunctions = None, as_json: AsJson = False) -> None:
     """Lists the functions of the language."""
-    from lion_search.commands.printing.terminal import make_console, print_json, print_table, say
+    from lion_search.commands.printing.tables import Column, print_table
+    from lion_search.commands.printing.terminal import make_console, print_json, say
     from lion_search.dsl.functions import FUNCTIONS
 
     rows: list[dict[str, Any]] = [
@@ -54,10 +60,12 @@ def functions(as_json: AsJson = False) -> None:
     if as_json:
         print_json(rows)
         return
-    print_table(
-        ("Name", "", "Arguments", "Result", "Commutative", "Cost", "Meaning"),
-        [{**row, "commutative": "yes" * row["commutative"], "cost": f"{row['cost']:g}"} for row in rows],
-    )
+    columns = (
+        Column("Name"), Column(""), Column("Arguments"), Column("Result", drop=2),
+        Column("Commutative", drop=3), Column("Cost", right=True, drop=1), Column("Meaning", prose=True),
+    )  # fmt: skip
+    cells = [{**row, "commutative": "yes" * row["commutative"], "cost": f"{row['cost']:g}"} for row in rows]
+    print_table(make_console(), columns, [tuple(row.values()) for row in cells])
     say(make_console(), "Narrower arguments are cast: scalar < per_array < tree.")
 
 
@@ -68,9 +76,10 @@ def show(
     simplified: Annotated[
         bool, typer.Option("--simplified", help="What lion-search simplify made of it, step by step.")
     ] = False,
+    own: OwnFunctions = None,
     as_json: AsJson = False,
 ) -> None:
-    """Prints a program as it is, redundant statements marked; or its simplification."""
+    """Prints a program, redundant statements marked."""
     if simplified:
         _show_simplified(reference, latex=latex, as_json=as_json)
         return
@@ -79,31 +88,41 @@ def show(
     from lion_search.dsl.text import format_program
     from lion_search.runs.references import find_program
 
-    program = find_program(reference).program
+    found = find_program(reference)
+    program = found.program
     if latex:
-        typer.echo(to_latex(program), nl=False)
+        from lion_search.commands.printing.terminal import print_file
+
+        print_file(to_latex(program))
         return
     alive = liveness(program)
     if as_json:
         from lion_search.commands.printing.terminal import print_json
 
         print_json(
-            {"program": format_program(program), "live": alive.statements, "live_states": alive.states}
+            {
+                "program": format_program(program),
+                "live": alive.statements,
+                "live_states": alive.states,
+                "failure": found.failure or None,
+            }
         )
         return
     from lion_search.commands.printing.programs import print_marked
+    from lion_search.commands.printing.terminal import make_console
 
-    print_marked(program, alive.statements)
+    note = f"Failed in its run: {found.failure}" if found.failure else ""
+    print_marked(make_console(), program, alive.statements, note)
 
 
 def _show_simplified(reference: str, *, latex: bool, as_json: bool) -> None:
     from lion_search.commands.printing.simplification import print_record
-    from lion_search.commands.printing.terminal import make_console
+    from lion_search.commands.printing.terminal import make_console, print_file
     from lion_search.runs.simplify_record import load
 
     record = load(reference)
     if latex:
-        typer.echo(record.latex, nl=False)
+        print_file(record.latex)
     elif as_json:
         typer.echo(record.to_json())
     else:
@@ -111,18 +130,18 @@ def _show_simplified(reference: str, *, latex: bool, as_json: bool) -> None:
 
 
 @app.command()
-def check(reference: Reference, as_json: AsJson = False) -> None:
-    """Checks a program and says what it is: sizes, types, functional hash."""
+def check(reference: Reference, own: OwnFunctions = None, as_json: AsJson = False) -> None:
+    """Checks a program: sizes, types, functional hash."""
     from lion_search.analysis.describing import describe
     from lion_search.commands.printing.programs import print_description
-    from lion_search.commands.printing.terminal import print_json
+    from lion_search.commands.printing.terminal import make_console, print_json
     from lion_search.runs.references import find_program
 
     found = describe(find_program(reference).program)
     if as_json:
         print_json(found)
         return
-    print_description(found)
+    print_description(make_console(), found)
 
 
 @app.command()
@@ -131,6 +150,7 @@ def export(
     to: Annotated[str, typer.Option(help="Target library: optax.")] = "optax",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File; default: print.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the optimizer in the code.")] = None,
+    own: OwnFunctions = None,
 ) -> None:
     """Writes a program as code that needs nothing of lion-search."""
     from lion_search.analysis.describing import export_code
@@ -139,7 +159,9 @@ def export(
 
     code = export_code(find_program(reference), to, name)
     if output is None:
-        typer.echo(code, nl=False)
+        from lion_search.commands.printing.terminal import print_file
+
+        print_file(code)
         return
     write_new(output, code)
     typer.echo(f"Wrote {output}")

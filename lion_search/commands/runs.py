@@ -11,6 +11,7 @@ import typer
 
 from lion_search.commands.arguments import (
     AsJson,
+    OptionalWorkers,
     Run,
     Workers,
     read_choice,
@@ -35,36 +36,40 @@ def run(
     config: Annotated[str, typer.Option(help="A YAML file, or the name of a shipped configuration.")],
     out: Annotated[Path | None, typer.Option(help="Run folder; default runs/NAME.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the search; overrides the file's.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Number of Ray workers; overrides the file's.")] = None,
+    workers: OptionalWorkers = None,
     warm_start: Annotated[
         str | None, typer.Option(metavar="REF", help="Begin with this program instead of the file's initial.")
     ] = None,
     settings: Settings = None,
     quiet: Quiet = False,
 ) -> None:
-    """Evolves optimizers, selects the best, measures it on test data, and exports it."""
+    """Searches for an optimizer, tests it, and exports it as code."""
     from lion_search.config import load_config
     from lion_search.runs import pipeline
 
-    given = {"seed": seed, "workers": workers, "warm_start": warm_start}
+    num_workers = None if workers is None else read_workers(workers)
+    given = {"seed": seed, "workers": num_workers, "warm_start": warm_start}
     overrides = [*(settings or []), *(f"{k}={v}" for k, v in given.items() if v is not None)]
     loaded = load_config(config, overrides)
     name = Path(config).stem
-    _show_run(name, quiet, lambda audience: pipeline.run(loaded, name, out, audience))
+    _show_run(quiet, lambda audience: pipeline.run(loaded, name, out, audience))
 
 
 @app.command()
 def resume(
     run: Run,
-    workers: Annotated[int | None, typer.Option(help="Number of Ray workers; overrides the run's.")] = None,
+    workers: OptionalWorkers = None,
     settings: Settings = None,
     quiet: Quiet = False,
 ) -> None:
-    """Goes on with a run that was killed, stopped, or is to get a larger budget (--set budget.minutes=60)."""
+    """Goes on with a run that was killed or stopped.
+
+    Or with one that ended and is to get a larger budget: --set budget.minutes=60.
+    """
     from lion_search.runs import pipeline
 
-    overrides = [*(settings or []), *([f"workers={workers}"] if workers is not None else [])]
-    _show_run(run, quiet, lambda audience: pipeline.resume(run, overrides, audience))
+    overrides = [*(settings or []), *([f"workers={read_workers(workers)}"] if workers is not None else [])]
+    _show_run(quiet, lambda audience: pipeline.resume(run, overrides, audience))
 
 
 @app.command()
@@ -74,31 +79,33 @@ def config(
     ] = "quickstart",
     settings: Settings = None,
 ) -> None:
-    """Prints a configuration with every key, its value and what it means."""
+    """Prints every key of a configuration with its meaning."""
+    from lion_search.commands.printing.terminal import make_console, print_file
     from lion_search.config import commented_yaml, load_config
 
-    typer.echo(commented_yaml(load_config(name, settings or [])), nl=False)
+    console, loaded = make_console(), load_config(name, settings or [])
+    fitting = (min(console.width, 110),) if console.is_terminal else ()
+    print_file(commented_yaml(loaded, *fitting))
 
 
-def _show_run(name: str, quiet: bool, drive: Callable[[Audience], RunResult]) -> None:
-    from lion_search.commands.printing.display import make_display
-    from lion_search.commands.printing.result import print_result
+def _show_run(quiet: bool, drive: Callable[[Audience], RunResult]) -> None:
+    from lion_search.commands.printing.display import audience_of, make_screen
     from lion_search.commands.printing.terminal import make_console
-    from lion_search.runs.audience import Audience
 
     console = make_console()
+    with make_screen(console, quiet=quiet) as screen:
+        result = drive(audience_of(screen))
+    from lion_search.commands.printing.result import print_result
 
-    def report(line: str) -> None:
-        if not quiet:
-            console.print(line, markup=False, highlight=False)
-
-    audience = Audience(report, lambda: make_display(console, f"lion-search: {name}", quiet=quiet))
-    print_result(console, drive(audience))
+    print_result(console, result)
 
 
 @app.command()
 def watch(run: Run, as_json: AsJson = False) -> None:
-    """Shows a run from another terminal until it ends; Ctrl-C ends the watching only."""
+    """Shows a run from another terminal until it ends.
+
+    Ctrl-C ends the watching only.
+    """
     from lion_search.commands.printing.terminal import make_console
     from lion_search.commands.printing.watching import watch as watch_run
 
@@ -122,13 +129,14 @@ def top(
     as_json: AsJson = False,
 ) -> None:
     """Lists the fittest programs of a run."""
+    from lion_search.commands.printing.failures import failure_json
     from lion_search.commands.printing.searches import print_ranking
     from lion_search.commands.printing.terminal import make_console, print_json
     from lion_search.results.ranking import judge_settings, rank
     from lion_search.results.records import Stage
-    from lion_search.runs.references import open_run
+    from lion_search.runs.references import open_log
 
-    with closing(open_run(run)) as store:
+    with closing(open_log(run)) as store:
         ranked = rank(store, Stage.SEARCH)[:count]
         has_prices = judge_settings(store).has_prices
     rows: list[dict[str, Any]] = [
@@ -139,6 +147,7 @@ def top(
             "judged": row.judged,
             **({"price": row.price} if has_prices else {}),
             "status": row.status,
+            "failure": failure_json(row.failure),
             "statements": row.individual.num_statements,
             "live_statements": row.individual.num_live_statements,
             "hash": row.hash,
@@ -158,13 +167,14 @@ def frontier(
     workers: Workers = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Shows the best program for each number of state arrays, and what it is."""
+    """Shows the best program for each number of state arrays."""
     from lion_search.analysis.frontier import frontier as find_frontier
+    from lion_search.commands.printing.display import reporting
     from lion_search.commands.printing.searches import frontier_json, print_frontier
     from lion_search.commands.printing.terminal import make_console, print_json
 
-    report = (lambda line: None) if as_json else typer.echo
-    places = find_frontier(run, num_seeds=seeds, workers=read_workers(workers), report=report)
+    with reporting(quiet=as_json) as screen:
+        places = find_frontier(run, num_seeds=seeds, workers=read_workers(workers), report=screen.report)
     if as_json:
         print_json([frontier_json(place) for place in places])
         return
@@ -173,13 +183,16 @@ def frontier(
 
 @app.command()
 def stats(run: Run, as_json: AsJson = False) -> None:
-    """Says what a search did: hits by cause, novel programs an hour, failures, what hurdles saved."""
+    """Says what a search did.
+
+    Hits by cause, novel programs an hour, failures, what hurdles saved.
+    """
     from lion_search.commands.printing.searches import print_statistics
     from lion_search.commands.printing.terminal import make_console, print_json
     from lion_search.results.statistics import statistics
-    from lion_search.runs.references import open_run
+    from lion_search.runs.references import open_log
 
-    with closing(open_run(run)) as store:
+    with closing(open_log(run)) as store:
         found = statistics(store)
     if as_json:
         print_json(found)
@@ -199,21 +212,26 @@ def compare_runs(
     workers: Workers = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Draws learning curves of searches at equal compute: fitness of the best on fresh seeds."""
+    """Draws learning curves of searches at equal compute.
+
+    They are of the fitness of the best so far, on fresh seeds.
+    """
     from lion_search.analysis.comparing import compare_runs as compare
+    from lion_search.commands.printing.display import reporting
     from lion_search.commands.printing.searches import print_comparison
     from lion_search.commands.printing.terminal import make_console, print_json
     from lion_search.proxy_tasks.scores import Part
 
-    found = compare(
-        runs,
-        points=points,
-        seeds=seeds,
-        part=Part(read_choice("part", part, list(Part))),
-        workers=read_workers(workers),
-        output=output,
-        report=(lambda line: None) if as_json else typer.echo,
-    )
+    with reporting(quiet=as_json) as screen:
+        found = compare(
+            runs,
+            points=points,
+            seeds=seeds,
+            part=Part(read_choice("part", part, list(Part))),
+            workers=read_workers(workers),
+            output=output,
+            report=screen.report,
+        )
     if as_json:
         print_json(found)
         return

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lion_search.commands.arguments import AsJson, Reference, Workers, read_workers
+from lion_search.commands.arguments import AsJson, OwnFunctions, Reference, Workers, read_workers
 
 app = typer.Typer()
 
@@ -19,7 +19,13 @@ def simplify(
         list[str] | None,
         typer.Option(help="A task for experiments; repeatable. Default: those of the program's run."),
     ] = None,
-    minutes: Annotated[float, typer.Option(min=0.0, help="How long experiments may take.")] = 5.0,
+    minutes: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="How long proofs and experiments may take; starting workers and the test come on top.",
+        ),
+    ] = 5.0,
     margin: Annotated[
         float,
         typer.Option(min=1e-4, max=1.0, help="Loss of fitness that is excluded; 0.03 is 3 % of the loss."),
@@ -27,32 +33,37 @@ def simplify(
     only_proofs: Annotated[bool, typer.Option("--only-proofs", help="No experiments.")] = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File for the result.")] = None,
     workers: Workers = "auto",
+    own: OwnFunctions = None,
     as_json: AsJson = False,
 ) -> None:
-    """Simplifies a program by proof and by experiment, and records why each step is right."""
+    """Simplifies a program by proof and by experiment.
+
+    Why each step is right is recorded: lion-search show REF --simplified.
+    """
     from lion_search.analysis.simplifying import Experimental, simplify_reference
+    from lion_search.commands.printing.display import reporting
     from lion_search.commands.printing.simplification import print_record
-    from lion_search.commands.printing.terminal import make_console
+    from lion_search.commands.printing.terminal import make_console, say_line
     from lion_search.simplify.experiments.trials import TrialSettings
 
     how = Experimental(
         tuple(task or ()), only_proofs, minutes, TrialSettings(margin=margin), read_workers(workers)
     )
-    record, files = simplify_reference(
-        reference, how, output, report=(lambda line: None) if as_json else typer.echo
-    )
+    with reporting(quiet=as_json) as screen:
+        record, files = simplify_reference(reference, how, output, report=screen.report)
     if as_json:
         typer.echo(record.to_json())
         return
-    print_record(make_console(), record)
+    console = make_console()
+    print_record(console, record)
     for path in files:
-        typer.echo(f"Wrote {path}")
+        say_line(console, f"Wrote {path}")
 
 
 @app.command()
-def identify(reference: Reference, as_json: AsJson = False) -> None:
+def identify(reference: Reference, own: OwnFunctions = None, as_json: AsJson = False) -> None:
     """Says which known optimizer a program is, and in words what differs; or that it is none."""
-    from lion_search.commands.printing.terminal import print_json
+    from lion_search.commands.printing.terminal import make_console, print_json, say
     from lion_search.runs.references import find_program
     from lion_search.simplify.recognition.identify import identify as recognize
 
@@ -60,4 +71,4 @@ def identify(reference: Reference, as_json: AsJson = False) -> None:
     if as_json:
         print_json(found.as_dict())
         return
-    typer.echo(found.summary())
+    say(make_console(), found.summary())

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lion_search.commands.arguments import MODES, AsJson, Workers, read_choice, read_workers
+from lion_search.commands.arguments import MODES, AsJson, OwnFunctions, Workers, read_choice, read_workers
 
 app = typer.Typer()
 
@@ -15,7 +15,8 @@ app = typer.Typer()
 @app.command()
 def tasks(as_json: AsJson = False) -> None:
     """Lists the proxy tasks and the options of every task."""
-    from lion_search.commands.printing.terminal import make_console, print_json, print_table, say
+    from lion_search.commands.printing.tables import Column, print_table
+    from lion_search.commands.printing.terminal import make_console, print_json, say
     from lion_search.proxy_tasks.tasks import OPTIONS, SCALES, TASKS
 
     rows: list[dict[str, Any]] = [
@@ -25,10 +26,14 @@ def tasks(as_json: AsJson = False) -> None:
     if as_json:
         print_json(rows)
         return
-    print_table(("Name", "Steps", "Batch", "About"), rows)
+    console = make_console()
+    columns = (
+        Column("Name"), Column("Steps", right=True), Column("Batch", right=True), Column("About", prose=True),
+    )  # fmt: skip
+    print_table(console, columns, [tuple(map(str, row.values())) for row in rows])
     scales = ", ".join(map(str, SCALES))
-    say(make_console(), f"Options, as NAME?option=value,...: scale ({scales}), {', '.join(OPTIONS)}.")
-    say(make_console(), "Your own: module:function, see the README.")
+    say(console, f"Options, as NAME?option=value,...: scale ({scales}), {', '.join(OPTIONS)}.")
+    say(console, "Your own: module:function, see the README.")
 
 
 @app.command()
@@ -41,27 +46,36 @@ def evaluate(
     part: Annotated[str, typer.Option(help="Where the loss is measured: test or validation.")] = "test",
     mode: Annotated[str, typer.Option(help="auto, interpreted, compiled or batched.")] = "auto",
     workers: Workers = "auto",
+    own: OwnFunctions = None,
     as_json: AsJson = False,
 ) -> None:
-    """Trains optimizers on tasks and prints their losses beside the tuned baselines."""
+    """Trains optimizers on tasks beside the tuned baselines.
+
+    Ends with status 1 if an optimizer REF crashes, times out or takes too much memory, or none has a loss.
+    """
     from lion_search.analysis.measuring import evaluate as run_evaluation
+    from lion_search.analysis.measuring import is_scored
     from lion_search.commands.printing.comparison import print_rows, row_json
+    from lion_search.commands.printing.display import reporting
     from lion_search.commands.printing.terminal import make_console, print_json
     from lion_search.proxy_tasks.scores import Part
 
-    rows = run_evaluation(
-        references,
-        task,
-        num_seeds=seeds,
-        part=Part(read_choice("part", part, list(Part))),
-        mode=read_choice("mode", mode, MODES),
-        workers=read_workers(workers),
-        report=(lambda line: None) if as_json else typer.echo,
-    )
+    with reporting(quiet=as_json) as screen:
+        rows = run_evaluation(
+            references,
+            task,
+            num_seeds=seeds,
+            part=Part(read_choice("part", part, list(Part))),
+            mode=read_choice("mode", mode, MODES),
+            workers=read_workers(workers),
+            report=screen.report,
+        )
     if as_json:
         print_json([row_json(row) for row in rows])
-        return
-    print_rows(make_console(), rows, part)
+    else:
+        print_rows(make_console(), rows, part)
+    if not is_scored(rows, references):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -72,15 +86,23 @@ def baseline(
     ] = None,
     workers: Workers = "auto",
 ) -> None:
-    """Tunes AdamW, Lion, Signum, SGD and NAdamW on a task with equal effort, and writes the file."""
-    from lion_search.analysis.measuring import tune_baselines
-    from lion_search.proxy_tasks.tuning import at_the_edge
+    """Tunes the baselines of a task with equal effort.
 
-    path, best = tune_baselines(task, output, workers=read_workers(workers), report=typer.echo)
-    for name, found in best.items():
+    AdamW, Lion, Signum, SGD and NAdamW; the file is written for searches on that task.
+    """
+    from lion_search.analysis.measuring import tune_baselines
+    from lion_search.commands.printing.display import reporting
+    from lion_search.commands.printing.terminal import make_console, say, say_line
+    from lion_search.dsl.shown import with_error
+
+    with reporting() as screen:
+        done = tune_baselines(task, output, workers=read_workers(workers), report=screen.report)
+    console = make_console()
+    for name, (found, _, edge) in done.tuned.items():
         shown = ", ".join(f"{k} {v}" for k, v in found.hyperparameters)
-        edge = at_the_edge(found)
         note = f" (at the edge of its range: {', '.join(edge)})" if edge else ""
-        loss = f"{found.validation_loss:.4f} +- {found.standard_error:.4f}"
-        typer.echo(f"tuned {name} ({found.form}): {loss}; {shown}{note}")
-    typer.echo(f"Wrote {path}")
+        loss = with_error(found.validation_loss, found.standard_error)
+        say(console, f"tuned {name} ({found.form}): {loss}; {shown}{note}")
+    for name, reason in done.failed.items():
+        say(console, f"not tuned {name}: {reason}")
+    say_line(console, f"Wrote {done.path}")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from copy import copy
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from lion_search.config.schema import Config, schema
+from lion_search.config.yaml12 import YamlError, read_yaml, write_yaml
 from lion_search.dsl.errors import LionSearchError, did_you_mean
 
 
@@ -30,8 +32,8 @@ def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
     """
     text, source = _read(name_or_path)
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        values = read_yaml(text)
+    except YamlError as error:
         raise ConfigError(f"{source}: not YAML: {error}") from error
     if values is None:
         values = {}
@@ -73,7 +75,7 @@ def shipped_configs() -> dict[str, Path]:
 
 def to_yaml(config: Config) -> str:
     """The configuration with all defaults filled in."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    return write_yaml(config.model_dump(mode="json"))
 
 
 def _read(name_or_path: str) -> tuple[str, str]:
@@ -103,8 +105,8 @@ def _set(values: dict[str, Any], override: str) -> None:
     for key in keys[:-1]:
         place = _descend(place, key, override)
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        value = read_yaml(text)
+    except YamlError as error:
         raise ConfigError(f"--set {override}: not YAML: {error}") from error
     if isinstance(place, list):
         place[_index(place, keys[-1], override)] = value
@@ -114,14 +116,16 @@ def _set(values: dict[str, Any], override: str) -> None:
 
 def _descend(place: Any, key: str, override: str) -> Any:
     if isinstance(place, list):
-        inner = place[_index(place, key, override)]
+        at: Any = _index(place, key, override)
+        inner = place[at]
     else:
-        if place.get(key) is None:
-            place[key] = {}
-        inner = place[key]
+        at, inner = key, place.get(key)
+    if inner is None:
+        inner = {}
     if not isinstance(inner, (dict, list)):
         raise ConfigError(f"--set {override}: '{key}' holds a value, not keys")
-    return inner
+    place[at] = copy(inner)  # an alias (*name) of the file is another place
+    return place[at]
 
 
 def _index(place: list[Any], key: str, override: str) -> int:
@@ -141,7 +145,31 @@ def _problem(error: Any, model: type[Config]) -> str:
         return message
     if error["type"] == "value_error":
         return f"{path}: {message}"
-    return f"{path}: {message[0].lower()}{message[1:]}, found {error['input']!r}"
+    return f"{path}: {message[0].lower()}{message[1:]}, found {error['input']!r}{_how_to_write(error)}"
+
+
+_WAYS = (
+    ("bool_type", "(?i:yes|on|y)", "true"),
+    ("bool_type", "(?i:no|off|n)", "false"),
+    ("int_type float_type", r"\d+(:[0-5]?\d)+(\.\d*)?", "one number, such as 3.5"),
+    ("int_type float_type", r"[-+]?0[oO]?\d+", "a decimal number without a leading zero"),
+)
+"""For an error of these types, the form of a text that was found, and what to write instead."""
+_NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
+
+
+def _how_to_write(error: Any) -> str:
+    """What to write for a value that is of another type than it looks, where that is clear."""
+    kind, value = error["type"], error["input"]
+    if kind == "int_type" and isinstance(value, float) and value.is_integer():
+        return f"; write {value:.0f}"
+    for kinds, form, what in _WAYS if isinstance(value, str) else ():
+        if kind in kinds.split() and re.fullmatch(form, value):
+            return f"; write {what}"
+    if kind in ("int_type", "float_type") and isinstance(value, str):
+        plain = re.sub(r"(?<=\d)[_,](?=\d{3}\b|\d{3}[_,])", "", value.strip())  # such as 1_000
+        return f"; write {plain}" if re.fullmatch(_NUMBER, plain) else ""
+    return ""
 
 
 def _key_path(location: tuple[Any, ...], model: Any) -> list[Any]:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, create_model, model_validator
 
 from lion_search.dsl.errors import did_you_mean
-from lion_search.dsl.functions import BUILT_IN, FUNCTIONS, load_function
+from lion_search.dsl.functions import BUILT_IN, FUNCTIONS
 from lion_search.dsl.program import LEARNING_RATE
 from lion_search.dsl.settings import PositiveFloat, PositiveInt, Probability, Settings, Weight
+from lion_search.dsl.shown import plural
+from lion_search.dsl.trials import load_tried
 from lion_search.dsl.variation.mutation import MutationSettings, MutationSpace
 from lion_search.proxy_tasks.workers.pool import JobLimits
 from lion_search.results.judge import JudgeSettings
@@ -66,7 +68,7 @@ class LimitsSection(Settings):
     """
 
     seconds: PositiveFloat | None = 120.0
-    """Of one candidate."""
+    """Of one candidate; not while the machine sleeps or others have its core."""
     memory_gb: PositiveFloat | None = None
     """Of a worker's process."""
     cost: PositiveFloat | None = 1000.0
@@ -74,24 +76,26 @@ class LimitsSection(Settings):
 
 
 class SelectionSection(Settings):
-    """At the end the best are trained again on fresh seeds; the winner of that is scored on test data."""
+    """At the end the best of each niche are trained again on fresh seeds; the winner is tested."""
 
     finalists: PositiveInt = 12
     """How many of the best are trained again."""
     validation_seeds: Annotated[int, Field(ge=8, le=MAX_SEEDS)] = 16
     """Fresh seeds of each."""
+    tuned: Annotated[int, Field(ge=0)] = 2
+    """So many of the first of these are entered again with their constants tuned, on other seeds."""
     test_seeds: Annotated[int, Field(ge=8, le=MAX_SEEDS)] = 32
     """Seeds of the winner and its rivals on test data."""
 
 
 class SimplificationSection(Settings):
-    """Then the winner is made readable, on the tasks above."""
+    """Then the winner, of each niche, is made readable, on the tasks above."""
 
     how_far: Literal["redundancy", "proofs", "experiments"] = "experiments"
     """redundancy: what no update depends on is dropped; proofs: and the simplest equal form is found by
     proof; experiments: and what is shown to cost nothing is left out."""
     minutes: PositiveFloat = 1.0
-    """For proofs and experiments together."""
+    """For proofs and experiments together, of all winners."""
     margin: PositiveFloat = 0.03
     """The loss of fitness that experiments must exclude; 0.03 is 3 % of the loss."""
 
@@ -107,7 +111,8 @@ class Config(Settings):
     """Begin with this program instead, such as RUN:ID; it gets the states of the initial one."""
     functions: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
     """Which functions inserted statements may apply: all 44 of them, or a list such as [interp, sign, add]. A
-    function of your own stands in the list as module:name, where name is a lion_search Function."""
+    function of your own stands in the list as module:name, where name is a lion_search Function, as in
+    [all, mine:softsign]."""
     mutation: MutationSection = MutationSection()
     search: _ShippedSettings = settings_class("evolution")()
     """How programs are proposed, looked up and kept."""
@@ -125,7 +130,8 @@ class Config(Settings):
     """What programs are trained on: `lion-search tasks` lists them; options follow the name, as in
     "digits_mlp?batch_size=256,label_noise=0.1"; a task of your own is module:function. Fitness is the mean
     over tasks of log(loss of tuned AdamW / loss) on validation data: 0 is parity with tuned AdamW, higher is
-    better, -1 is failure."""
+    better, -1 is failure. Where losses may be zero or negative, "mine:task?fitness=difference,unit=0.5" makes
+    it their difference, so much of which counts as 1."""
     selection: SelectionSection = SelectionSection()
     simplification: SimplificationSection = SimplificationSection()
     mode: Literal["auto", "interpreted", "compiled", "batched"] = "auto"
@@ -144,13 +150,15 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Config:
-        for name in () if self.functions == "all" else self.functions:
+        for name in self._listed():
             if ":" not in name and name not in FUNCTIONS:
-                raise ValueError(f"functions: unknown function '{name}'{did_you_mean(name, FUNCTIONS)}")
+                hint = did_you_mean(name, FUNCTIONS)
+                raise ValueError(f"functions: unknown function '{name}'{hint}; your own: module:name")
         for task in self.tasks:
             if self.noise.max_seeds is not None and self.noise.max_seeds < task.seeds:
+                seeds = plural(task.seeds, "seed")
                 raise ValueError(
-                    f"noise.max_seeds {self.noise.max_seeds} is below the {task.seeds} seeds of {task.name}"
+                    f"noise.max_seeds {self.noise.max_seeds} is below the {seeds} of {task.name}"
                 )
         names = [task.name for task in self.tasks]
         if len(set(names)) < len(names):
@@ -159,8 +167,7 @@ class Config(Settings):
 
     def search_settings(self) -> SearchSettings:
         """The search room's settings. The user's own functions are loaded."""
-        listed = () if self.functions == "all" else self.functions
-        functions = tuple(load_function(f).name if ":" in f else f for f in listed) or BUILT_IN
+        functions = tuple(load_tried(f).name if ":" in f else f for f in self._listed())
         hidden = (LEARNING_RATE,) if self.search.schedule == "outside" else ()
         chances = self.mutation.model_dump(exclude={"until_changed"})
         mutation = MutationSpace(functions=functions, hidden=hidden, **chances)
@@ -177,7 +184,12 @@ class Config(Settings):
 
     def own_functions(self) -> tuple[str, ...]:
         """The user's own functions, ``module:name`` each."""
-        return () if self.functions == "all" else tuple(f for f in self.functions if ":" in f)
+        return tuple(f for f in self._listed() if ":" in f)
+
+    def _listed(self) -> tuple[str, ...]:
+        """All functions, each once."""
+        listed = ["all"] if self.functions == "all" else self.functions
+        return tuple(dict.fromkeys(f for name in listed for f in (BUILT_IN if name == "all" else (name,))))
 
     def pool_limits(self) -> JobLimits:
         """What the pool enforces from outside a worker's process."""

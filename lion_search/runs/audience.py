@@ -6,9 +6,8 @@ A run does not know who listens. The commands give it a terminal, tests a list.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
 
 from lion_search.search.progress import Progress
 
@@ -16,18 +15,8 @@ Report = Callable[[str], None]
 """Is told, in a line, what happens."""
 
 
-class Display(Protocol):
-    """A context in which the progress of a search is shown."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def show(self, progress: Progress) -> None:
-        """Shows a snapshot."""
-        ...
+Display = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
+"""Given a run's name, a context in which the progress of its search is shown by calling what is entered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +25,8 @@ class Audience:
 
     Attributes:
         report: is told, in a line, what happens next.
-        display: makes the display of the search.
+        display: shows the search.
     """
 
     report: Report
-    display: Callable[[], Display]
+    display: Display

@@ -20,6 +20,7 @@ from lion_search.dsl.text import format_program
 from lion_search.proxy_tasks.baseline import Record
 from lion_search.results.records import JUDGE_FACT
 from lion_search.results.strict_json import json_value
+from lion_search.runs.own_code import own_code_facts
 
 if TYPE_CHECKING:
     from lion_search.proxy_tasks.training.prepare import FlatProblem
@@ -62,6 +63,7 @@ def run_facts(
         "initial_program": format_program(initial),
         "semantics_version": SEMANTICS_VERSION,
         "fingerprint": _fingerprint_sample(),
+        **own_code_facts(config, initial),
         "tasks": {name: problem.facts() for name, problem in problems.items()},
         "baselines": {
             task: {name: asdict(b) for name, b in record.baselines.items()}
@@ -104,7 +106,7 @@ def check_same_tasks(
     tasks = {name: problem.facts() for name, problem in problems.items()}
     _refuse(folder, differences({"tasks": logged["tasks"]}, {"tasks": tasks}))
     for name, record in records.items():
-        before, now = logged["baselines"][name]["adamw"], asdict(record.baselines["adamw"])
+        before, now = logged["baselines"][name]["adamw"], asdict(record.adamw)
         _refuse(folder, differences({name: json_value(before)}, {name: json_value(now)}))
     changed = differences(logged["versions"], versions())
     if changed:

@@ -6,6 +6,9 @@ that is. Importing this module imports neither the database nor the search.
 
 from __future__ import annotations
 
+import os
+import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from lion_search.dsl.errors import LionSearchError
@@ -52,21 +55,25 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunFolderError(f"cannot make run folder '{folder}': {error.strerror}") from error
+        raise RunFolderError(f"cannot make folder '{folder}': {error.strerror}") from error
 
 
 def write_file(path: Path, text: str) -> None:
-    """Writes a file at once: who reads it sees the old text or the new, also if this process is killed.
+    """Writes a file at once, in UTF-8: who reads it sees the old text or the new, also if this is killed.
 
     Raises:
         RunFolderError: it cannot be written; the old one stays.
     """
-    unfinished = path.with_suffix(".tmp")
+    unfinished = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        unfinished.write_text(text, encoding="utf-8")
+        # A name of a file may hold bytes that are no text; they are written as in Python's strings.
+        unfinished.write_bytes(text.encode(errors="backslashreplace"))
         unfinished.replace(path)
     except OSError as error:
         raise RunFolderError(f"cannot write '{path}': {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink()
 
 
 def check_new(path: Path) -> None:
@@ -75,21 +82,18 @@ def check_new(path: Path) -> None:
     Raises:
         LionSearchError: something of that name is there.
     """
-    if path.exists():
+    if os.path.lexists(path):
         raise LionSearchError(f"'{path}' exists; nothing was overwritten")
 
 
 def write_new(path: Path, text: str) -> None:
-    """Writes a file a person asked for.
+    """Writes a file a person asked for, as :func:`write_file` does.
 
     Raises:
-        LionSearchError: it is there, or cannot be written.
+        LionSearchError: it is there, or cannot be written; then nothing is left of it.
     """
     check_new(path)
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise LionSearchError(f"cannot write '{path}': {error.strerror}") from error
+    write_file(path, text)
 
 
 def _free_folder(parent: Path, name: str) -> Path:

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from lion_search.config import Config, load_config, to_yaml
+from lion_search.dsl.shown import plural
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.store import Store, absolute_url
@@ -23,6 +24,7 @@ from lion_search.runs.folder import (
     write_file,
 )
 from lion_search.runs.lock import lock
+from lion_search.runs.own_code import find_own_code, load_own_functions
 from lion_search.runs.plan import Plan, make_plan
 from lion_search.runs.references import find_initial, find_run
 from lion_search.runs.result import RunResult
@@ -79,18 +81,19 @@ def resume(run_reference: str, overrides: Sequence[str], audience: Audience) -> 
         RunInterruptedError: the user stopped the run.
     """
     folder = find_run(run_reference)
-    config = load_config(str(folder / CONFIG_NAME), overrides)
     with lock(folder):
         with closing(Store.open(database_of(folder))) as reader:
             facts = reader.run_facts()
+        find_own_code(facts)
+        config = load_config(str(folder / CONFIG_NAME), overrides)
         check_unchanged(config, facts, folder)
-        config.search_settings()
+        load_own_functions(folder, facts, is_resumed=True)
         plan = make_plan(config, parse(facts["initial_program"]), facts["reused"], audience.report)
         check_same_tasks(plan.problems, plan.records, facts, folder, audience.report)
         store = Store.reopen(database_of(folder))
         store.append((), (), {"config": config.model_dump()})
         write_file(folder / CONFIG_NAME, to_yaml(config))
-        audience.report(f"Resuming {folder}: {store.num_individuals():,} programs in its log")
+        audience.report(f"Resuming {folder}: {plural(store.num_individuals(), 'program')} in its log")
         return _drive(plan, folder, store, audience)
 
 
@@ -110,7 +113,7 @@ def _drive(plan: Plan, folder: Path, store: Store, audience: Audience) -> RunRes
     except BaseException as error:
         events.write("failed", error=f"{type(error).__name__}: {error}"[:1000])
         raise
-    events.write("finished", winner=result.finalists[0].individual.id)
+    events.write("finished", winner=result.best.winner.individual.id)
     return result
 
 
@@ -119,7 +122,6 @@ def _make_pool(config: Config, tasks: Sequence[str], report: Report) -> Pool:
         tasks,
         workers=config.workers,
         mode=None if config.mode == "auto" else config.mode,
-        own_functions=config.own_functions(),
         limits=config.pool_limits(),
         gpus_per_worker=config.gpus_per_worker,
         report=report,

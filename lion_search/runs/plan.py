@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lion_search.config import Config
+from lion_search.dsl.functions import own_functions
 from lion_search.dsl.program import Program
+from lion_search.dsl.shown import plural
 from lion_search.proxy_tasks.baseline import Baseline, Record
 from lion_search.proxy_tasks.scores import Score
 from lion_search.proxy_tasks.tasks import find_task
@@ -44,7 +46,7 @@ class Plan:
     @property
     def adamw(self) -> dict[str, Baseline]:
         """Tuned AdamW for each task."""
-        return {task: record.baselines["adamw"] for task, record in self.records.items()}
+        return {task: record.adamw for task, record in self.records.items()}
 
     @property
     def samples(self) -> list[tuple[str, int]]:
@@ -75,13 +77,16 @@ def make_plan(config: Config, initial: Program, sizes: Mapping[str, int], report
         LionSearchError: a task, its baselines or an earlier run cannot be used.
     """
     set_environment(config.workers)
+    for row in own_functions():
+        if row.code is None and not row.codes:
+            report(f"Note: function '{row.name}' has neither code nor jax_code: what uses it is not exported")
     problems = check_tasks([task.name for task in config.tasks], config.limits.memory_gb)
     records = find_baselines(problems, report)
     order = sorted(problems, key=lambda name: _work(problems[name]))  # a hurdle is on the cheapest
     problems = {name: problems[name] for name in order}
     earlier, reused = earlier_scores(config.reuse, problems, _samples(config, problems), sizes)
     if reused:
-        report(f"Reusing the scores of {len(earlier):,} programs of {', '.join(reused)}")
+        report(f"Reusing the scores of {plural(len(earlier), 'program')} of {', '.join(reused)}")
     return Plan(config, initial, problems, {name: records[name] for name in order}, earlier, reused)
 
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lion_search.dsl.errors import LionSearchError
+from lion_search.dsl.trials import try_in_jax
 from lion_search.proxy_tasks.baseline import Record, load_baselines
+from lion_search.proxy_tasks.scores import check_ratio
 from lion_search.proxy_tasks.tasks import TaskError, find_task
 from lion_search.proxy_tasks.workers.environment import worker_environment
 
@@ -16,20 +18,36 @@ if TYPE_CHECKING:
 
 
 def set_environment(workers: int | str) -> None:
-    """Sets what JAX reads when it is imported here; call it before that.
+    """Sets what JAX reads when it is imported, and imports it; call it before anything else does.
 
     Inline workers are this process. Otherwise it only describes tasks, and leaves accelerators alone.
+
+    Raises:
+        LionSearchError: JAX does not start, such as on a platform that is not here.
     """
+    given = ", ".join(f"{k}={v}" for k, v in os.environ.items() if k.startswith("JAX_")) or "nothing of JAX's"
+    environment = worker_environment()
+    os.environ["XLA_FLAGS"] = environment.pop("XLA_FLAGS")  # others may change results, or end this process
     if workers != "inline":
-        os.environ.setdefault("JAX_PLATFORMS", "cpu")
-        return
-    for name, value in worker_environment().items():
-        if name != "JAX_PLATFORMS":  # inline may mean this process's accelerator
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    else:
+        del environment["JAX_PLATFORMS"]  # inline may mean this process's accelerator
+        for name, value in environment.items():
             os.environ.setdefault(name, value)
+    try:
+        import jax
+
+        jax.default_backend()
+    except Exception as error:  # whatever the user's environment makes of it
+        reason = str(error).partition("\n")[0] or "there is no such platform"
+        raise LionSearchError(f"JAX does not start: {reason}; the environment sets {given}") from error
+    from lion_search.proxy_tasks.training.flags import pin_flags
+
+    pin_flags()
 
 
 def check_tasks(references: Sequence[str], memory_gb: float | None) -> dict[str, FlatProblem]:
-    """Builds all tasks, which checks them.
+    """Builds all tasks, which checks them, and tries the user's own functions in JAX.
 
     Args:
         references: of the tasks.
@@ -39,10 +57,11 @@ def check_tasks(references: Sequence[str], memory_gb: float | None) -> dict[str,
         Problems by the tasks' names.
 
     Raises:
-        LionSearchError: a task cannot be used, needs more memory than there is, or is given twice.
+        LionSearchError: a task or function cannot be used, or a task needs too much memory or is given twice.
     """
     from lion_search.proxy_tasks.training.prepare import least_bytes, prepare
 
+    try_in_jax()
     problems: dict[str, FlatProblem] = {}
     for reference in references:
         task = find_task(reference)
@@ -62,13 +81,17 @@ def find_baselines(problems: Mapping[str, FlatProblem], report: Callable[[str], 
     """The baselines of tasks, by the tasks' names.
 
     Raises:
-        LionSearchError: a task has none, or they were tuned for another task of that name.
+        LionSearchError: a task has none, they were tuned for another task of that name, or fitness is not
+            defined for its losses.
     """
     records = {}
     for name, problem in problems.items():
         record = records[name] = load_baselines(name)
         if record.source != "shipped":
             report(f"Baselines of {name}: {record.source}")
+        check_ratio(name, record.adamw.validation_loss, "tuned AdamW")
+        for note in filter(None, (record.edge_note("adamw"), *record.failed.values())):
+            report(f"Note: {note}")
         facts = problem.facts()
         data = {"data": facts.pop("data")}
         if different := record.mismatch(facts):

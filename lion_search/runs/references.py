@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lion_search.dsl.errors import LionSearchError, did_you_mean
-from lion_search.dsl.functions import load_function
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.runs.folder import CONFIG_NAME, RUNS_FOLDER, database_of
+from lion_search.runs.own_code import load_own_functions
 
 if TYPE_CHECKING:
     from lion_search.proxy_tasks.jobs import Subject
+    from lion_search.results.records import Individual
     from lion_search.results.store import Store
 
 
@@ -29,10 +30,17 @@ class UnknownReferenceError(LionSearchError):
 
 @dataclass(frozen=True, slots=True)
 class Referenced:
-    """A program and what to call it."""
+    """A program and what to call it.
+
+    Attributes:
+        name: what to call it.
+        program: the program.
+        failure: of one in a run: how its training failed there, if it did.
+    """
 
     name: str
     program: Program
+    failure: str = ""
 
 
 def find_run(run: str) -> Path:
@@ -49,30 +57,33 @@ def find_run(run: str) -> Path:
     raise UnknownReferenceError(f"no run '{run}'{did_you_mean(run, known)}{there_are}")
 
 
-def open_run(run: str) -> Store:
-    """The log of a run, for reading; the user's own functions that its programs may use are loaded.
+def open_log(run: str) -> Store:
+    """The log of a run, for reading what it holds of its programs other than their text.
 
     Raises:
         UnknownReferenceError: there is no such run.
         StoreError: its database cannot be read.
-        ProgramError: one of the user's own functions cannot be loaded.
     """
     from lion_search.results.store import Store
 
-    store = Store.open(database_of(find_run(run)))
+    return Store.open(database_of(find_run(run)))
+
+
+def open_run(run: str) -> Store:
+    """The log of a run, for reading its programs too: the user's own functions that they use are loaded.
+
+    Raises:
+        UnknownReferenceError: there is no such run.
+        StoreError: its database cannot be read.
+        OwnCodeError: one of the user's own functions cannot be loaded, or is another by now.
+    """
+    store = open_log(run)
     try:
-        for function in own_functions(store):
-            load_function(function)
+        load_own_functions(run, store.run_facts())
     except BaseException:
         store.close()
         raise
     return store
-
-
-def own_functions(store: Store) -> tuple[str, ...]:
-    """The user's own functions in the language of a run, ``module:name`` each."""
-    listed = store.run_facts().get("config", {}).get("functions", "all")
-    return () if listed == "all" else tuple(name for name in listed if ":" in name)
 
 
 def find_program(reference: str) -> Referenced:
@@ -139,7 +150,7 @@ def _tuned_adamw(task: str) -> Program:
     from lion_search.proxy_tasks.baseline import FAMILIES, load_baselines
     from lion_search.proxy_tasks.tasks import find_task
 
-    constants = load_baselines(find_task(task).name).baselines["adamw"].hyperparameters
+    constants = load_baselines(find_task(task).name).adamw.hyperparameters
     return FAMILIES["adamw"].program(**dict(constants))
 
 
@@ -172,4 +183,19 @@ def _from_run(run: str, individual_id: int) -> Referenced:
         if individual is None:
             last = store.num_individuals() - 1
             raise UnknownReferenceError(f"run '{run}' has no individual {individual_id}; it has 0 to {last}")
-    return Referenced(f"individual_{individual_id}", parse(individual.program, f"{run}:{individual_id}"))
+        failure = _failure_in_run(store, individual)
+    program = parse(individual.program, f"{run}:{individual_id}")
+    return Referenced(f"individual_{individual_id}", program, failure)
+
+
+def _failure_in_run(store: Store, individual: Individual) -> str:
+    """How the training failed that an individual refers to; empty if it did not."""
+    from lion_search.proxy_tasks.scores import Status, describe_failure, first_failure
+    from lion_search.results.records import Stage
+
+    trained = store.individual(individual.scored_id)
+    if individual.status is Status.OK or trained is None:
+        return ""
+    rows = store.evaluations(stage=Stage.SEARCH, subject=trained.hash)
+    failed = first_failure([row.score for row in reversed(rows)])
+    return str(individual.status) if failed is None else describe_failure(failed)

@@ -15,6 +15,7 @@ from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.export.latex import to_equations
 from lion_search.dsl.library import LIBRARY
 from lion_search.dsl.text import format_program
+from lion_search.proxy_tasks.scores import describe_failure
 from lion_search.results.strict_json import json_value
 from lion_search.runs.facts import versions
 from lion_search.runs.folder import make_folder, write_file
@@ -54,6 +55,7 @@ class TestRecord(_Record):
     difference: float | None
     difference_error: float | None
     num_seeds: int
+    failure: str = ""
 
 
 class SimplifyRecord(_Record):
@@ -153,7 +155,12 @@ def _test(row: Measurement, original: Measurement) -> TestRecord:
     values = {"mean": row.mean, "standard_error": row.standard_error}
     values |= {"difference": difference, "difference_error": error}
     return TestRecord(
-        optimizer=row.name, task=row.task, status=row.status, num_seeds=row.num_seeds, **json_value(values)
+        optimizer=row.name,
+        task=row.task,
+        status=row.status,
+        num_seeds=row.num_seeds,
+        failure="" if row.failure is None else describe_failure(row.failure),
+        **json_value(values),
     )
 
 

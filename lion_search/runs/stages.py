@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lion_search.dsl.clock import awake_seconds
+from lion_search.dsl.cost import static_cost
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.errors import LionSearchError
-from lion_search.dsl.text import format_program, parse
+from lion_search.dsl.program import Program
+from lion_search.dsl.shown import duration, plural
+from lion_search.dsl.text import format_program
 from lion_search.proxy_tasks.baseline import Record
-from lion_search.proxy_tasks.jobs import Subject
-from lion_search.proxy_tasks.run_jobs import evaluate_baselines
-from lion_search.proxy_tasks.scores import Part, Score
+from lion_search.proxy_tasks.jobs import Job, Subject
+from lion_search.proxy_tasks.run_jobs import evaluate_baselines, run_jobs
+from lion_search.proxy_tasks.scores import FAULTS, Part, Score, Status, describe_failure, first_failure
 from lion_search.results.judge import Judge
+from lion_search.results.ranking import Ranked, rank
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Stage
 from lion_search.runs.events import Events
 from lion_search.runs.facts import ResumeError
 from lion_search.runs.folder import RESULT_NAME
-from lion_search.runs.result import RunResult, write_exports, write_result
+from lion_search.runs.result import Best, RunResult, write_exports, write_result
 from lion_search.runs.session import Session
 from lion_search.runs.simplify_record import SimplifyRecord, make_record, path_in_run, save
 from lion_search.search.driver import Search
+from lion_search.search.niches import NICHES
 from lion_search.search.progress import Progress
 from lion_search.search.replay import ReplayError
+from lion_search.search.settings import Budget
 from lion_search.selection.comparison import Measurement
 from lion_search.selection.finalists import Finalist, choose_winner, measure_on_test
 from lion_search.simplify.experiments.trainer import Trainer
@@ -31,8 +37,8 @@ from lion_search.simplify.experiments.trials import TrialSettings
 from lion_search.simplify.simplifier import HowFar, Simplified, limits_within, simplify
 
 SECONDS_BETWEEN_EVENTS = 15.0
-SIMPLIFIED = "simplified"
-"""What the result of simplification is called in tables and exports."""
+WINNER, SIMPLIFIED = "winner", "simplified"
+"""What the winner and the result of its simplification are called in tables and exports."""
 
 
 def run_stages(session: Session) -> RunResult:
@@ -45,9 +51,9 @@ def run_stages(session: Session) -> RunResult:
     progress = _search(session)
     finalists = _select(session)
     session.stop_if_asked(progress)
-    simplified = _simplify(session, finalists[0])
+    simplified = _simplify(session, finalists)
     session.stop_if_asked(progress)
-    rows = _test(session, finalists[0], simplified)
+    rows = _test(session, finalists, simplified)
     session.stop_if_asked(progress)
     result = _hand_over(session, progress, finalists, simplified, rows)
     session.enter("finished")
@@ -64,16 +70,29 @@ def _search(session: Session) -> Progress:
     except ReplayError as error:
         raise ResumeError(f"cannot resume '{session.folder}': {error}") from error
     (session.folder / RESULT_NAME).unlink(missing_ok=True)  # an earlier end; the log is sound
+    if not session.store.num_individuals():
+        _check_start(session)
     log_progress = _EveryNowAndThen(session.events)
-    with session.audience.display() as display:
+    session.audience.report(f"Search: {_limits(session.plan.config.budget)}")
+    with session.audience.display(session.folder.resolve().name) as show:
 
         def tell(progress: Progress) -> None:
-            display.show(progress)
+            show(progress)
             log_progress(progress)
 
         progress = search.run(should_stop=session.was_stopped, on_progress=tell)
     session.stop_if_asked(progress)
     return progress
+
+
+def _limits(budget: Budget) -> str:
+    """When a search ends."""
+    limits = [plural(budget.programs, "program")]
+    if budget.evaluations is not None:
+        limits.append(f"{budget.evaluations:,} evaluated")
+    if budget.minutes is not None:
+        limits.append(f"{duration(60 * budget.minutes)} of searching")
+    return f"until {' or '.join(limits)}"
 
 
 def _make_search(session: Session) -> Search:
@@ -92,11 +111,36 @@ def _make_search(session: Session) -> Search:
     )
 
 
+def _check_start(session: Session) -> None:
+    """Says before the search if the program that it begins with does not train.
+
+    Raises:
+        LionSearchError: tuned AdamW trains here, and this takes too long, too much memory, or raises; or one
+            step of it costs more than the limit.
+    """
+    plan = session.plan
+    program, limit = canonicalise(plan.initial).program(), plan.config.limits.cost
+    if limit is not None and (cost := static_cost(program)) > limit:
+        raise LionSearchError(
+            f"the initial program is not trained: a step costs {cost:g} additions for each weight, and "
+            f"limits.cost is {limit:g}"
+        )
+    samples = tuple((task, seed, Part.VALIDATION) for task, seed in plan.samples)
+    ((_, scores),) = run_jobs(session.pool, [Job(program, samples)])
+    if (failed := first_failure(scores)) is None:
+        return
+    why = f"the initial program does not train: {describe_failure(failed)}"
+    if failed.status in FAULTS:
+        raise LionSearchError(why)
+    session.audience.report(f"Note: {why}; the search has to find its way from there")
+
+
 def _baseline_scores(session: Session) -> tuple[Score, ...]:
     """Scores of tuned AdamW on all seeds a program of the search may get, logged once."""
     plan, store = session.plan, session.store
     if logged := store.evaluations(stage=Stage.SEARCH, subject=BASELINE_SUBJECT):
         return tuple(row.score for row in logged)
+    session.audience.report("Training tuned AdamW on the seeds of the search, once the workers are ready")
     scores = [
         score
         for task, seeds in plan.most_seeds.items()
@@ -127,72 +171,117 @@ def _event_fields(progress: Progress) -> dict[str, Any]:
     return {name: getattr(progress, name) for name in names}
 
 
-def _select(session: Session) -> list[Finalist]:
-    """The best of the search on fresh seeds, the winner first.
+def _select(session: Session) -> dict[str, list[Finalist]]:
+    """By niche the best of the search on fresh seeds, the winner first; none of a niche where nothing trains.
 
     Raises:
-        LionSearchError: none of them trains there.
+        LionSearchError: nothing trains there.
     """
-    plan, settings = session.plan, session.plan.config.selection
+    settings, report = session.plan.config.selection, session.audience.report
     session.enter(
-        "selection", f"Selection: the best {settings.finalists} on {settings.validation_seeds} fresh seeds"
+        "selection",
+        f"Selection: the best {settings.finalists} on {plural(settings.validation_seeds, 'fresh seed')}",
     )
-    finalists = choose_winner(
-        session.store,
-        session.pool,
-        baselines=plan.adamw,
-        num_finalists=settings.finalists,
-        num_seeds=settings.validation_seeds,
-    )
-    if not finalists:
-        raise LionSearchError(
-            f"none of the best programs trains on fresh seeds without failure; the log is in {session.folder}"
+    found = {}
+    for niche, ranked in _by_niche(session).items():
+        finalists = choose_winner(
+            session.store,
+            session.pool,
+            candidates=ranked,
+            baselines=session.plan.adamw,
+            num_finalists=settings.finalists,
+            num_seeds=settings.validation_seeds,
+            num_tuned=settings.tuned,
+            report=report,
         )
-    return finalists
+        if finalists:
+            found[niche] = finalists
+        else:
+            report(f"{niche}: none of its best programs trains on fresh seeds")
+    if not found:
+        raise LionSearchError(
+            "none of the best programs trains on fresh seeds without failure; why others failed: "
+            f"lion-search stats {session.folder}"
+        )
+    return found
 
 
-def _simplify(session: Session, winner: Finalist) -> Simplified:
-    """Makes the winner readable, in the time the configuration gives."""
-    from lion_search.proxy_tasks.training.recording import recorder  # it imports JAX
+def _by_niche(session: Session) -> dict[str, list[Ranked]]:
+    """The programs that the search trained, the best first, by the title of their niche."""
+    niches = NICHES[session.plan.config.search.niches]
+    found: dict[str, list[Ranked]] = {
+        niches.title(number): [] for number in range(niches.count(session.plan.initial))
+    }
+    for row in rank(session.store, Stage.SEARCH):
+        if row.status is Status.OK:
+            own = row.individual
+            found[niches.title(niches.of(own.num_states, own.num_canonical_statements))].append(row)
+    return found
 
+
+def _simplify(session: Session, finalists: Mapping[str, Sequence[Finalist]]) -> dict[str, Simplified]:
+    """Makes the winners readable, in the time the configuration gives, which is shared out evenly."""
     settings = session.plan.config.simplification
     session.enter(
-        "simplification", f"Simplification: {settings.how_far}, for at most {settings.minutes:g} minutes"
+        "simplification", f"Simplification: {settings.how_far}, for at most {duration(60 * settings.minutes)}"
     )
-    deadline = time.monotonic() + 60 * settings.minutes
+    end = awake_seconds() + 60 * settings.minutes
+    found = {}
+    for place, (niche, (winner, *_)) in enumerate(finalists.items()):
+        seconds = max(1.0, end - awake_seconds()) / (len(finalists) - place)
+        if len(finalists) > 1:
+            session.audience.report(f"The best with {niche}, {winner.individual.id}:")
+        found[niche] = _simplify_one(session, winner, seconds)
+    return found
+
+
+def _simplify_one(session: Session, winner: Finalist, seconds: float) -> Simplified:
+    from lion_search.proxy_tasks.training.recording import recorder  # it imports JAX
+
+    settings, deadline = session.plan.config.simplification, awake_seconds() + seconds
     trainer = Trainer(
         session.pool,
         tuple(session.plan.problems),
-        lambda: session.was_stopped() or time.monotonic() > deadline,
+        lambda: session.was_stopped() or awake_seconds() > deadline,
         record=recorder([*session.plan.problems.values()]),
     )
     return simplify(
-        parse(winner.individual.program),
+        winner.program,
         trainer,
         how_far=HowFar(settings.how_far),
         settings=TrialSettings(margin=settings.margin),
-        limits=limits_within(settings.minutes),
+        limits=limits_within(seconds / 60),
         report=session.audience.report,
     )
 
 
-def _test(session: Session, winner: Finalist, simplified: Simplified) -> tuple[Measurement, ...]:
-    """The winner, what was made of it, and its rivals on the test part of all tasks."""
+def _test(
+    session: Session,
+    finalists: Mapping[str, Sequence[Finalist]],
+    simplified: Mapping[str, Simplified],
+) -> tuple[Measurement, ...]:
+    """The winners, what was made of them, and their rivals on the test part of all tasks."""
     plan, num_seeds = session.plan, session.plan.config.selection.test_seeds
-    session.enter("test", f"Test: the winner beside its rivals on {num_seeds} other seeds, test part")
+    seeds = plural(num_seeds, "other seed")
+    session.enter("test", f"Test: the winner beside its rivals on {seeds}, test part")
+    programs: dict[str, Program] = {}
+    for niche, (winner, *_) in finalists.items():
+        name = WINNER if len(finalists) == 1 else niche
+        programs[name] = winner.program
+        if functional_hash(simplified[niche].after) != functional_hash(winner.program):
+            programs[f"{name}, {SIMPLIFIED}" if len(finalists) > 1 else SIMPLIFIED] = simplified[niche].after
     start: dict[str, Subject] = {"untuned start": canonicalise(plan.initial).program()}
-    changed = functional_hash(simplified.after) != winner.individual.hash
     return tuple(
         row
         for task, record in plan.records.items()
         for row in measure_on_test(
             session.store,
             session.pool,
-            winner=winner,
-            programs={SIMPLIFIED: simplified.after} if changed else {},
+            programs=programs,
             others={**_tuned(record), **start},
             task=task,
             num_seeds=num_seeds,
+            individual_ids={f.individual.hash: f.individual.id for f, *_ in finalists.values()},
         )
     )
 
@@ -204,32 +293,52 @@ def _tuned(record: Record) -> dict[str, Subject]:
 def _hand_over(
     session: Session,
     progress: Progress,
-    finalists: Sequence[Finalist],
-    simplified: Simplified,
+    finalists: Mapping[str, Sequence[Finalist]],
+    simplified: Mapping[str, Simplified],
     rows: tuple[Measurement, ...],
 ) -> RunResult:
-    """Writes everything but the result's own file: the record of the simplification and the exports."""
-    winner, pruned = finalists[0], simplified.pruned
-    assert functional_hash(pruned) == winner.individual.hash
-    record = _record(session, winner, simplified, rows)
-    exports = write_exports(session.folder, winner, {"winner": pruned, SIMPLIFIED: simplified.after})
-    judged_by = session.plan.config.judge_settings()
+    """Writes everything but the result's own file: the records of the simplifications and the exports."""
     return RunResult(
-        session.folder, progress, judged_by, tuple(finalists), rows, record, format_program(pruned), exports
+        folder=session.folder,
+        progress=progress,
+        judged_by=session.plan.config.judge_settings(),
+        frontier=tuple(
+            _best(session, niche, found, simplified[niche], rows, is_only=len(finalists) == 1)
+            for niche, found in finalists.items()
+        ),
+        test_rows=rows,
     )
+
+
+def _best(
+    session: Session,
+    niche: str,
+    finalists: Sequence[Finalist],
+    simplified: Simplified,
+    rows: Sequence[Measurement],
+    *,
+    is_only: bool,
+) -> Best:
+    """A niche's part of the result, written to the run's folder."""
+    winner, suffix = finalists[0], "" if is_only else "_" + niche.replace(" ", "_")
+    own = (WINNER, SIMPLIFIED) if is_only else (niche, f"{niche}, {SIMPLIFIED}")
+    record = _record(session, winner, simplified, [row for row in rows if row.name in own])
+    programs = {WINNER + suffix: simplified.pruned, SIMPLIFIED + suffix: simplified.after}
+    exports = write_exports(session.folder, winner, programs)
+    return Best(niche, tuple(finalists), format_program(simplified.pruned), record, exports)
 
 
 def _record(
     session: Session, winner: Finalist, simplified: Simplified, rows: Sequence[Measurement]
 ) -> SimplifyRecord:
-    """Makes the record of the winner's simplification, and keeps it in the run's folder."""
+    """Makes the record of a winner's simplification, and keeps it in the run's folder."""
     config, folder = session.plan.config, session.folder
     record = make_record(
         f"{folder}:{winner.individual.id}",
         simplified,
         tuple(session.plan.problems) if config.simplification.how_far == "experiments" else (),
         TrialSettings(margin=config.simplification.margin),
-        [row for row in rows if row.name in ("winner", SIMPLIFIED)],
+        rows,
         is_recognized=config.simplification.how_far != "redundancy",
     )
     save(record, path_in_run(folder, winner.individual.id))

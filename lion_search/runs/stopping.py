@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -26,9 +27,14 @@ class RunInterruptedError(Exception):
 def stopping_signals(report: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
     """Turns the first SIGINT or SIGTERM into a request to stop; a second one acts as usual.
 
+    Only the main thread receives signals; in another one nobody asks.
+
     Yields:
         Whether the user has asked.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
     received: list[int] = []
 
     def on_signal(previous: Any, number: int, frame: object) -> None:

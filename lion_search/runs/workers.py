@@ -6,6 +6,9 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from lion_search.dsl.functions import own_references
+from lion_search.dsl.imports import hand_over
+from lion_search.dsl.shown import plural
 from lion_search.proxy_tasks.workers.environment import usable_cores, worker_environment
 from lion_search.proxy_tasks.workers.pool import NO_LIMITS, InlinePool, JobLimits, Pool
 from lion_search.proxy_tasks.workers.worker import make_worker
@@ -20,23 +23,21 @@ def make_pool(
     *,
     workers: int | str = "auto",
     mode: str | None = None,
-    own_functions: Sequence[str] = (),
     limits: JobLimits = NO_LIMITS,
     gpus_per_worker: float = 0.0,
     report: Callable[[str], None] = lambda line: None,
 ) -> Pool:
-    """A pool that evaluates jobs on some tasks.
+    """A pool that evaluates jobs on some tasks, with the user's own functions that this process knows.
 
     Args:
         tasks: references of tasks to compile for at the start.
         workers: number of Ray processes, ``auto`` for one a core, ``inline`` for none.
         mode: how programs are run; by default what is fastest for each task.
-        own_functions: the user's own, ``module:name`` each.
         limits: of time and memory, for Ray processes.
         gpus_per_worker: share of a GPU that each worker takes.
         report: is told, in a line, what happens.
     """
-    factory = partial(make_worker, tuple(own_functions), tuple(tasks), mode)
+    factory = partial(make_worker, own_references(), tuple(tasks), mode)
     batched = mode == "batched" or gpus_per_worker > 0
     if workers == "inline":
         import jax
@@ -46,12 +47,12 @@ def make_pool(
     from lion_search.proxy_tasks.workers.ray_pool import RayPool
 
     num_workers = usable_cores() if workers == "auto" else int(workers)
-    report(f"Starting {num_workers} Ray worker{'s' * (num_workers != 1)}")
+    report(f"Starting {plural(num_workers, 'Ray worker')}")
     with warnings.catch_warnings():
         # JAX warns of every fork, since it has threads; each fork here is followed by an exec at once.
         warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
         return RayPool(
-            factory,
+            partial(factory, code=hand_over()),
             num_workers=num_workers,
             environment=worker_environment(),
             batch_size=_BATCHED_JOBS if batched else _FEW_JOBS,

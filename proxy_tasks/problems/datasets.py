@@ -76,8 +76,9 @@ def _find_folder(name: str) -> Path:
     Raises:
         DataError: there is none; where was looked.
     """
-    own = os.environ.get("LION_SEARCH_DATA") or cache_folder() / "data"
-    folders = [Path(own).expanduser() / name, Path("/usr/share/datasets") / name]  # the second is Debian's
+    own, cache = os.environ.get("LION_SEARCH_DATA"), cache_folder()
+    places = [os.path.expanduser(own)] if own else [cache / "data"] if cache else []  # noqa: PTH111 -- never raises
+    folders = [Path(place) / name for place in (*places, "/usr/share/datasets")]  # the last is Debian's
     for folder in folders:
         if any(folder.glob("*-ubyte*")):
             return folder

@@ -12,13 +12,16 @@ import jax
 import jax.numpy as jnp
 
 from lion_search.dsl.encode import TooLargeError
+from lion_search.dsl.functions import Function, own_functions
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.scores import Part, Score, Status
-from lion_search.proxy_tasks.tasks import find_task
+from lion_search.proxy_tasks.tasks import Task, find_task
 from lion_search.proxy_tasks.training.batched import CODE_AXES, Batch, assemble, trainings_that_fit
+from lion_search.proxy_tasks.training.flags import pin_flags
 from lion_search.proxy_tasks.training.loop import Trained, make_train
 from lion_search.proxy_tasks.training.modes import Mode, choose_mode
-from lion_search.proxy_tasks.training.prepare import PARTS, prepare
+from lion_search.proxy_tasks.training.prepare import prepare
+from lion_search.proxy_tasks.training.read_examples import PARTS
 from lion_search.proxy_tasks.training.update_rules import Bound, Compiled, Interpreted, Optimizer
 
 _MAX_COMPILED = 32
@@ -98,6 +101,7 @@ class Evaluator:
             bound: the rule.
             num_trainings: of a batch; 0 for a single training, without a batch axis.
         """
+        pin_flags()  # an optimizer's module may have set them
         key = (bound.key, num_trainings)
         function = self._compiled.get(key)
         if function is None:
@@ -169,10 +173,11 @@ def _until_failure(scores: Sequence[Score]) -> tuple[Score, ...]:
 
 
 def evaluator(task: str, mode: Mode | None = None) -> Evaluator:
-    """This process's evaluator of a task."""
-    return _evaluator(task, mode)
+    """This process's evaluator of a task; a user's own has one for each version of its function."""
+    return _evaluator(task, mode, find_task(task), own_functions())
 
 
 @cache
-def _evaluator(task: str, mode: Mode | None) -> Evaluator:
+def _evaluator(task: str, mode: Mode | None, version: Task, own: tuple[Function, ...]) -> Evaluator:
+    """One for each state of the table of functions, which is compiled into it."""
     return Evaluator(task, mode)

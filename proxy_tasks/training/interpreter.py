@@ -92,6 +92,11 @@ class Interpreter:
             rows, scalars = self._run(theta, rows, scalars)
         return _read(rows, theta.update_row), (rows, scalars)
 
+    def weights_to_score(
+        self, theta: Encoded | BatchedCode, weights: jax.Array, state: Registers
+    ) -> jax.Array:
+        return weights
+
     def _run(self, code: Encoded, rows: jax.Array, scalars: jax.Array) -> Registers:
         def scalar_instruction(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
             index, scalars = carry

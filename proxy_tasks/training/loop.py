@@ -88,7 +88,8 @@ def make_train(problem: FlatProblem, rule: UpdateRule, *, batched: bool = False)
         zero = jnp.int32(0)
         start = _Carry(zero, jnp.bool_(True), zero, weights, rule.init(theta, weights))
         end = lax.while_loop(goes_on, step, start)
-        loss = jnp.where(end.is_finite, _score(problem, end.weights, examples), jnp.nan)
+        scored = rule.weights_to_score(theta, end.weights, end.state)
+        loss = jnp.where(end.is_finite, _score(problem, scored, examples), jnp.nan)
         return Trained(loss, end.num_steps)
 
     return train

@@ -1,17 +1,19 @@
 """Optax optimizers as update rules: ``optax:adamw?learning_rate=1e-3``, or a function of a file or module.
 
 ``optax:NAME`` is a function of optax or of ``optax.contrib``; ``optax:FILE.py:FUNCTION`` and
-``optax:MODULE:FUNCTION`` a user's own, such as an exported program. Options are its arguments.
+``optax:MODULE:FUNCTION`` a user's own, such as an exported program. Options are its arguments
+(:mod:`lion_search.proxy_tasks.training.optax_arguments`).
 """
 
 from __future__ import annotations
 
 import importlib.util
 import inspect
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,52 +22,68 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax import lax
+from optax.contrib import ScheduleFreeState, schedule_free_eval_params
 
-from lion_search.dsl.errors import LionSearchError, did_you_mean
+from lion_search.dsl.errors import did_you_mean, reason_of
 from lion_search.dsl.imports import import_name
-from lion_search.proxy_tasks.reference_options import read_number, split_options
+from lion_search.proxy_tasks.reference_options import split_options
 from lion_search.proxy_tasks.training.layout import Layout
+from lion_search.proxy_tasks.training.optax_arguments import (
+    IN_A_FILE,
+    PREFIX,
+    RATES,
+    Argument,
+    OptimizerError,
+    read_arguments,
+)
 from lion_search.proxy_tasks.training.update_rules import Bound
 
-PREFIX = "optax:"
-_RATES = ("learning_rate", "schedule")
-"""What optimizers call the argument that takes the learning rate; exported programs have the second."""
-
-
-class OptimizerError(LionSearchError):
-    """An optimizer that does not exist or cannot be used."""
+_MAX_REASON = 200
+"""Characters of what another's code says."""
+_TRIAL = Layout(((3, 2), (2,)))
+"""What an optimizer is tried on where there is no task yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Optax:
     """An optax optimizer: the function that makes it, and its arguments by name.
 
-    Numbers are data, so that others need no new compilation; truth values are code.
+    Numbers are data, so that others need no new compilation, unless they decide what is computed; all else
+    is code.
     """
 
     family: str
-    hyperparameters: tuple[tuple[str, float | bool], ...] = ()
+    hyperparameters: tuple[tuple[str, Argument], ...] = ()
+    numbers_are_code: bool = False
 
     def bind(self, layout: Layout) -> Bound:
         make = find_family(self.family)
-        theta = {k: np.float32(v) for k, v in self.hyperparameters if not isinstance(v, bool)}
-        flags = {k: v for k, v in self.hyperparameters if isinstance(v, bool)}
-        rule = _OptaxRule(make, layout, tuple(flags.items()))
-        return Bound(("optax", self.family, tuple(theta), tuple(flags.items())), rule, theta)
+        theta = {k: np.float32(v) for k, v in self.hyperparameters if self._is_data(k, v)}
+        code = tuple((k, v) for k, v in self.hyperparameters if k not in theta)
+        return Bound(("optax", make, tuple(theta), code), _OptaxRule(make, layout, code), theta)
+
+    def _is_data(self, name: str, value: Argument) -> bool:
+        return type(value) in {int, float} and (name in RATES or not self.numbers_are_code)
 
 
-def read_optax(reference: str) -> Optax:
-    """The optimizer a reference names, checked by a trial step on a weight of each shape.
+def read_optax(reference: str, layout: Layout = _TRIAL) -> Optax:
+    """The optimizer a reference names, checked by a trial.
+
+    Args:
+        reference: with or without its prefix.
+        layout: of the weights it is tried on.
 
     Raises:
         OptimizerError: no such function or argument, or it is no optimizer that can be scored.
         OptionError: the options cannot be read.
     """
     name, options = split_options(reference.removeprefix(PREFIX))
-    make = find_family(name)
-    _check_arguments(name, make, options)
-    found = Optax(name, tuple((key, _value(name, key, text)) for key, text in options.items()))
-    _try(found)
+    arguments = tuple(read_arguments(name, find_family(name), options).items())
+    try:
+        _try(found := Optax(name, arguments), layout)
+    except Exception:  # noqa: BLE001 -- where numbers decide what is computed, tracing them fails in many ways
+        _try_and_tell(found := Optax(name, arguments, numbers_are_code=True), layout)
     return found
 
 
@@ -76,6 +94,8 @@ def find_family(name: str) -> Callable[..., Any]:
         OptimizerError: there is none.
         UserCodeError: a user's own cannot be imported.
     """
+    if name.endswith(".py"):
+        raise OptimizerError(f"'{name}': expected {PREFIX}FILE.py:FUNCTION")
     path, _, function = name.rpartition(":")
     if path.endswith(".py"):
         return _from_file(Path(path), function)
@@ -83,6 +103,10 @@ def find_family(name: str) -> Callable[..., Any]:
         return import_name(name, "optimizer")
     families = _families()
     if name not in families:
+        if inspect.isfunction(getattr(optax, name, None) or getattr(optax.contrib, name, None)):
+            raise OptimizerError(
+                f"optax's '{name}' is no optimizer by itself: it has no learning rate; {IN_A_FILE}"
+            )
         raise OptimizerError(
             f"optax has no optimizer '{name}'{did_you_mean(name, families)}; "
             f"there are: {', '.join(sorted(families))}"
@@ -96,9 +120,9 @@ def _families() -> dict[str, Callable[..., Any]]:
         name: found
         for module in (optax.contrib, optax)
         for name, found in vars(module).items()
-        if inspect.isfunction(found)
+        if (inspect.isfunction(found) or isinstance(found, partial))
         and not name.startswith(("_", "scale_by_"))
-        and "learning_rate" in inspect.signature(found).parameters
+        and any(parameter.endswith("learning_rate") for parameter in inspect.signature(found).parameters)
     }
 
 
@@ -106,75 +130,57 @@ def _from_file(path: Path, function: str) -> Callable[..., Any]:
     if not path.is_file():
         raise OptimizerError(f"no file '{path}'")
     try:
-        found: Callable[..., Any] = getattr(_module(path.absolute()), function)
+        found: Callable[..., Any] = getattr(_module(path.absolute(), path.read_bytes()), function)
     except Exception as error:  # whatever a user's file does
-        raise OptimizerError(f"cannot import '{path}:{function}': {type(error).__name__}: {error}") from error
+        raise OptimizerError(f"cannot import '{path}:{function}': {reason_of(error)}") from error
     return found
 
 
 @cache
-def _module(path: Path) -> ModuleType:
-    """A file as a module; it is run once in a process."""
+def _module(path: Path, source: bytes) -> ModuleType:
+    """A file as a module; each version of it is run once in a process."""
     name = f"lion_search_optimizer_{path.stem}_{abs(hash(path))}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
-    assert spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look it up there
-    spec.loader.exec_module(module)
+    exec(compile(source, path, "exec"), vars(module))  # noqa: S102 -- the user's own; its .pyc may be old
     return module
 
 
-def _check_arguments(name: str, make: Callable[..., Any], options: Mapping[str, str]) -> None:
-    try:
-        parameters = inspect.signature(make).parameters
-    except (TypeError, ValueError) as error:
-        raise OptimizerError(f"'{name}' is no function that says what it takes") from error
-    for key in options:
-        if key not in parameters:
-            raise OptimizerError(
-                f"'{name}' has no argument '{key}'{did_you_mean(key, parameters)}; "
-                f"there are: {', '.join(parameters)}"
-            )
-    missing = [
-        key for key, p in parameters.items()
-        if key not in options and p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    ]  # fmt: skip
-    if missing:
-        example = f"{PREFIX}{name}?{','.join(f'{key}=0.001' for key in missing)}"
-        raise OptimizerError(f"'{name}' needs {', '.join(missing)}; for example {example}")
-
-
-def _value(name: str, key: str, text: str) -> float | bool:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        return read_number(text)
-    except ValueError as error:
-        raise OptimizerError(f"'{name}': {key}={text}: expected a number, true or false") from error
-
-
-def _try(optimizer: Optax) -> None:
-    """Traces one step, so that an optimizer which needs more than a gradient is refused at once."""
-    layout = Layout(((3, 2), (2,)))
+def _try(optimizer: Optax, layout: Layout) -> None:
+    """Prepares two steps and what is scored, so that an optimizer that cannot be trained is found."""
     _, rule, theta = optimizer.bind(layout)
 
-    def one_step(theta: Any, weights: jax.Array) -> jax.Array:
-        return rule.update(theta, weights, weights, rule.init(theta, weights), jnp.float32(1))[0]
+    def two_steps(theta: Any, weights: jax.Array) -> jax.Array:
+        def step(carry: Any, _: None) -> tuple[Any, None]:
+            weights, state = carry
+            update, state = rule.update(theta, weights, weights, state, jnp.float32(1))
+            return (weights - update, state), None
 
+        end, _ = lax.scan(step, (weights, rule.init(theta, weights)), None, length=2)
+        return rule.weights_to_score(theta, *end)
+
+    # Some mistakes, as a random key made of a traced number, are found only when code is made of the trace.
+    jax.jit(two_steps).lower(theta, jax.ShapeDtypeStruct((layout.size,), jnp.float32))
+
+
+def _try_and_tell(optimizer: Optax, layout: Layout) -> None:
     try:
-        jax.eval_shape(one_step, theta, jax.ShapeDtypeStruct((layout.size,), jnp.float32))
+        _try(optimizer, layout)
     except Exception as error:  # whatever optax or a user's function does
-        reason = str(error).partition("\n")[0]
-        raise OptimizerError(
-            f"'{optimizer.family}' cannot be scored: {type(error).__name__}: {reason}"
-        ) from error
+        reason = " ".join(str(error).split())[:_MAX_REASON]
+        if missing := re.search(r"missing \d+ required .*arguments?: (.*)", reason):
+            reason = f"a step needs {missing[1]}; training gives it gradients and weights only"
+        else:
+            reason = f"{type(error).__name__}: {reason}"
+        raise OptimizerError(f"'{optimizer.family}' cannot be scored: {reason}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class _OptaxRule:
     make: Callable[..., Any]
     layout: Layout
-    flags: tuple[tuple[str, bool], ...]
+    code: tuple[tuple[str, Argument], ...]
 
     def init(self, theta: Any, weights: jax.Array) -> Any:
         return self._transformation(theta, jnp.float32(1)).init(self.layout.split(weights))
@@ -185,14 +191,38 @@ class _OptaxRule:
         split = self.layout.split
         transformation = self._transformation(theta, lr)
         updates, state = transformation.update(split(gradient), state, split(weights))
+        if _shapes(updates) != self.layout.shapes:
+            raise ValueError("its updates have not the shapes of the weights")
         return -self.layout.join(updates), state
+
+    def weights_to_score(self, theta: Any, weights: jax.Array, state: Any) -> jax.Array:
+        parts = self.layout.split(weights)
+        averages: list[Any] = [
+            node for node in jax.tree.leaves(state, is_leaf=_is_average) if _is_average(node)
+        ]
+        if not averages:
+            return weights
+        if len(averages) > 1 or _shapes(averages[0].z) != self.layout.shapes:
+            raise ValueError("it averages weights in several places, or only some; one average can be scored")
+        return self.layout.join(schedule_free_eval_params(averages[0], parts))
 
     def _transformation(self, theta: Any, lr: jax.Array) -> Any:
         """The optimizer at this step: what takes the learning rate gets its peak times the schedule."""
-        arguments = {**theta, **dict(self.flags)}
+        arguments = {**theta, **dict(self.code)}
         parameters = inspect.signature(self.make).parameters
-        for name in filter(parameters.__contains__, _RATES):
-            peak = arguments.get(name, parameters[name].default)
-            arguments[name] = lr * (peak if isinstance(peak, (int, float, np.floating, jax.Array)) else 1)
-            break
+        main, *_ = [*filter(parameters.__contains__, RATES), None]
+        if main:
+            peak = arguments.get(main, parameters[main].default)
+            arguments[main] = lr * (peak if isinstance(peak, (int, float, np.floating, jax.Array)) else 1)
+        for other in {*RATES} & {*arguments} - {main}:
+            arguments[other] = lr * arguments[other]
         return self.make(**arguments)
+
+
+def _shapes(tree: Any) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(jnp.shape, jax.tree.leaves(tree)))
+
+
+def _is_average(node: Any) -> bool:
+    """Whether it is the state of an optimizer that is to be scored at an average of its weights."""
+    return isinstance(node, ScheduleFreeState)

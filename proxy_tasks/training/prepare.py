@@ -7,6 +7,7 @@ search starts; nothing is compiled.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,12 +16,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lion_search.dsl.errors import LionSearchError
-from lion_search.proxy_tasks.problems import Examples, Problem
+from lion_search.dsl.errors import LionSearchError, reason_of
+from lion_search.proxy_tasks.compared_by import trained_as
+from lion_search.proxy_tasks.problems import Problem
 from lion_search.proxy_tasks.tasks import Metric, Task, TaskError
+from lion_search.proxy_tasks.training.flags import pin_flags
 from lion_search.proxy_tasks.training.layout import Layout
+from lion_search.proxy_tasks.training.pairs import pairs_by_broadcasting
+from lion_search.proxy_tasks.training.read_examples import PARTS, read_examples
 
-PARTS = ("train", "validation", "test")
 _NOISE_SEED = 20230214  # of label noise; fixed for ever, as baselines refer to it
 
 
@@ -56,9 +60,9 @@ class FlatProblem:
         digest = hashlib.sha256()
         for part in PARTS:
             for array in jax.tree.leaves(getattr(self, part)):
-                digest.update(np.asarray(array).tobytes())
+                digest.update(array.tobytes())
         return {
-            "task": task.name,
+            "task": trained_as(task.name),
             "weights": self.layout.size,
             "arrays": len(self.layout.shapes),
             "steps": task.num_steps,
@@ -78,10 +82,12 @@ def prepare(task: Task) -> FlatProblem:
         TaskError: the task's functions raise, cannot be traced, or give something else than they should.
         DataError: the data is missing or damaged.
     """
+    pin_flags()
     problem = _called(task, "problem", task.problem)
+    pin_flags()
     if not isinstance(problem, Problem):
         raise TaskError(f"task '{task.name}': problem() returned a {type(problem).__name__}, no Problem")
-    _check_examples(task, problem)
+    problem = read_examples(task.name, problem)
     problem = replace(problem, train=_with_label_noise(task, problem))
     weights = _called(task, "init", jax.eval_shape, problem.init, jax.random.key(0))
     leaves, structure = jax.tree.flatten(weights)
@@ -123,16 +129,14 @@ def intermediate_sizes(problem: FlatProblem) -> list[int]:
 def least_bytes(problem: FlatProblem) -> int:
     """What training needs at least: data, weights, gradient, update, two states and the largest array."""
     parts = (getattr(problem, part) for part in PARTS)
-    data = sum(np.asarray(a).nbytes for part in parts for a in jax.tree.leaves(part))
+    data = sum(a.nbytes for part in parts for a in jax.tree.leaves(part))
     return data + 4 * 5 * problem.layout.size + max(intermediate_sizes(problem), default=0)
 
 
-def step_shapes(problem: FlatProblem) -> tuple[Any, Any]:
-    """Shapes of the weights and of a batch."""
-    size = problem.task.batch_size
-    batch = jax.tree.map(
-        lambda a: jax.ShapeDtypeStruct((size, *a.shape[1:]), np.asarray(a).dtype), problem.train
-    )
+def step_shapes(problem: FlatProblem, batch_size: int | None = None) -> tuple[Any, Any]:
+    """Shapes of the weights and of a batch, by default of the task's size."""
+    size = batch_size or problem.task.batch_size
+    batch = jax.tree.map(lambda a: jax.ShapeDtypeStruct((size, *a.shape[1:]), a.dtype), problem.train)
     return jax.ShapeDtypeStruct((problem.layout.size,), jnp.float32), batch
 
 
@@ -142,49 +146,7 @@ def _called(task: Task, what: str, function: Callable[..., Any], *args: Any) -> 
     except LionSearchError:
         raise
     except Exception as error:  # whatever a user's function does
-        reason = str(error).partition("\n")[0]
-        raise TaskError(f"task '{task.name}': {what} failed: {type(error).__name__}: {reason}") from error
-
-
-def _check_examples(task: Task, problem: Problem) -> None:
-    shapes = {}
-    for part in PARTS:
-        arrays = [np.asarray(a) for a in jax.tree.leaves(getattr(problem, part))]
-        lengths = {a.shape[:1] for a in arrays}
-        if len(lengths) != 1 or lengths <= {(), (0,)}:
-            raise TaskError(
-                f"task '{task.name}': {part} must be arrays whose first axis counts the examples; "
-                f"found shapes {[a.shape for a in arrays]}"
-            )
-        for array in arrays:
-            if not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
-                raise TaskError(f"task '{task.name}': {part} holds {array.dtype}; expected numbers")
-            if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-                first = np.argwhere(~np.isfinite(array))[0].tolist()
-                raise TaskError(f"task '{task.name}': {part} holds {array[tuple(first)]} at {first}")
-        shapes[part] = [(a.shape[1:], a.dtype) for a in arrays]
-        if shapes[part] != shapes["train"]:
-            raise TaskError(
-                f"task '{task.name}': {part} has other shapes or types than train: "
-                f"{shapes[part]} and {shapes['train']}"
-            )
-        if problem.num_classes is not None:
-            _check_labels(task, part, getattr(problem, part), problem.num_classes)
-
-
-def _check_labels(task: Task, part: str, examples: Any, num_classes: int) -> None:
-    if not isinstance(examples, Examples):
-        raise TaskError(f"task '{task.name}': num_classes is given, so {part} must be Examples")
-    labels = np.asarray(examples.labels)
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise TaskError(f"task '{task.name}': labels of {part} are {labels.dtype}; expected integers")
-    wrong = np.argwhere((labels < 0) | (labels >= num_classes))
-    if len(wrong):
-        where = tuple(wrong[0].tolist())
-        raise TaskError(
-            f"task '{task.name}': label {labels[where]} at {list(where)} of {part}; "
-            f"allowed are 0 to {num_classes - 1}"
-        )
+        raise TaskError(f"task '{task.name}': {what} failed: {reason_of(error)}") from error
 
 
 def _with_label_noise(task: Task, problem: Problem) -> Any:
@@ -193,25 +155,39 @@ def _with_label_noise(task: Task, problem: Problem) -> Any:
     if problem.num_classes is None:
         raise TaskError(f"task '{task.name}': label_noise needs a problem with num_classes")
     rng = np.random.default_rng(_NOISE_SEED)
-    labels = np.asarray(problem.train.labels)
+    labels = problem.train.labels
     is_noisy = rng.random(labels.shape) < task.label_noise
     drawn = rng.integers(0, problem.num_classes, labels.shape).astype(labels.dtype)
     return problem.train._replace(labels=np.where(is_noisy, drawn, labels))
 
 
 def _check_weights(task: Task, leaves: list[Any]) -> None:
-    wrong = [str(leaf) for leaf in leaves if leaf.dtype != jnp.float32]
-    if wrong or not leaves or not sum(leaf.size for leaf in leaves):
+    wrong = next((str(leaf) for leaf in leaves if leaf.dtype != jnp.float32), None)
+    if wrong or not sum(leaf.size for leaf in leaves):
         raise TaskError(f"task '{task.name}': init must give float32 arrays; found {wrong or 'none'}")
 
 
 def _check_traceable(flat: FlatProblem) -> None:
-    """Traces what training and scoring will trace."""
-    task = flat.task
-    weights, batch = step_shapes(flat)
-    checked = {"loss": flat.loss, "error": flat.error if task.metric is Metric.ERROR else flat.loss}
-    for what, function in checked.items():
-        found = _called(task, what, jax.eval_shape, function, weights, batch)
+    """Traces what training and scoring will trace; scoring takes batches of other sizes."""
+    task, size, other = flat.task, flat.task.batch_size, _another_size(flat)
+    metric = ("error", flat.error) if task.metric is Metric.ERROR else ("loss", flat.loss)
+    traced = (("loss", flat.loss, size), (*metric, size), (*metric, other))
+    for name, function, examples in traced:
+        what = name if examples == size else f"{name} of {examples} examples, not batch_size,"
+        found = _called(task, what, jax.eval_shape, function, *step_shapes(flat, examples))
         if getattr(found, "shape", None) != () or found.dtype != jnp.float32:
-            raise TaskError(f"task '{task.name}': {what} must give one float32 number; found {found}")
-    _called(task, "the gradient of loss", jax.eval_shape, flat.gradient, weights, batch)
+            raise TaskError(f"task '{task.name}': {what} must give one float32 number; found {found!s:.300}")
+    _called(task, "the gradient of loss", jax.eval_shape, flat.gradient, *step_shapes(flat))
+    if pairs_by_broadcasting(jax.make_jaxpr(flat.loss)(*step_shapes(flat, other)).jaxpr, other):
+        raise TaskError(
+            f"task '{task.name}': loss broadcasts the examples against each other, to [n, n], as labels "
+            "[n, 1] do beside predictions [n]; expected a mean over examples"
+        )
+
+
+def _another_size(flat: FlatProblem) -> int:
+    """A number of examples that is no other size in the problem."""
+    parts = (getattr(flat, part) for part in PARTS)
+    sizes = {size for part in parts for array in jax.tree.leaves(part) for size in array.shape}
+    sizes |= {size for shape in flat.layout.shapes for size in shape} | {flat.task.batch_size}
+    return next(size for size in itertools.count(1009, 2) if size not in sizes)

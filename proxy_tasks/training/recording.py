@@ -6,7 +6,6 @@ scored go through :mod:`evaluator`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ import jax
 import numpy as np
 
 from lion_search.dsl.arrays import ArrayDomain
+from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.execute import execute
 from lion_search.dsl.functions import Function
 from lion_search.dsl.program import GRADIENT, LEARNING_RATE, WEIGHTS, Program
@@ -49,7 +49,7 @@ def record(
     batches = rng.integers(0, num_examples(problem.train), (num_steps, task.batch_size))
     records: list[dict[str, np.ndarray]] = []
     chosen: np.ndarray | None = None
-    deadline = time.monotonic() + _MOST_SECONDS
+    deadline = awake_seconds() + _MOST_SECONDS
     for index, batch in enumerate(batches):
         examples = jax.tree.map(lambda a: np.asarray(a)[batch], problem.train)  # noqa: B023 -- used at once
         flat = {WEIGHTS: weights, GRADIENT: np.asarray(gradient_of(weights, examples))}
@@ -63,7 +63,7 @@ def record(
             outputs = execute(program, domain, {**inputs, LEARNING_RATE: np.float32(schedule[index])})
             update, *states = (_flat(domain.arrays, value) for value in outputs)
             weights = weights - np.float32(scale) * update
-        if not np.isfinite(weights).all() or time.monotonic() > deadline:
+        if not np.isfinite(weights).all() or awake_seconds() > deadline:
             break
         if index % max(1, num_steps // _NUM_RECORDS) == max(1, num_steps // _NUM_RECORDS) - 1:
             names = [s.target for s in program.statements]

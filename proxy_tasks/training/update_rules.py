@@ -42,6 +42,10 @@ class UpdateRule(Protocol):
         """
         ...
 
+    def weights_to_score(self, theta: Any, weights: jax.Array, state: Any) -> jax.Array:
+        """What is scored after the last step: the weights ``[N]``, or an average that the optimizer keeps."""
+        ...
+
 
 class Bound(NamedTuple):
     """An optimizer ready to train: rules with equal keys are the same code."""
@@ -120,3 +124,6 @@ class _TracedProgram:
             self.program, domain, layout.split(weights), layout.split(gradient), states, lr
         )
         return layout.join(update), tuple(layout.join(s) for s in new_states)
+
+    def weights_to_score(self, theta: Any, weights: jax.Array, state: Any) -> jax.Array:
+        return weights

@@ -36,13 +36,26 @@ def worker_environment() -> dict[str, str]:
     """``WORKER_ENVIRONMENT``, and where compiled training loops are kept: a second run starts at once.
 
     The folder is in the user's cache, at most a gigabyte, and code compiled for another processor lies in
-    another folder. A ``JAX_COMPILATION_CACHE_DIR`` that is set is used instead, as it is.
+    another folder. A ``JAX_COMPILATION_CACHE_DIR`` that is set is used instead, as it is. Where there is no
+    cache that can be written, nothing is kept.
     """
     environment = {**WORKER_ENVIRONMENT, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5"}
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        environment["JAX_COMPILATION_CACHE_DIR"] = str(cache_folder() / "compiled" / processor_digest())
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and (folder := _compiled_folder()):
+        environment["JAX_COMPILATION_CACHE_DIR"] = str(folder)
         environment["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(2**30)  # what was used longest ago goes first
     return environment
+
+
+def _compiled_folder() -> Path | None:
+    cache = cache_folder()
+    if cache is None:
+        return None
+    folder = cache / "compiled" / processor_digest()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.R_OK | os.W_OK | os.X_OK) else None
 
 
 def with_gpu(environment: Mapping[str, str], gpus_per_worker: float) -> dict[str, str]:
@@ -71,7 +84,7 @@ def usable_cores() -> int:
 def processor_digest() -> str:
     """A name for this machine's kind of processor: code compiled for another one may not run on it."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = [platform.machine(), platform.processor()]
     kept = sorted({line for line in lines if not line.startswith(_CHANGING)})

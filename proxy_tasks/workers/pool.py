@@ -62,10 +62,10 @@ class JobLimits:
     """What is enforced from outside the process that evaluates.
 
     Attributes:
-        seconds_per_job: wall-clock time of one job; None is no limit.
+        seconds_per_job: time that one job could use, see `job_time`; None is no limit.
         memory_bytes: resident memory of that process and of those it starts, with all that the evaluator
             and earlier jobs hold; None is no limit. Memory of a GPU is not counted.
-        start_seconds: wall-clock time for imports and for the factory.
+        start_seconds: the same for imports and for the factory.
     """
 
     seconds_per_job: float | None = None
@@ -158,13 +158,19 @@ def failure_of(error: BaseException, what: str = "") -> Failure:
         what: text to put before "ErrorName: message".
     """
     try:
-        message = str(error)[:_MAX_REASON]
+        message = _shortened(str(error))
     except Exception:  # noqa: BLE001 -- its own __str__ is the candidate's too
         message = "(its message cannot be read)"
     # XLA has no class of its own for it, only this status in the text.
     refused = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in message
     kind = FailureKind.OUT_OF_MEMORY if refused else FailureKind.RAISED
     return Failure(kind, printable(f"{what}{type(error).__name__}: {message}"))
+
+
+def _shortened(text: str) -> str:
+    """The beginning and the end of a long text: a traceback in a message tells the cause last."""
+    half = _MAX_REASON // 2
+    return text if len(text) <= _MAX_REASON else f"{text[: half - 5]} ... {text[-half:]}"
 
 
 def printable(text: str) -> str:

@@ -5,6 +5,7 @@ Importing this module does not import Ray.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
@@ -12,12 +13,16 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import psutil
 
+from lion_search.dsl.clock import awake_seconds
+from lion_search.dsl.errors import reason_of
 from lion_search.proxy_tasks.workers.pool import PoolError
 
 # Read by Ray when it is imported or started; a value of the user's stays as it is.
@@ -31,6 +36,9 @@ _RAY_ENVIRONMENT: Mapping[str, str] = MappingProxyType(
 )
 # Ray's minimum is 75 MiB; payloads and results travel inline and never touch it.
 _OBJECT_STORE_BYTES = 80 * 2**20
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 -- where Ray keeps its objects, if it is there
+_MAX_FOLDER_BYTES = 43
+"""Of 107 that a socket's path may have, /session_DATE_TIME_PROCESS/sockets/plasma_store takes up to 64."""
 _GUARD = """
 import signal, sys
 sys.stdin.read()
@@ -57,13 +65,17 @@ def start_ray(num_cpus: int, num_gpus: int | None, address: str | None) -> tuple
         address: of a running cluster to connect to; None starts a private one on this machine.
 
     Raises:
-        PoolError: not in the main thread.
+        PoolError: not in the main thread, or Ray does not start here.
     """
     if threading.current_thread() is not threading.main_thread():
         # The kernel ends Ray's processes with the thread that started them.
-        raise PoolError("a RayPool is constructed in the main thread only")
+        raise PoolError(
+            "Ray workers are started from the main thread only; elsewhere use workers: inline, or make the "
+            "call from the main thread"
+        )
     for name, value in _RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    os.environ.pop("PYTHONOPTIMIZE", None)  # Ray's own processes do not start without docstrings
     import ray
 
     options: dict[str, Any] = {"address": address}
@@ -71,17 +83,60 @@ def start_ray(num_cpus: int, num_gpus: int | None, address: str | None) -> tuple
         # "local", because None would join whatever cluster runs on this machine.
         options = {"address": "local", "num_cpus": num_cpus, "include_dashboard": False}
         options |= {"num_gpus": num_gpus, "object_store_memory": _OBJECT_STORE_BYTES}
+        options["_temp_dir"] = folder = temporary_folder()
+        if not os.access(_SHARED_MEMORY, os.W_OK):
+            options["_plasma_directory"] = folder
         # Other users of the machine cannot connect; without a token Ray writes one below the home folder.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    while True:
+        lost = _seconds_lost()
+        try:
+            return ray, _init(ray, options)
+        except Exception as error:
+            if _seconds_lost() - lost < 1:
+                raise PoolError(f"Ray does not start: {reason_of(error)}") from error
+            # It was stopped meanwhile: to Ray that is a start which took too long.
+
+
+def _init(ray: Any, options: Mapping[str, Any]) -> Guard | None:
+    """Starts a private cluster with a guard, or connects to one; where that fails nothing is left."""
     handler = signal.getsignal(signal.SIGTERM)
     before = descendants()
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+    except BaseException:
+        stop_ray(_start_guard(descendants() - before))
+        raise
     finally:
         signal.signal(signal.SIGTERM, handler)
-        # Also where `init` failed or was interrupted: the guard, dropped with this frame, ends what started.
-        guard = None if address else _start_guard(descendants() - before)
-    return ray, guard
+    return _start_guard(descendants() - before) if options["address"] == "local" else None
+
+
+def _seconds_lost() -> float:
+    """How long this process has been stopped, from an arbitrary moment on."""
+    return time.monotonic() - awake_seconds()
+
+
+def temporary_folder() -> str:
+    """Where Ray keeps its sockets: the first usual place that can be written and has a short path.
+
+    Raises:
+        PoolError: there is none.
+    """
+    named = (os.environ.get(name) for name in ("RAY_TMPDIR", "TMPDIR"))
+    for place in (*named, "/tmp", "/var/tmp", _SHARED_MEMORY):  # noqa: S108 -- Ray makes folders of its own there
+        if not place:
+            continue
+        folder = Path(place).absolute() / "ray"
+        if len(os.fsencode(folder)) <= _MAX_FOLDER_BYTES:
+            with contextlib.suppress(OSError):
+                folder.mkdir(exist_ok=True)
+                if os.access(folder, os.W_OK | os.X_OK):
+                    return str(folder)
+    raise PoolError(
+        "Ray needs a folder for its sockets: set TMPDIR to one that can be written, and whose path has "
+        f"at most {_MAX_FOLDER_BYTES - len('/ray')} characters"
+    )
 
 
 def stop_ray(guard: Guard | None) -> None:

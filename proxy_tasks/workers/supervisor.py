@@ -23,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lion_search.proxy_tasks.workers.child import LENGTH, JobBatch
+from lion_search.proxy_tasks.workers.job_time import JobTime
 from lion_search.proxy_tasks.workers.pool import Failure, FailureKind, JobLimits, PoolError, printable
 
 _CHECK_SECONDS = 0.05
@@ -77,7 +78,7 @@ class Supervisor:
         for _ in range(_MAX_FAILED_STARTS):
             self.close()
             self._child = _Child(self._environment)
-            answer = self._child.ask(self._factory, self._start_seconds, self._memory_bytes)
+            answer = self._child.ask(self._factory, JobTime(self._start_seconds), self._memory_bytes)
             if answer == b"":
                 return
             if isinstance(answer, bytes):
@@ -103,7 +104,7 @@ class Supervisor:
             self.start()
             assert self._child is not None
             message = pickle.dumps(JobBatch(tuple(payloads)))
-            answers = self._child.ask(message, self._seconds, self._memory_bytes)
+            answers = self._child.ask(message, JobTime(self._seconds), self._memory_bytes)
             if not isinstance(answers, Failure):
                 return list(pickle.loads(answers))  # noqa: S301 -- from our own child
             # Whose fault it was shows when each is alone.
@@ -128,13 +129,13 @@ class Supervisor:
         """
         self.start()
         assert self._child is not None
-        started = time.monotonic()
-        first = self._child.ask(payload, self._seconds, self._memory_bytes)
+        job_time = JobTime(self._seconds)
+        first = self._child.ask(payload, job_time, self._memory_bytes)
         if not isinstance(first, Failure) or first.kind is not FailureKind.DIED:
             return first
-        seconds_left = self._seconds - (time.monotonic() - started)
         self.start()
-        second = self._child.ask(payload, seconds_left, self._memory_bytes)
+        job_time = JobTime(self._seconds - job_time.passed)
+        second = self._child.ask(payload, job_time, self._memory_bytes)
         if not isinstance(second, Failure) or second.kind is FailureKind.OUT_OF_MEMORY:
             return second
         if second.kind is FailureKind.TIMED_OUT:
@@ -174,26 +175,29 @@ class _Child:
     def is_alive(self) -> bool:
         return not self._has_ended and self._process.poll() is None
 
-    def ask(self, message: bytes, seconds: float, memory_bytes: float) -> bytes | Failure:
+    def ask(self, message: bytes, job_time: JobTime, memory_bytes: float) -> bytes | Failure:
         """Sends a message and waits for the answer; on a `Failure` the process has ended."""
         self._outbox = memoryview(LENGTH.pack(len(message)) + message)
         self._words.clear()
+        job_time.begin(self._process.pid)
         checked = time.monotonic()
-        deadline = checked + seconds
-        while (answer := self._answer()) is None:
-            now = time.monotonic()
-            if now >= deadline:
-                return self._fail(FailureKind.TIMED_OUT, f"it took longer than {seconds:.3g} s")
-            if now - checked >= _CHECK_SECONDS:
-                checked = now
-                if not self.is_alive():  # Although the socket is open: a process it left behind has it too.
-                    return self._fail(FailureKind.DIED, self._death())
-                if memory_bytes < math.inf and resident_bytes(self._process.pid) > memory_bytes:
-                    what = f"it took more than {memory_bytes / 2**20:.0f} MiB"
-                    return self._fail(FailureKind.OUT_OF_MEMORY, what)
-            if not self._exchange(min(_CHECK_SECONDS, deadline - now)):
+        while True:
+            # First what is there: it may have come while this process was stopped.
+            is_open = self._exchange(_CHECK_SECONDS)
+            if (answer := self._answer()) is not None:
+                return answer
+            if not is_open:
                 return self._fail(FailureKind.DIED, self._death())
-        return answer
+            if time.monotonic() - checked < _CHECK_SECONDS:
+                continue
+            checked = time.monotonic()
+            if job_time.is_over():
+                return self._fail(FailureKind.TIMED_OUT, f"it took longer than {job_time.seconds:.3g} s")
+            if not self.is_alive():  # Although the socket is open: a process it left behind has it too.
+                return self._fail(FailureKind.DIED, self._death())
+            if memory_bytes < math.inf and resident_bytes(self._process.pid) > memory_bytes:
+                what = f"it took more than {memory_bytes / 2**20:.0f} MiB"
+                return self._fail(FailureKind.OUT_OF_MEMORY, what)
 
     def end(self) -> None:
         """Kills the process and its group, and waits for its end."""
@@ -292,8 +296,8 @@ def resident_bytes(root: int) -> int:
     pages, found = 0, [(root, "")]
     for pid, size_above in found:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # It may end at any moment.
-            size, resident = Path(f"/proc/{pid}/statm").read_text().split()[:2]
+            size, resident = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[:2]
             pages += int(resident) if size != size_above else 0
-            below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            below = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
             found += [(int(child), size) for child in below]
     return pages * os.sysconf("SC_PAGE_SIZE")

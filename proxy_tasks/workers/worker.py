@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from lion_search.dsl.equivalence.canonical import canonicalise
+from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.functions import load_function
+from lion_search.dsl.imports import take_over
 from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.jobs import Job, JobResult, Sample, Subject
-from lion_search.proxy_tasks.scores import Part, Score
+from lion_search.proxy_tasks.scores import Part, Score, one_line
+from lion_search.proxy_tasks.tasks import TaskError
+from lion_search.proxy_tasks.workers.pool import failure_of
 from lion_search.proxy_tasks.workers.work import Train, work
 
 
 def make_worker(
-    own_functions: Sequence[str] = (), tasks: Sequence[str] = (), mode: str | None = None
+    own_functions: Sequence[str] = (),
+    tasks: Sequence[str] = (),
+    mode: str | None = None,
+    code: bytes | None = None,
 ) -> Callable[[Sequence[Job]], list[JobResult]]:
     """The function that evaluates a batch of jobs in this process.
 
@@ -26,40 +33,57 @@ def make_worker(
         tasks: tasks whose interpreter is compiled now, while the other workers start too, and not when the
             first job comes.
         mode: how programs are run; by default what is fastest for each task.
+        code: the user's, where another process hands it over; see `hand_over`.
 
     Raises:
         LionSearchError: a task or function cannot be used.
     """
+    if code is not None:
+        take_over(code)
     for reference in own_functions:
         load_function(reference)
     worker = partial(work, train=_evaluators(mode))
     adamw = canonicalise(library_program("adamw")).program()
-    worker([Job(adamw, ((task, 0, Part.VALIDATION),)) for task in tasks])
+    for task in tasks:
+        try:
+            worker([Job(adamw, ((task, 0, Part.VALIDATION),))])
+        except LionSearchError:
+            raise
+        except Exception as error:  # whatever a user's task does when it is trained
+            reason = one_line(failure_of(error).reason)
+            raise TaskError(f"task '{task}' cannot be trained, not even with AdamW: {reason}") from error
     return worker
 
 
 def _evaluators(mode: str | None) -> Train:
     """Training by this process's evaluators."""
-    from lion_search.proxy_tasks.training.evaluator import evaluator
+    from lion_search.proxy_tasks.training.evaluator import Evaluator, evaluator
     from lion_search.proxy_tasks.training.modes import Mode
 
     chosen = Mode(mode) if mode else None
+
+    @cache  # as it was at first: a module may be edited while a run goes on
+    def evaluator_of(task: str) -> Evaluator:
+        return Evaluator(task, chosen) if task.startswith("__main__:") else evaluator(task, chosen)
+
+    optimizer_of = cache(_optimizer)  # and so may an optimizer
 
     def train(subjects: Sequence[Subject], samples: Sequence[Sample]) -> list[tuple[Score, ...]]:
         task, _, part = samples[0]
         seeds = [seed for _, seed, _ in samples]
         programs = [subject for subject in subjects if isinstance(subject, Program)]
         if programs:
-            return evaluator(task, chosen).evaluate_programs(programs, part, seeds)
-        return [evaluator(task, chosen).evaluate(_optimizer(s), part, seeds) for s in subjects]
+            return evaluator_of(task).evaluate_programs(programs, part, seeds)
+        own = evaluator_of(task)
+        return [own.evaluate(optimizer_of(s, own.problem.layout), part, seeds) for s in subjects]
 
     return train
 
 
-def _optimizer(subject: Subject) -> Any:
+def _optimizer(subject: Subject, layout: Any) -> Any:
     if isinstance(subject, str):
         from lion_search.proxy_tasks.training.optax_rules import read_optax
 
-        return read_optax(subject)
+        return read_optax(subject, layout)
     assert isinstance(subject, Baseline)
     return subject.optimizer()

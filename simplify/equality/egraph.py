@@ -14,7 +14,6 @@ constant give one constant; a program's are rounded to float32 when it is canoni
 from __future__ import annotations
 
 import json
-import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from lion_search.dsl.functions import FUNCTIONS
+from lion_search.dsl.clock import awake_seconds
+from lion_search.dsl.functions import Function
 from lion_search.simplify.equality.compile_rules import PREFIX, declarations
 from lion_search.simplify.equality.rules import Fact, Kind, Rule, Use, known_facts, known_rules
 
@@ -144,7 +144,7 @@ class _Rounds:
         self.fired: set[str] = set()
         self.met_limit = ""
         self._run_text, self._kinds, self._limits, self._goal = run, kinds, limits, goal
-        self._deadline = time.monotonic() + limits.seconds
+        self._deadline = awake_seconds() + limits.seconds
         self._is_over = False
 
     def run(self) -> None:
@@ -178,7 +178,7 @@ class _Rounds:
         # One step may make ten nodes of one, and cannot be interrupted.
         elif size > self._limits.nodes // 4:
             self._is_over, self.met_limit = True, "nodes"
-        elif time.monotonic() > self._deadline:
+        elif awake_seconds() > self._deadline:
             self._is_over, self.met_limit = True, "seconds"
         return bool(ran.report.updated)
 
@@ -193,9 +193,9 @@ class _Rounds:
 
 
 @cache
-def default_engine(num_functions: int = len(FUNCTIONS)) -> Engine:
-    """The engine with all rules; one for each size of the table of functions, which users may add to."""
-    del num_functions
+def default_engine(own: tuple[Function, ...] = ()) -> Engine:
+    """The engine with all rules; one for each state of the table of functions, which users may add to."""
+    del own
     return Engine()
 
 

@@ -14,12 +14,12 @@ Costs count states first, then statements, then the functions' costs.
 
 from __future__ import annotations
 
-import time
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.equivalence.value_graph import round_to_float32
 from lion_search.dsl.functions import FUNCTIONS, Type
 from lion_search.dsl.program import LEARNING_RATE, Argument, Program, Statement
@@ -179,7 +179,7 @@ class Extraction:
             changed = False
             for owner in self.reachable():
                 for term in self.classes.terms[owner]:
-                    if time.monotonic() > self.deadline:
+                    if awake_seconds() > self.deadline:
                         return
                     trial = self._trial(owner, term)
                     cost = None if trial is None else self.cost(trial)
@@ -240,7 +240,7 @@ def extract(classes: Classes, states: Sequence[str], deadline: float) -> Program
     Args:
         classes: the roots are the update and the new value of each state.
         states: the states' names.
-        deadline: when to stop improving, by ``time.monotonic``.
+        deadline: when to stop improving, by :func:`awake_seconds`.
     """
     extraction = Extraction(classes, states, deadline)
     extraction.improve()

@@ -7,16 +7,16 @@ met, and the cheapest program is read off; what came out goes in again until it 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.cost import static_cost
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.equivalence.identities import REWRITES
 from lion_search.dsl.equivalence.value_graph import Node, ValueGraph, fold, round_to_float32
 from lion_search.dsl.execute import execute
-from lion_search.dsl.functions import FUNCTIONS, Function, Type
+from lion_search.dsl.functions import Function, Type, own_functions
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.program import LEARNING_RATE, Argument, Program, Statement
 from lion_search.simplify.equality.compile_rules import constructor, number
@@ -174,7 +174,7 @@ def egraph(
         lines.append(f"(set (width {entry}) {int(Type.SCALAR if name == LEARNING_RATE else Type.TREE)})")
     lines += [f"(state {terms.input(s)})" for s in program.states]
     lines += [f"(set (low {terms.input(s)}) 0.0)" for s in sorted(nonnegative)]
-    return (engine or default_engine(len(FUNCTIONS))).saturate(lines, len(roots), kinds, limits, goals)
+    return (engine or default_engine(own_functions())).saturate(lines, len(roots), kinds, limits, goals)
 
 
 def never_negative(program: Program) -> frozenset[str]:
@@ -204,7 +204,7 @@ def rewrite(
         limits: when to stop; ``seconds`` is for all.
         engine: with which rules; all of them by default.
     """
-    started = time.monotonic()
+    started = awake_seconds()
     search = _Search(program, tuple(kinds), limits, engine, started + limits.seconds)
     for nodes in (*(n for n in GROWING if n < limits.nodes), limits.nodes):
         search.to_fixed_point(nodes)
@@ -217,7 +217,7 @@ def rewrite(
         kinds=search.kinds,
         fired=tuple(sorted(search.fired)),
         met_limits=tuple(sorted(search.met)),
-        seconds=time.monotonic() - started,
+        seconds=awake_seconds() - started,
     )
 
 
@@ -242,7 +242,7 @@ class _Search:
     def to_fixed_point(self, nodes: int) -> None:
         """Rewrites until the program stays as it is."""
         for _ in range(MOST_ROUNDS):
-            left = self._deadline - time.monotonic()
+            left = self._deadline - awake_seconds()
             if left <= 0:
                 self.met.add("seconds")
                 return

@@ -17,6 +17,7 @@ from lion_search.dsl.equivalence.value_graph import round_to_float32
 from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.functions import FUNCTIONS
 from lion_search.dsl.program import GRADIENT, Argument, Program, Statement, args_with, with_values
+from lion_search.dsl.shown import plural
 from lion_search.dsl.types import check
 from lion_search.dsl.variation.statements import with_argument
 from lion_search.simplify.equality.rewriting import cost
@@ -167,7 +168,7 @@ def _snapped_together(program: Program) -> Iterator[tuple[ChangeKind, str, Progr
         statements = tuple(replace(s, args=tuple(map(snap, s.args))) for s in program.statements)
         yield (
             ChangeKind.CONSTANT,
-            f"all constants to {digits} digit{'s' * (digits > 1)}",
+            f"all constants to {plural(digits, 'digit')}",
             replace(program, statements=statements),
         )
 

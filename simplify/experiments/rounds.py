@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 
 from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.program import Program
-from lion_search.proxy_tasks.scores import Status
+from lion_search.proxy_tasks.scores import Status, check_ratio
+from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.results.records import MAX_SEEDS, Stage
 from lion_search.simplify.experiments.ablations import Ablation
-from lion_search.simplify.experiments.trainer import Trainer, difference, log_loss
+from lion_search.simplify.experiments.trainer import Trainer, difference, mean_level
 from lion_search.simplify.experiments.trials import Evidence, TrialSettings, Verdict, look
 
 MOST_IN_A_ROUND = 64
@@ -144,7 +145,7 @@ def find_scale(program: Program, trainer: Trainer, settings: TrialSettings) -> f
     def loss(scale: float) -> float:
         if scale not in losses:
             scaled = replace(trainer, scale=scale)
-            losses[scale] = log_loss(scaled.train([program], seeds)[0])
+            losses[scale] = mean_level(scaled.train([program], seeds)[0])
         return losses[scale]
 
     best = 1.0
@@ -164,6 +165,11 @@ def why_untrained(program: Program, trainer: Trainer, settings: TrialSettings) -
     """
     still = Program((), (), (0.0,))
     own, none = trainer.train([program, still], _last_seeds(_SCALE_SEEDS))
+    for score in (s for scores in (*own, *none) for s in scores if s.loss is not None and s.loss < 0):
+        try:
+            check_ratio(score.task, score.loss or 0.0, "a training")
+        except TaskError as error:
+            return str(error)
     gains = [difference(*pair) for pair in zip(own, none, strict=True)]
     if sum(gains) / len(gains) > settings.margin:
         return ""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.program import Program
 from lion_search.dsl.variation.scaling import scale_update
 from lion_search.proxy_tasks.jobs import Job
 from lion_search.proxy_tasks.run_jobs import run_jobs
-from lion_search.proxy_tasks.scores import FAILURE_FITNESS, Part, Score, fitness, log_of_loss, mean_losses
+from lion_search.proxy_tasks.scores import FAILURE_FITNESS, Part, Score, gain, level, mean_losses
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.simplify.experiments.stand_ins import Record
 
@@ -61,20 +62,25 @@ class Trainer:
 
 
 def difference(scores: Sequence[Score], original: Sequence[Score]) -> float:
-    """By how much fitness is better than the original's, on one seed of each task."""
-    losses = mean_losses(original)
+    """By how much fitness is better than the original's, on one seed of each task; each counts +-1 at most.
+
+    A mean over seeds must not hang on one of them.
+    """
+    losses, own = mean_losses(original), mean_losses(scores)
+    if own is None:
+        return 0.0 if losses is None else FAILURE_FITNESS
     if losses is None:
-        return 0.0 if mean_losses(scores) is None else -FAILURE_FITNESS
-    return fitness(scores, losses)
+        return -FAILURE_FITNESS
+    return fmean(min(1.0, gain(task, loss, losses[task])) for task, loss in own.items())
 
 
-def log_loss(scores: Sequence[Sequence[Score]]) -> float:
-    """Mean over seeds and tasks of the logarithm of the loss; infinite if any training failed."""
+def mean_level(scores: Sequence[Sequence[Score]]) -> float:
+    """Mean over seeds and tasks of the loss's level; infinite if any training failed."""
     total, count = 0.0, 0
     for own in scores:
         losses = mean_losses(own)
         if losses is None:
             return math.inf
-        total += math.fsum(map(log_of_loss, losses.values()))
+        total += math.fsum(level(task, loss) for task, loss in losses.items())
         count += len(losses)
     return total / count

@@ -2,10 +2,10 @@
 
 A changed program and those it must not lose against are trained on the same seeds, so that they differ by the
 change and not by luck. The difference of a seed is in fitness: the mean over tasks of
-``log(other's loss / its loss)``, clipped to +-1; a training that fails counts as -1. After 8, 16, 32, ...
-seeds a lower confidence bound of the mean difference (Student's t) is compared with the margin: the change is
-accepted as soon as a loss beyond the margin is excluded, and rejected as soon as the seeds that are left can
-hardly show that any more.
+``log(other's loss / its loss)``, or of their difference in units, clipped to +-1; a training that fails
+counts as -1. After 8, 16, 32, ... seeds a lower confidence bound of the mean difference (Student's t) is
+compared with the margin: the change is accepted as soon as a loss beyond the margin is excluded, and rejected
+as soon as the seeds that are left can hardly show that any more.
 
 Each look at each change could accept by luck. So the error allowed in all is divided by the number of all
 looks there may be (Bonferroni): with probability ``1 - error`` nothing that is accepted loses more than the
@@ -20,6 +20,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lion_search.dsl.shown import plural, signed
 from lion_search.proxy_tasks.scores import standard_error
 
 CLEARLY = 3.0
@@ -80,7 +81,8 @@ class Evidence:
 
     def summary(self) -> str:
         """A few words for people."""
-        return f"fitness {self.gain:+.4f}, at least {self.bound:+.4f}, {self.num_seeds} seeds"
+        gain, bound = signed(self.gain), signed(self.bound)
+        return f"fitness {gain}, at least {bound}, {plural(self.num_seeds, 'seed')}"
 
 
 def look(differences: Sequence[Sequence[float]], settings: TrialSettings) -> Evidence:

@@ -11,13 +11,13 @@ import pytest
 
 from lion_search.dsl import functions
 from lion_search.dsl.arrays import ArrayDomain
+from lion_search.dsl.claims import POINT, values
 from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.functions import (
     BUILT_IN,
     EPSILON,
     FUNCTION_OF_SYMBOL,
     FUNCTIONS,
-    CommonFactor,
     Function,
     Parity,
     Type,
@@ -447,24 +447,7 @@ def test_a_users_row_that_cannot_be_added_is_told_why(
         add_function(_own(name, parameters, symbol=symbol))
 
 
-# ---- what the rows claim to know
-
-POINT = np.float64([-40.0, -3.0, -1.0, -0.6, -1e-3, 0.0, 1e-3, 0.6, 1.0, 3.0, 40.0])
-X, Y = np.meshgrid(POINT, POINT)
-
-
-def _values(row: Function, *args: np.ndarray) -> np.ndarray:
-    """Of numbers one by one, each a tree of its own where whole trees are wanted."""
-    with np.errstate(all="ignore"):
-        if row.elementwise:
-            return np.asarray(row.meaning(np, *args, *[np.float64(0.3)] * (row.arity - len(args))))
-        values = []
-        for numbers in zip(*(np.ravel(a) for a in args), strict=True):
-            trees = [(a,) if wanted is T else a for a, wanted in zip(numbers, row.parameters, strict=False)]
-            trees += [np.float64(0.3)] * (row.arity - len(args))
-            value = row.meaning(np, *trees)
-            values.append(value[0] if isinstance(value, tuple) else value)
-        return np.reshape(values, np.shape(args[0]))
+# ---- what the rows claim to know; that a claim is so is tried in test_trials.py
 
 
 def _is(found: np.ndarray, expected: np.ndarray) -> bool:
@@ -474,53 +457,12 @@ def _is(found: np.ndarray, expected: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize(
-    "row", [FUNCTIONS[n] for n in BUILT_IN if FUNCTIONS[n].arity], ids=lambda row: row.name
+    "row", [FUNCTIONS[n] for n in BUILT_IN if FUNCTIONS[n].parameters == (T,)], ids=lambda row: row.name
 )
-def test_what_a_row_claims_to_know_is_so(row: Function):
-    """And what is so of signs is claimed: no row forgets that it is odd, even or never negative."""
-    known, num = row.properties, min(row.arity, row.parameters.count(T))
-    args = (X, Y)[:num] if num == 2 else (POINT,)
-    value = _values(row, *args)
-    finite = value[np.isfinite(value)]
-    assert (finite >= known.low).all()
-    assert (finite <= known.high).all()
-    assert not known.is_positive or ((finite > 0) | (np.abs(finite) < 1e-12)).all()
-    mirrored = _values(row, *(-a for a in args))
-    if num == 1:
-        assert (known.parity is Parity.ODD) == _is(mirrored, -value)
-        assert (known.parity is Parity.EVEN) == (
-            _is(mirrored, value) and _is(_values(row, np.abs(POINT)), value)
-        )
-        assert row.never_negative == bool((finite >= 0).all())
-        assert not known.keeps_sign or (np.sign(value) == np.sign(POINT))[np.isfinite(value)].all()
-        zero = _values(row, np.zeros(1))[0]
-        assert (known.zero_if is ZeroIf.FIRST) == bool(zero == 0)
-    if known.parity is Parity.PRODUCT:
-        assert _is(_values(row, -X, Y)[Y != 0], -value[Y != 0])
-    zero_if = {ZeroIf.FIRST: (0 * X, Y), ZeroIf.ANY: (X, 0 * Y), ZeroIf.BOTH: (0 * X, 0 * Y)}
-    if num == 2 and known.zero_if is not None:
-        at_zero = _values(row, *zero_if[known.zero_if])
-        assert (at_zero[np.isfinite(at_zero) & (Y > 0)] == 0).all()
-    for position, degree in enumerate(known.degrees):
-        scaled = _values(row, *(2 * a if i == position else a for i, a in enumerate(args)))
-        assert _is(scaled, 2.0**degree * value)
-    if known.common_factor is not None and num == 2:
-        factor = -2.0 if known.common_factor is CommonFactor.ANY else 2.0
-        assert _is(_values(row, factor * X, factor * Y), factor * value)
-    for other in known.undoes:
-        assert _is(_values(row, _values(FUNCTIONS[other], POINT)), POINT)
-    for other in known.undoes_up_to_sign:
-        assert _is(_values(row, _values(FUNCTIONS[other], POINT)), np.abs(POINT))
-
-
-@pytest.mark.parametrize("name", BUILT_IN)
-def test_the_type_rule_of_a_row_is_the_type_of_its_value(name: str):
-    """For arguments of every type that may stand there."""
-    row, domain = FUNCTIONS[name], ArrayDomain(np, SHAPES, np.float64)
-    values = {Type.SCALAR: SCALAR, Type.PER_ARRAY: PER_ARRAY, Type.TREE: TREE}
-    for types in itertools.product(*([t for t in Type if t <= widest] for widest in row.parameters)):
-        with np.errstate(all="ignore"):
-            value = domain.apply(row, [values[t] for t in types], 0)
-        shapes = tuple(np.shape(leaf) for leaf in value) if isinstance(value, tuple) else ()
-        expected = {Type.SCALAR: (), Type.PER_ARRAY: ((), (), ()), Type.TREE: SHAPES}
-        assert shapes == expected[row.result_type(types)]
+def test_what_is_so_of_signs_is_claimed(row: Function):
+    """No row forgets that it is odd, even or never negative."""
+    known, value, mirrored = row.properties, values(row, POINT), values(row, -POINT)
+    assert (known.parity is Parity.ODD) == _is(mirrored, -value)
+    assert (known.parity is Parity.EVEN) == (_is(mirrored, value) and _is(values(row, np.abs(POINT)), value))
+    assert row.never_negative == bool((value[np.isfinite(value)] >= 0).all())
+    assert (known.zero_if is ZeroIf.FIRST) == bool(values(row, np.zeros(1))[0] == 0)

@@ -22,6 +22,9 @@ def _body(*lines: str, header: str = "w, g, m, lr", returned: str = "update, m")
     return "\n".join([f"def train({header}):", *(f"    {s}" for s in (*lines, f"return {returned}")), ""])
 
 
+GOOD = "update = sin(w)"
+
+
 def _statements(*lines: str) -> tuple[Statement, ...]:
     return parse(_body(*lines, "update = g * 1.0")).statements[:-1]
 
@@ -136,6 +139,62 @@ def test_windows_line_ends_are_allowed():
     assert parse(text.replace("\n", "\r\n")) == parse(text)
 
 
+def test_a_byte_order_mark_is_no_part_of_a_program():
+    assert parse("\ufeff" + _body(GOOD)) == parse(_body(GOOD))
+
+
+LION = parse(
+    _body(
+        *("update = interp(g, m, 0.9)", "update = sign(update)", "m = interp(g, m, 0.99)"),
+        *("update = update + w", "update = update * lr"),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("header", "weights", "gradient", "rate"),
+    [
+        ("weight, gradient, m, lr", "weight", "gradient", "lr"),
+        ("params, m, grads, learning_rate", "params", "grads", "learning_rate"),
+        ("w: Params, m: Params, g: Params, lr: float", "w", "g", "lr"),
+        ("lr, g, w, /, *, m", "w", "g", "lr"),
+    ],
+)
+def test_inputs_are_known_by_their_names(header: str, weights: str, gradient: str, rate: str):
+    """As in the paper's Program 1 and the authors' release, in any order, annotated or not."""
+    lines = (f"update: Params = interpolate({gradient}, m, b1)", "update = sign(update)")
+    more = (f"m = interp({gradient}, m, 0.99)", f"update += {weights}", f"update *= {rate}")
+    joined = header if header.endswith("*, m") else f"{header}, *"
+    assert parse(_body(*lines, *more, header=f"{joined}, b1=0.9", returned="(update, m)")) == LION
+
+
+def test_an_input_of_its_own_name_comes_first():
+    """Other names of an input are then names like any other, as in programs that were found."""
+    assert parse(_body(header="w, g, gradient, params, lr", returned="g, w, g")).states == (
+        "gradient",
+        "params",
+    )
+
+
+def test_a_constant_of_the_header_is_a_number_until_it_is_assigned():
+    text = _body("a = -b * b", "b = w * b", "update = b + g", header="w, g, m, lr, b=2")
+    assert parse(text) == parse(_body("a = -2 * 2", "b = w * 2", "update = b + g"))
+
+
+def test_functions_have_their_names_of_the_release_too():
+    text = ("a = interpolate(w, g, 0.5)", "a = clip_by_global_norm(g, 1)", "a = max(w, g)", "a = min(w, g)")
+    ours = ("a = interp(w, g, 0.5)", "a = clip(g, 1)", "a = maximum(w, g)", "a = minimum(w, g)")
+    assert _statements(*text) == _statements(*ours)
+
+
+def test_an_expression_may_be_returned():
+    assert parse(_body(returned="[-g, m * 0.5]")) == Program(
+        ("m",),
+        (Statement("t1", "negative", ("g",)), Statement("t2", "multiply", ("m", 0.5))),
+        ("t1", "t2"),
+    )
+
+
 def test_any_known_variable_or_number_may_be_returned():
     assert parse(_body("a = sin(w)", returned="a, 0.5")).outputs == ("a", 0.5)
     assert parse(_body(returned="g, m")).outputs == ("g", "m")
@@ -143,7 +202,6 @@ def test_any_known_variable_or_number_may_be_returned():
 
 # ---- what may not be written: (text, line, column, part of the message)
 
-GOOD = "update = sin(w)"
 ERRORS = [
     # not Python
     ("", 1, 1, "found nothing"),
@@ -157,7 +215,8 @@ ERRORS = [
     ("def trane(w, g, lr):\n    return w\n", 1, 1, "expected 'def train"),
     ("async def train(w, g, lr):\n    return w\n", 1, 1, "found Python's AsyncFunctionDef"),
     ("class train:\n    pass\n", 1, 1, "found Python's ClassDef"),
-    ("import os\n" + _body(GOOD), 1, 1, "found Python's Import"),
+    ("import os\n" + _body(GOOD), 1, 1, "found Python's Import; leave it out"),
+    ("b = 0.9\n" + _body(GOOD), 1, 1, "a constant stands in the header"),
     (_body(GOOD) + "import os\n", 4, 1, "expected nothing after train, found Python's Import"),
     ("@staticmethod\n" + _body(GOOD), 1, 2, "decorators are not allowed"),
     # the header
@@ -165,16 +224,18 @@ ERRORS = [
         _body(GOOD, header="w, m, lr"),
         1,
         1,
-        "the header train(w, g, ...states, lr), found (w, m, lr)",
+        "the header train(w, g, ...states, lr), found (w, m, lr); missing: g, the gradient",
     ),
-    (_body(GOOD, header="g, w, lr"), 1, 1, "expected the header"),
-    (_body(GOOD, header="w, g, m"), 1, 1, "expected the header"),
+    (_body(GOOD, header="w, g, m"), 1, 1, "missing: lr, the schedule's value"),
+    (_body(GOOD, header="w, m, v, gradient"), 1, 1, "found (w, m, v, gradient); missing: lr"),
     (_body(GOOD, header="w, g"), 1, 1, "expected the header"),
-    (_body(GOOD, header=""), 1, 1, "expected the header"),
-    (_body(GOOD, header="w, g, m, lr=1.0"), 1, 1, "expected the header"),
+    (_body(GOOD, header=""), 1, 1, "missing: w, the weights, g, the gradient, lr"),
+    (_body(GOOD, header="w, g, m, lr=0.1"), 1, 23, "as in lr = lr * 0.1"),
+    (_body(GOOD, header="w, g, lr, m=0"), 1, 23, "leave out the default of 'm': a state begins at zero"),
+    (_body(GOOD, header="w, g, lr, m=None"), 1, 23, "a number as the default of 'm', a constant"),
     (_body(GOOD, header="w, g, *m, lr"), 1, 1, "expected the header"),
-    (_body(GOOD, header="w, g, m, /, lr"), 1, 1, "expected the header"),
-    (_body(GOOD, header="w, g, m, lr, **more"), 1, 1, "expected the header"),
+    (_body(GOOD, header="w, g, m, lr, **more"), 1, 1, "each state by a name of its own"),
+    (_body("w = g", header="weight, g, m, lr"), 1, 1, "'w' stands for 'weight' here"),
     (_body(GOOD, header="w, g, m, m, lr"), 1, 20, "'m' cannot be a state's name here"),
     (_body(GOOD, header="w, g, w, lr"), 1, 17, "'w' cannot be a state's name here"),
     (_body(GOOD, header="w, g, lr, lr"), 1, 21, "'lr' cannot be a state's name here"),
@@ -185,20 +246,20 @@ ERRORS = [
     (_body(GOOD, returned="update"), 3, 5, "expected 'return update, m': 2 values, found 1"),
     (_body(GOOD, returned="update, m, m"), 3, 5, "2 values, found 3"),
     (_body(GOOD, returned=""), 3, 5, "2 values, found 0"),
-    (_body(GOOD, returned="[update, m]"), 3, 5, "2 values, found 1"),
-    (_body(GOOD, returned="update, sin(m)"), 3, 20, "expected a variable's name, found Python's Call"),
+    (_body(GOOD, returned="{update, m}"), 3, 5, "2 values, found 1"),
+    (_body(GOOD, returned="update, foo(m)"), 3, 20, "unknown function 'foo'"),
     (_body(GOOD, returned="update, v"), 3, 20, "unknown variable 'v'"),
     (_body(GOOD, "return update, m", "m = g"), 3, 5, "found Python's Return"),
     # statements
     (_body(GOOD, "sin(w)"), 3, 5, "expected 'variable = function(arguments)', found Python's Expr"),
     (_body(GOOD, "'text'"), 3, 5, "found Python's Expr"),
-    (_body(GOOD, "m += w"), 3, 5, "found Python's AugAssign"),
-    (_body(GOOD, "m: float = w"), 3, 5, "found Python's AnnAssign"),
-    (_body(GOOD, "m = v = w"), 3, 5, "found Python's Assign"),
-    (_body(GOOD, "m, v = w, g"), 3, 5, "expected a variable's name, found Python's Tuple"),
+    (_body(GOOD, "m **= 2"), 3, 5, "write square(m)"),
+    (_body(GOOD, "m: float"), 3, 5, "found Python's AnnAssign"),
+    (_body(GOOD, "m = v = w"), 3, 5, "found Python's Assign; assign one variable a line"),
+    (_body(GOOD, "m, v = w, g"), 3, 5, "found Python's Tuple; assign one variable a line"),
     (_body(GOOD, "m[0] = w"), 3, 5, "expected a variable's name, found Python's Subscript"),
     (_body(GOOD, "m.x = w"), 3, 5, "expected a variable's name, found Python's Attribute"),
-    (_body(GOOD, "if w: m = g"), 3, 5, "found Python's If"),
+    (_body(GOOD, "if w: m = g"), 3, 5, "found Python's If; there are no branches"),
     (_body(GOOD, "del m"), 3, 5, "found Python's Delete"),
     # functions
     (_body("update = sine(w)"), 2, 14, "unknown function 'sine'; did you mean 'sin'?"),
@@ -210,10 +271,24 @@ ERRORS = [
     (_body("update = sin(x=w)"), 2, 14, "sin takes plain arguments only"),
     (_body("update = sin(*w)"), 2, 14, "sin takes plain arguments only"),
     (_body("update = sin(**w)"), 2, 14, "sin takes plain arguments only"),
-    (_body("update = jnp.sin(w)"), 2, 14, "expected a function call or one of + - * /, found Python's Call"),
+    (_body("update = jnp.sin(w)"), 2, 14, "functions have no module before them: write sin for jnp.sin"),
+    (_body("update = np.sine(w)"), 2, 14, "unknown function 'np.sine'; did you mean 'sin'?"),
+    (_body("update = w * math.pi"), 2, 18, "write get_pi() for math.pi"),
+    (
+        _body("update = clip(g, -1, 1)"),
+        2,
+        14,
+        "clip takes 2 arguments, found 3 (x * min(1, c / global_norm(x)))",
+    ),
     (_body("update = (lambda: w)()"), 2, 14, "found Python's Call"),
-    (_body("update = w ** 2"), 2, 14, "expected one of + - * /, found Python's Pow"),
-    (_body("update = w @ g"), 2, 14, "found Python's MatMult"),
+    (_body("update = w ** 2"), 2, 14, "expected one of + - * /, found **; write square(w)"),
+    (_body("update = (w - g) ** 3.0"), 2, 14, "write cube(w - g)"),
+    (_body("update = 2 * g ** 0.5"), 2, 18, "write sqrt(g)"),
+    (_body("update = g ** -m"), 2, 14, "write power(g, -m)"),
+    (_body("update = w @ g"), 2, 14, "found Python's MatMult; dot(x, y)"),
+    (_body("update = w < g"), 2, 14, "found Python's Compare; there are no branches and comparisons"),
+    (_body("update = lambda * g"), 2, 24, "lambda is a word of Python's"),
+    (_body("update = interp(g, m, beta1)"), 2, 27, "or in the header, as in beta1=0.9"),
     (_body("update = ~w"), 2, 14, "found Python's UnaryOp"),
     (_body("update = w if g else m"), 2, 14, "found Python's IfExp"),
     (_body("update = sin(w := g)"), 2, 18, "found Python's NamedExpr"),

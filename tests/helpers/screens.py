@@ -20,6 +20,7 @@ PROGRESS = Progress(
     best_fitness=0.1234,
     best_judged=0.1134,
     best_seeds=8,
+    frontier={},
     median_fitness=-0.04321,
     failures={"diverged": 1_234, "crashed": 5},
     stopped_share=0.25,

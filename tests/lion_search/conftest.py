@@ -28,7 +28,6 @@ from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.baseline import load_baselines
 from lion_search.proxy_tasks.scores import Status, overall_status
-from lion_search.proxy_tasks.tasks import find_task
 from lion_search.results.records import (
     BASELINE_SUBJECT,
     HITS,
@@ -60,10 +59,11 @@ PLAIN = _set(
     noise__max_seeds="null",
     hurdle__percentile="null",
     hurdle__rejects="false",
+    selection__tuned="0",
     simplification__how_far="redundancy",
 )
-"""A search without the quickstart's policies: programs are all trained on the same seeds; and no proofs nor
-experiments at its end, which take seconds."""
+"""A search without the quickstart's policies: programs are all trained on the same seeds; and no tuning, no
+proofs nor experiments at its end, which take seconds."""
 SMALL = (
     *PLAIN,
     *_set(budget__programs="300", search__population="50", search__lag="32", tasks__0__seeds="1"),
@@ -296,11 +296,11 @@ class CommandLine:
     folder: Path
     _running: list[Running] = field(default_factory=list)
 
-    def __call__(self, *arguments: str | Path, timeout_seconds: float = 280) -> Called:
+    def __call__(self, *arguments: str | Path, timeout_seconds: float = 280, **environment: str) -> Called:
         done = subprocess.run(
             [COMMAND, *arguments],
             cwd=self.folder,
-            env=ENVIRONMENT,
+            env={**ENVIRONMENT, **environment},
             capture_output=True,
             text=True,
             check=False,
@@ -392,6 +392,17 @@ def tiny(command: CommandLine) -> CommandLine:
     """The command in a folder with the tiny task."""
     _make_tiny(command.folder)
     return command
+
+
+@pytest.fixture(scope="session")
+def tiny_in() -> Callable[[Path], CommandLine]:
+    """The command in some folder, into which the tiny task is put."""
+
+    def make(folder: Path) -> CommandLine:
+        _make_tiny(folder)
+        return CommandLine(folder)
+
+    return make
 
 
 def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[CommandLine], Called]) -> RunFolder:
@@ -489,7 +500,6 @@ def in_folder(
 
     def forget() -> None:
         importlib.invalidate_caches()
-        find_task.cache_clear()
         load_baselines.cache_clear()
         for module in mine:
             sys.modules.pop(module, None)

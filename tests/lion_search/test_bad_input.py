@@ -118,9 +118,9 @@ COMMANDS = [
     ("run --config binary.yaml", ["cannot read configuration 'binary.yaml'"]),
     (f"run --config {LONG}", []),
     # Options of a run.
-    (RUN + "--workers 0", ["workers", "greater than 0", "found 0"]),
-    (RUN + "--workers -3", ["workers", "greater than 0", "found -3"]),
-    (RUN + "--workers two", ["--workers", "integer"]),
+    (RUN + "--workers 0", ["--workers 0", "a number from 1, auto or inline"]),
+    (RUN + "--workers -3", ["--workers -3", "a number from 1"]),
+    (RUN + "--workers two", ["--workers two", "auto or inline"]),
     (RUN + "--warm-start lino", ["no program 'lino'", "did you mean 'lion'?"]),
     (RUN + "--set initial=lion --warm-start adamw", ["warm start 'adamw' has state v"]),
     (RUN + "--seed -1", ["seed", "greater than or equal to 0", "found -1"]),
@@ -135,7 +135,7 @@ COMMANDS = [
     (RUN + "--set tasks.0=3 --set tasks.0.seeds=3", ["tasks.0.seeds=3"]),
     (RUN + "--set seed=[", ["--set seed=[", "not YAML"]),
     (RUN + "--set tasks.0.name=digit_mlp", ["unknown task 'digit_mlp'", "'digits_mlp'"]),
-    (RUN + "--set workers=0 --workers 0", ["workers", "greater than 0"]),
+    (RUN + "--set workers=0", ["workers", "greater than 0"]),
     (RUN + "--wrokers 1", ["--wrokers"]),
     # The run folder, of which no file is touched.
     (RUN + "--out mine", ["'mine' is not empty", "--out"]),

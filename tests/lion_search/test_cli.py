@@ -17,6 +17,7 @@ from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.functions import FUNCTIONS
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.program import Program
+from lion_search.dsl.shown import percent
 from lion_search.dsl.text import parse
 from lion_search.results.records import BASELINE_SUBJECT, Outcome, Stage
 from lion_search.results.store import Store
@@ -55,7 +56,7 @@ def test_top_lists_the_fittest_first(main: Main, log: Store) -> None:
     losses = {e.individual_id: e.score.loss for e in evaluations}
     (tuned,) = (e.score.loss for e in evaluations if e.subject == BASELINE_SUBJECT)
     fitness = {
-        number: -1.0 if loss is None else max(-1.0, min(1.0, math.log(tuned / loss)))
+        number: -1.0 if loss is None else max(-1.0, math.log(tuned / loss))
         for number, loss in losses.items()
         if number is not None
     }
@@ -77,9 +78,33 @@ def test_top_prints_as_many_rows_as_asked_for(main: Main) -> None:
     """The same as in JSON."""
     rows = json.loads(call(main, "top", "found", "-n", "3", "--json"))
     lines = call(main, "top", "found", "-n", "3").splitlines()
-    cells = [[cell.strip() for cell in line.split("│")] for line in lines if line.startswith("│")]
-    assert [row[1:3] for row in cells] == [[str(row["id"]), f"{row['fitness']:+.4f}"] for row in rows]
+    title, *cells, note = [line.split() for line in lines]
+    assert title[:2] == ["ID", "Fitness"]
+    assert [row[0] for row in cells] == [str(row["id"]) for row in rows]
+    assert [float(row[1]) for row in cells] == pytest.approx([row["fitness"] for row in rows], rel=1e-3)
     assert len(rows) == 3
+    assert note[0] == "Ranked"
+
+
+@pytest.mark.usefixtures("in_user_folder")
+def test_every_view_of_a_run_has_the_same_numbers(main: Main, finished: Any) -> None:
+    """What it printed at its end, its result, its list of runs, who watched it, and its log."""
+    stats = json.loads(call(main, "stats", "found", "--json"))
+    watched = json.loads(call(main, "watch", "found", "--json"))["progress"]
+    in_result, (best, *_) = finished.result["search"], json.loads(call(main, "top", "found", "--json"))
+    assert watched == {name: value for name, value in in_result.items() if name != "hit_rate"}
+    assert in_result["num_programs"] == stats["programs"]
+    assert in_result["num_evaluated"] == stats["evaluated"]
+    assert in_result["num_novel"] == stats["novel"]
+    assert in_result["hit_rate"] == stats["hit_rate"]
+    assert in_result["seconds"] == stats["search_seconds"]
+    assert in_result["stopped_share"] == pytest.approx(stats["saved_share"])
+    assert in_result["best_fitness"] == pytest.approx(best["fitness"])
+    said = f"{stats['programs']:,} programs in .*: {stats['evaluated']:,} evaluated, hit rate "
+    assert re.search(said + re.escape(percent(stats["hit_rate"])), finished.called.out)
+    shown = call(main, "watch", "found")
+    for text in (f"programs {stats['programs']:,} ", f"evaluated {stats['evaluated']:,} "):
+        assert text in shown
 
 
 @pytest.mark.usefixtures("in_user_folder")
@@ -201,6 +226,15 @@ def test_a_program_of_the_users_is_exported_under_its_file_name(main: Main, tmp_
         path = tmp_path / name
         path.write_text("def train(w, g, lr):\n    update = g * lr\n    return update\n")
         assert f"\ndef {expected}(" in call(main, "export", path)
+
+
+def test_the_help_names_every_command_in_a_whole_sentence(main: Main) -> None:
+    """Within 80 columns; workers are given to all commands in one way."""
+    shown = call(main, "--help")
+    assert "..." not in shown.partition("Commands:")[2]
+    assert max(map(len, shown.splitlines())) <= 80
+    for command in ("run", "resume", "evaluate", "baseline", "simplify", "frontier", "compare-runs"):
+        assert "--workers NUMBER|auto|inline" in call(main, command, "--help")
 
 
 def test_the_lists_name_everything_there_is(main: Main) -> None:

@@ -20,6 +20,7 @@ from lion_search.config import (
     shipped_configs,
     to_yaml,
 )
+from lion_search.config.yaml12 import read_yaml
 from lion_search.dsl.functions import FUNCTIONS
 from lion_search.results.judge import JudgeSettings
 from lion_search.search.methods.table import settings_class
@@ -149,6 +150,94 @@ def test_set_makes_sections_that_the_file_leaves_out(tmp_path: Path) -> None:
     assert config == Config.model_validate({"search": {"lag": 5}, "budget": {"programs": 9}})
 
 
+@pytest.mark.parametrize(
+    ("text", "path", "value"),
+    [
+        ("budget: {minutes: 1e-3}", "budget.minutes", 0.001),
+        ("mutation: {insert: 1E+1}", "mutation.insert", 10.0),
+        ("mutation: {insert: .5}", "mutation.insert", 0.5),
+        ("seed: 0x1F", "seed", 31),
+        ("initial: 017", "initial", "017"),
+        ("initial: 3:30", "initial", "3:30"),
+        ("initial: 2026-01-01", "initial", "2026-01-01"),
+        ("initial: no", "initial", "no"),
+        ("\ufeffseed: 3", "seed", 3),
+        ("seed: 3\r\ninitial: lion\r\n", "initial", "lion"),
+        ("search: {<<: {lag: 5}, population: 7}", "search.lag", 5),
+    ],
+)
+def test_yaml_is_read_as_version_1_2_has_it(tmp_path: Path, text: str, path: str, value: object) -> None:
+    """Numbers are what people write as numbers; all else is text."""
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8", newline="")
+    found: Any = load_config(str(tmp_path / "mine.yaml")).model_dump()
+    for key in path.split("."):
+        found = found[key]
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("budget: {minutes: 3:30}", ["budget.minutes", "found '3:30'; write one number, such as 3.5"]),
+        ("seed: 017", ["seed", "found '017'; write a decimal number without a leading zero"]),
+        ("seed: 0o17", ["found '0o17'; write a decimal number"]),
+        ("seed: 1_000", ["found '1_000'; write 1000"]),
+        ("seed: 1,000,000", ["found '1,000,000'; write 1000000"]),
+        ("seed: '12'", ["found '12'; write 12"]),
+        ("seed: 1e6", ["found 1000000.0; write 1000000"]),
+        ("budget:\n  minutes: 3,5", ["found '3,5'"]),
+        ("hurdle: {rejects: yes}", ["hurdle.rejects", "found 'yes'; write true"]),
+        ("hurdle: {rejects: Off}", ["found 'Off'; write false"]),
+        ("seed: 1\nbudget: {}\nseed: 2", ["key 'seed' stands on line 1 already, and again at line 3"]),
+        (
+            "budget:\n  minutes: 1\n  minutes: 2",
+            ["key 'minutes' stands on line 2 already", "line 3, column 3"],
+        ),
+        ("seed: 1\n---\nseed: 2", ["expected a single document", "line 2"]),
+        ("seed: " + "9" * 5000, ["not YAML", "4300"]),
+        ("[" * 3000, ["nested too deeply"]),
+        ("seed: !!python/name:os.system", ["could not determine a constructor"]),
+        ("seed: \0", ["not allowed"]),
+        ("functions: &f [*f]", ["functions"]),
+    ],
+)
+def test_what_yaml_leaves_open_is_refused_with_what_to_write(
+    tmp_path: Path, text: str, parts: list[str]
+) -> None:
+    """In a line that names the file; the same in what the command line sets."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(path))
+    assert str(caught.value).startswith(f"{path}: ")
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_set_reads_values_as_a_file_does() -> None:
+    """And refuses the same."""
+    assert load_config("quickstart", ["budget.minutes=1e-3"]).budget.minutes == 0.001
+    with pytest.raises(ConfigError, match=r"budget\.minutes: .*found '3:30'; write one number"):
+        load_config("quickstart", ["budget.minutes=3:30"])
+    with pytest.raises(ConfigError, match=r"--set noise=.*key 'hits' stands on line 1 already"):
+        load_config("quickstart", ["noise={hits: 1, hits: 2}"])
+
+
+def test_set_changes_no_other_place_that_an_alias_leads_to(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("noise: &n {}\nprices: *n\n")
+    config = load_config(str(path), ["noise.near=0.5"])
+    assert config.noise.near == 0.5
+
+
+@pytest.mark.parametrize("text", ["1e3", "yes", "012", "3:30", "0o17", "1_000", "~", "=", "<<", "2026-01-01"])
+def test_text_that_looks_otherwise_is_written_in_quotes(text: str) -> None:
+    """So that readers of either version of YAML find text."""
+    written = to_yaml(Config(initial=text))
+    assert read_yaml(written)["initial"] == yaml.safe_load(written)["initial"] == text
+
+
 def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
     """Nothing is required."""
     path = tmp_path / "mine.yaml"
@@ -197,7 +286,7 @@ def test_a_configuration_written_as_yaml_is_read_back_the_same(
             "seed": seed,
         }
     )
-    values = yaml.safe_load(to_yaml(config))
+    values = read_yaml(to_yaml(config))
     assert check_config(values, "the text") == config
     assert keys(values) == keys(config.model_dump())
 
@@ -271,12 +360,14 @@ def test_more_seeds_than_a_stage_has_are_refused(key: str) -> None:
         load_config("quickstart", [f"{key}=10001"])
 
 
+@pytest.mark.parametrize("width", [80, 110])
 @pytest.mark.parametrize("name", shipped_configs())
-def test_a_commented_configuration_is_that_configuration(name: str) -> None:
-    """Every key is explained, and what is printed may be run."""
+def test_a_commented_configuration_is_that_configuration(name: str, width: int) -> None:
+    """Every key is explained, within so many columns, and what is printed may be run."""
     config = load_config(name)
-    text = commented_yaml(config)
-    assert check_config(yaml.safe_load(text), "the text") == config
+    text = commented_yaml(config, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert check_config(read_yaml(text), "the text") == config
     for section, values in config.model_dump().items():
         for key in values if isinstance(values, dict) else ():
             assert re.search(rf"#.*\n  {key}: |  {key}: .*#", text), f"{section}.{key} is not explained"
@@ -308,6 +399,6 @@ def test_the_settings_of_a_method_of_ones_own_reach_yaml(
     config = load_config(str(path), ["search.patience=3"])
     assert config.search.patience == 3
     assert "  patience: 3             # How long it waits." in commented_yaml(config)
-    assert check_config(yaml.safe_load(to_yaml(config)), "the text") == config
+    assert check_config(read_yaml(to_yaml(config)), "the text") == config
     with pytest.raises(ConfigError, match=r"unknown key 'search\.population'.*patience"):
         load_config(str(path), ["search.population=3"])

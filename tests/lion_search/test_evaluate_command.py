@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ import pytest
 TASK = "digits_mlp?steps=30"
 
 
-def rows_of(main: Any, *arguments: str) -> dict[str, dict[str, Any]]:
+def rows_of(main: Any, *arguments: str, status: int = 0) -> dict[str, dict[str, Any]]:
     called = main("evaluate", *arguments, "--workers=inline", "--json", "--seeds=2")
-    assert called.status == 0, called.err
+    assert called.status == status, called.err
     return {row["optimizer"]: row for row in json.loads(called.out)}
 
 
@@ -31,8 +32,9 @@ def test_the_baselines_of_the_task_stand_beside(main: Any) -> None:
     called = main("evaluate", "adamw", "--task=digits_mlp", "--workers=inline", "--seeds=2")
     assert called.status == 0, called.err
     for name in ("adamw", "tuned adamw", "tuned lion", "tuned signum", "tuned sgd"):
-        assert f" {name} " in called.out
-    assert "+- " in called.out, "the paired difference"
+        assert f"\n{name} " in called.out
+    assert "Against tuned AdamW" in called.out
+    assert "mean difference seed by seed" in called.out
     assert "Loss on test, digits_mlp" in called.out
 
 
@@ -40,7 +42,8 @@ def test_a_task_without_baselines_is_said_so_and_scored(main: Any) -> None:
     called = main("evaluate", "adamw", f"--task={TASK}", "--workers=inline", "--seeds=2")
     assert called.status == 0
     assert f"lion-search baseline '{TASK}'" in called.out
-    assert "Against tuned AdamW" in called.out
+    assert "\nadamw " in called.out
+    assert "difference" not in called.out
 
 
 def test_validation_and_error_can_be_asked_for(main: Any) -> None:
@@ -53,8 +56,87 @@ def test_validation_and_error_can_be_asked_for(main: Any) -> None:
 def test_an_optimizer_that_diverges_is_a_row(main: Any, tmp_path: Any) -> None:
     bad = tmp_path / "bad.py"
     bad.write_text("def train(w, g, lr):\n    update = arcsin(5.0)\n    return update\n")
-    row = rows_of(main, str(bad), f"--task={TASK}")[str(bad)]
+    row = rows_of(main, str(bad), f"--task={TASK}", status=1)[str(bad)]
     assert (row["status"], row["mean"]) == ("diverged", None)
+    assert row["failure"]["reason"] == "not finite after step 1 of 30"
+    assert (row["failure"]["seed"], row["failure"]["num_steps"]) == (20_000, 1)
+
+
+CRASHES = "optax:crashing.py:optimizer"
+CRASHING_OPTIMIZER = """
+import jax
+import optax
+
+
+def refuse(x):
+    raise RuntimeError("no licence for this optimizer")
+
+
+def update(updates, state, params=None):
+    return jax.tree.map(lambda u: jax.pure_callback(refuse, u, u), updates), state
+
+
+def optimizer():
+    return optax.GradientTransformation(lambda params: (), update)
+"""
+DIVERGES = "optax:sgd?learning_rate=1e30"
+
+
+@pytest.mark.parametrize(
+    ("references", "status"),
+    [(["lion", DIVERGES], 0), ([DIVERGES], 1), (["lion", CRASHES], 1)],
+    ids=["that one diverges is a result", "nothing has a loss", "that one raises is a mistake"],
+)
+def test_the_status_says_whether_a_script_may_go_on_and_the_rows_say_why_not(
+    in_folder: Any, tmp_path: Any, references: list[str], status: int
+) -> None:
+    (tmp_path / "crashing.py").write_text(CRASHING_OPTIMIZER)
+    main = in_folder(tmp_path, "crashing")
+    called = main("evaluate", *references, f"--task={TASK}", "--workers=inline", "--seeds=2")
+    assert called.status == status
+    for name, reason in (
+        (CRASHES, "crashed on .*, seed 20000: .*Error"),
+        (DIVERGES, "not finite after step"),
+    ):
+        assert (name in references) == bool(
+            re.search(f"^{re.escape(name)}: .*{reason}", called.out, re.MULTILINE)
+        )
+
+
+def test_a_task_on_which_all_end_in_the_same_fault_is_an_error(in_folder: Any, tmp_path: Any) -> None:
+    """Also as soon as its baselines are to be tuned, or a run begins: when workers start."""
+    (tmp_path / "crashing.py").write_text(CRASHING)
+    main = in_folder(tmp_path, "crashing")
+    scored = main("evaluate", "lion", "adamw", "--task=crashing:task", "--workers=inline", "--seeds=2")
+    tuned = main("baseline", "crashing:task", "--workers=inline")
+    assert scored.status == tuned.status == 2
+    assert "nothing can be trained on 'crashing:task'; all end alike: crashed" in scored.err
+    assert "task 'crashing:task' cannot be trained, not even with AdamW: " in tuned.err
+    for called in (scored, tuned):
+        assert called.err.splitlines()[-1].endswith("RuntimeError: no licence for this data")
+
+
+CRASHING = """
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lion_search import Problem, Task
+
+
+def refuse(x):
+    raise RuntimeError("no licence for this data")
+
+
+def loss(weights, x):
+    zero = jax.ShapeDtypeStruct((), jnp.float32)
+    return jnp.sum(weights["w"] ** 2) + jax.pure_callback(refuse, zero, jax.lax.stop_gradient(weights["w"]))
+
+
+def task():
+    x = np.zeros((8, 1), np.float32)
+    return Task(lambda: Problem(lambda key: {"w": jnp.ones(2)}, loss, x, x, x), num_steps=3, batch_size=2)
+"""
 
 
 @pytest.mark.parametrize(

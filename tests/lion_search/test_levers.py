@@ -27,6 +27,26 @@ def test_a_run_with_all_levers_is_resumed_to_the_same_log(tiny: Any, options: An
     assert len(constants) >= 4, "the tuned ones"
 
 
+def test_the_best_of_each_niche_is_handed_over(tiny: Any, options: Any) -> None:
+    """Selected, tuned, simplified, tested and exported each for itself; the best of them is the winner."""
+    made = ("--set=simplification.how_far=proofs", "--set=selection.tuned=1", "--set=budget.programs=150")
+    run = tiny.run("frontier", *options.tiny, *LEVERS, *made)
+    result, niches = run.result, ["0 states", "1 state", "2 states"]
+    assert [best["niche"] for best in result["frontier"]] == niches
+    assert result["fitness"] == max(best["fitness"] for best in result["frontier"])
+    rows = [row["optimizer"] for row in result["test"]]
+    for best in result["frontier"]:
+        assert [f["is_tuned"] for f in best["finalists"]].count(True) <= 1
+        assert best["fitness"] == best["finalists"][0]["fitness"]
+        assert best["niche"] in rows
+        assert len(parse(best["program"]).states) >= best["num_states"] == int(best["niche"][0])
+        suffix = best["niche"].replace(" ", "_")
+        assert f"exports/winner_{suffix}.py" in best["exports"]
+        assert parse((run.folder / f"exports/winner_{suffix}.py").read_text()) == parse(best["program"])
+    assert any(f["is_tuned"] for best in result["frontier"] for f in best["finalists"])
+    assert "2 states" in run.called.out
+
+
 def test_a_start_that_is_not_proportional_to_the_schedule_is_refused(tiny: Any, options: Any) -> None:
     called = tiny("run", *options.tiny, *LEVERS, "--set=initial=paper/program4")
     assert called.status == 2

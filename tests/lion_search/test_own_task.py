@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import Start
 from readme import code_with
 
 TUNED = {
@@ -112,6 +113,18 @@ def test_what_is_wrong_with_it_is_said_before_anything_starts(
     path.write_text(path.read_text().replace(*change))
     write_baselines(stranger.folder)
     refused(message)
+
+
+SCRIPT = """
+from lion_search.analysis.measuring import evaluate
+(row,) = evaluate(["adamw"], ["__main__:sine?steps=20"], num_seeds=1, workers=1)
+print(*row.scores)
+"""
+
+
+def test_one_that_a_script_defines_is_trained_by_its_workers(start_script: Start) -> None:
+    output, errors = start_script(code_with("Problem, Task") + SCRIPT).communicate(timeout=120)
+    assert "Status.OK" in output, errors
 
 
 @pytest.mark.large

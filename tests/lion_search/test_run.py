@@ -20,6 +20,7 @@ from lion_search.dsl.equivalence.canonical import SEMANTICS_VERSION, canonicalis
 from lion_search.dsl.library import library_program
 from lion_search.dsl.liveness import liveness, prune
 from lion_search.dsl.program import Program
+from lion_search.dsl.shown import with_error
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.scores import Part, Status
 from lion_search.results.records import BASELINE_SUBJECT, HITS, Individual, Outcome, Stage
@@ -218,7 +219,8 @@ def test_a_person_reads_what_was_done_what_won_and_what_to_do_next(finished: Any
     assert f"{result['search']['num_evaluated']:,} evaluated" in out
     assert f"Winner {result['winner']}" in out
     for row in result["test"]:
-        assert re.search(rf"{row['optimizer']} .*{row['mean_loss']:.4f}.*{row['standard_error']:.4f}", out)
+        loss = with_error(row["mean_loss"], row["standard_error"])
+        assert re.search(rf"{row['optimizer']} .*{re.escape(loss)}", out)
     for statement in parse(result["simplified"]).statements:
         assert f"    {statement.target} = " in out
     assert "found/exports/winner_optax.py" in out

@@ -158,18 +158,11 @@ def test_a_result_that_cannot_be_written_is_said_and_can_be_written_later(
     tiny: Any, copy: Any, check_resumed: Any
 ) -> None:
     """Here because a folder is in its place."""
-    places = {
-        "result.tmp": "result.json",
-        "exports/winner.py": "exports/winner.py",
-        "config.tmp": "config.yaml",
-    }
-    for name, written in places.items():
-        path = copy.folder / name
-        path.unlink(missing_ok=True)
-        path.mkdir()
-        called = tiny("resume", "r", INLINE)
-        assert called.status == 2
-        assert called.err.startswith(f"Error: cannot write 'r/{written}': Is a directory")
-        assert len(called.err.splitlines()) == 1
-        path.rmdir()
+    path = copy.folder / "exports" / "winner.py"
+    path.unlink()
+    path.mkdir()
+    called = tiny("resume", "r", INLINE)
+    assert called.status == 2
+    assert called.err == "Error: cannot write 'r/exports/winner.py': Is a directory\n"
+    path.rmdir()
     check_resumed()

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lion_search.dsl.functions import Function, Type
+from lion_search.proxy_tasks.compared_by import Fitness
 from lion_search.proxy_tasks.problems.problem import Examples, Problem, cross_entropy
 from lion_search.proxy_tasks.tasks import Decay, Schedule, Task
 
@@ -54,6 +55,11 @@ def problem() -> Problem:
 def tiny() -> Task:
     """Twenty steps, at a learning rate that falls."""
     return Task(problem, num_steps=20, batch_size=8)
+
+
+def signed() -> Task:
+    """A task whose function says that its loss may be negative."""
+    return replace(tiny(), fitness=Fitness.DIFFERENCE, unit=0.5)
 
 
 def tiny_with_a_large_batch() -> Task:

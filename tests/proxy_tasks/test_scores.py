@@ -44,13 +44,31 @@ def test_fitness_is_the_mean_over_tasks_not_over_trainings() -> None:
     assert fitness(scores, {"a": 0.3, "b": 0.4}) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("loss", "expected"), [(1e-9, 1.0), (0.0, 1.0), (1e9, -1.0)])
-def test_one_task_counts_at_most_one(loss: float, expected: float) -> None:
-    assert fitness([score(loss)], {"a": 0.3}) == expected
+@pytest.mark.parametrize("task", ["a", "a?fitness=difference"])
+def test_a_task_takes_off_at_most_one(task: str) -> None:
+    assert fitness([score(1e9, task)], {task: 0.3}) == -1.0
+    assert fitness([score(1e9, task), score(0.4, "b")], {task: 0.3, "b": 0.4}) == -0.5
 
 
-def test_each_task_is_clipped_before_the_mean() -> None:
-    assert fitness([score(1e-9, "a"), score(0.4, "b")], {"a": 0.3, "b": 0.4}) == pytest.approx(0.5)
+@pytest.mark.parametrize("task", ["a", "a?fitness=difference", "a?fitness=difference,unit=0.1"])
+def test_the_order_of_losses_better_than_the_baselines_is_never_lost(task: str) -> None:
+    """Ten times better, a million times, zero, and below."""
+    losses = [0.3, 0.11, 0.03, 3e-4, 1e-5, 1e-6, 1e-9, 0.0, -1e-9, -0.3, -1e6, -3e38]
+    found = [fitness([score(loss, task)], {task: 0.3}) for loss in losses]
+    assert found == sorted(set(found))
+
+
+def test_below_a_thousandth_of_the_baselines_loss_the_logarithm_goes_on_as_its_tangent() -> None:
+    at, below = (fitness([score(0.3 * ratio)], {"a": 0.3}) for ratio in (1e-3, 0.9e-3))
+    assert at == pytest.approx(math.log(1000))
+    assert below - at == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("unit", "expected"), [("", 0.2), (",unit=0.5", 0.4), (",unit=10", 0.02)])
+def test_a_difference_is_in_units_and_any_sign_will_do(unit: str, expected: float) -> None:
+    task = f"mine:negative?fitness=difference{unit}"
+    for baseline in (0.1, 0.0, -0.9):
+        assert fitness([score(baseline - 0.2, task)], {task: baseline}) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("status", [s for s in Status if s is not Status.OK])

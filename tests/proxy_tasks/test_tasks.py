@@ -12,8 +12,10 @@ import numpy as np
 import own_tasks
 import pytest
 
+from lion_search.dsl import imports
 from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.imports import UserCodeError
+from lion_search.proxy_tasks.compared_by import Fitness, compared_by, trained_as, with_difference
 from lion_search.proxy_tasks.problems.datasets import DATASETS
 from lion_search.proxy_tasks.tasks import (
     OPTIONS,
@@ -98,22 +100,27 @@ NOT_DEFAULT = {
     "metric": ("error", "metric", Metric.ERROR),
     "label_noise": ("0.25", "label_noise", 0.25),
     "gradient_scale": ("2", "gradient_scale", 2.0),
+    "fitness": ("difference", "fitness", Fitness.DIFFERENCE),
+    "unit": ("2", "unit", 2.0),
 }
 
 
 @pytest.mark.parametrize("key", OPTIONS)
 def test_an_option_changes_what_it_is_called_after_and_the_name(key: str) -> None:
     text, attribute, value = NOT_DEFAULT[key]
-    found = find_task(f"digits_mlp?{key}={text}")
-    expected = replace(find_task("digits_mlp"), **{attribute: value}, name=found.name)
+    needs = "fitness=difference," if key == "unit" else ""
+    found = find_task(f"digits_mlp?{needs}{key}={text}")
+    plain = find_task(f"digits_mlp?{needs}")
+    expected = replace(plain, **{attribute: value}, name=found.name)
     assert replace(found, problem=expected.problem) == expected
-    assert found.name in {f"digits_mlp?{key}={text}", f"digits_mlp?{key}={text}.0"}
+    assert found.name in {f"digits_mlp?{needs}{key}={text}", f"digits_mlp?{needs}{key}={text}.0"}
 
 
 @pytest.mark.parametrize("key", OPTIONS)
 def test_a_tasks_name_finds_the_same_task(key: str) -> None:
     text, *_ = NOT_DEFAULT[key]
-    found = find_task(f"digits_mlp?{key}={text},scale=10")
+    needs = "fitness=difference," if key == "unit" else ""
+    found = find_task(f"digits_mlp?{needs}{key}={text},scale=10")
     again = find_task(found.name)
     assert replace(again, problem=found.problem) == found
     assert again.problem.args == found.problem.args  # type: ignore[attr-defined]
@@ -161,6 +168,9 @@ def test_a_name_has_options_in_order_and_no_defaults(reference: str, name: str) 
         ("label_noise=nan", "label_noise=nan: expected a number"),
         ("gradient_scale=-1", "gradient_scale must be a number from 0 to 10"),
         ("gradient_scale=11", "gradient_scale must be a number from 0 to 10"),
+        ("fitness=log", "fitness=log: expected one of ratio, difference"),
+        ("fitness=difference,unit=0", "unit must be a number above 0"),
+        ("unit=2", "unit needs fitness=difference"),
         ("scale=2", "scale '2'; there are: 1, 10, 100"),
         ("scale=10.0", "scale '10.0'; there are"),
     ],
@@ -168,6 +178,38 @@ def test_a_name_has_options_in_order_and_no_defaults(reference: str, name: str) 
 def test_an_option_that_cannot_be_is_refused(options: str, message: str) -> None:
     with pytest.raises(TaskError, match=f"task 'digits_mlp.{options}': {message}"):
         find_task(f"digits_mlp?{options}")
+
+
+@pytest.mark.parametrize(
+    ("reference", "name", "found"),
+    [
+        ("own_tasks:tiny", "own_tasks:tiny", (Fitness.RATIO, 1.0)),
+        ("own_tasks:signed", "own_tasks:signed?fitness=difference,unit=0.5", (Fitness.DIFFERENCE, 0.5)),
+        (
+            "own_tasks:signed?unit=2",
+            "own_tasks:signed?fitness=difference,unit=2.0",
+            (Fitness.DIFFERENCE, 2.0),
+        ),
+        (
+            "own_tasks:signed?fitness=ratio,unit=1",
+            "own_tasks:signed?fitness=ratio,unit=1.0",
+            (Fitness.RATIO, 1.0),
+        ),
+    ],
+)
+def test_a_tasks_name_alone_says_how_its_losses_are_compared(
+    reference: str, name: str, found: tuple[Fitness, float]
+) -> None:
+    """Also where the user's function says it, so that a log can be read without that function."""
+    assert find_task(reference).name == name
+    assert find_task(name).name == name
+    assert compared_by(name) == found
+
+
+def test_how_losses_are_compared_is_no_part_of_what_is_trained() -> None:
+    assert with_difference("a:b?steps=3") == "a:b?steps=3,fitness=difference"
+    assert trained_as("a:b?steps=3,fitness=difference,unit=2") == "a:b?steps=3"
+    assert trained_as("a:b?fitness=difference") == "a:b"
 
 
 def test_options_are_checked_together() -> None:
@@ -252,6 +294,16 @@ def test_a_users_own_error_is_shown_as_it_is(folder: Path) -> None:
 def test_a_module_in_the_working_directory_is_found(folder: Path) -> None:
     (folder / "mine_b.py").write_text("from own_tasks import tiny\n")
     assert find_task("mine_b:tiny?steps=9").num_steps == 9
+
+
+def test_an_edited_task_is_made_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "_known", imports._Known())  # else the tests' own modules are made again too
+    path = folder / "mine_c.py"
+    path.write_text("import own_tasks\n\n\ndef task():\n    return own_tasks.sisters(3)\n")
+    assert find_task("mine_c:task").num_steps == 60
+    path.write_text(path.read_text().replace("3", "5"))
+    assert find_task("mine_c:task").num_steps == 100
+    assert find_task("mine_c:task") is find_task("mine_c:task")
 
 
 def test_a_task_is_made_once_in_a_process() -> None:

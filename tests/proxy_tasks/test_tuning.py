@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lion_search.proxy_tasks.baseline import FAMILIES, Baseline
+from lion_search.proxy_tasks.baseline import FAMILIES, Baseline, at_the_edge
 from lion_search.proxy_tasks.jobs import Job, JobResult, Sample, Subject
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.tasks import TaskError
@@ -23,11 +23,13 @@ from lion_search.proxy_tasks.tuning import (
     NUM_SAMPLES,
     ROUND_SEEDS,
     TUNING_SEEDS,
+    WIDENED_SEEDS,
     WIDTHS,
-    at_the_edge,
+    at_an_end,
     neighbours,
     sample_points,
     tune,
+    widened,
 )
 from lion_search.proxy_tasks.workers.pool import InlinePool
 from lion_search.proxy_tasks.workers.work import work
@@ -72,13 +74,24 @@ def rate_of(point: Baseline) -> float:
     return dict(point.hyperparameters)["learning_rate"]
 
 
+def bowl_at(best: float) -> Formula:
+    """Best at a learning rate; optax is worse by 0.05; a seed's own part is up to 0.01."""
+
+    def loss(point: Baseline, seed: int) -> float:
+        worse = 0.01 * (seed % 2) + 0.05 * (point.form == "optax")
+        return abs(math.log(rate_of(point) / best)) + 0.1 + worse
+
+    return loss
+
+
 def bowl(point: Baseline, seed: int) -> float | None:
-    """Best at a learning rate of 0.02; optax is worse by 0.05; a seed's own part is up to 0.01."""
-    return abs(math.log(rate_of(point) / 0.02)) + 0.1 + 0.01 * (seed % 2) + 0.05 * (point.form == "optax")
+    """Best at a learning rate of 0.02, which is within the range, of 1 for gradient descent."""
+    return bowl_at(1.0 if point.name == "sgd" else 0.02)(point, seed)
 
 
 def tuned(formula: Formula = bowl, name: str = "adamw", **options: Any) -> tuple[Baseline, list[dict]]:
-    return tune(InlinePool(lambda: Trainings(formula)), "mine", name, **options)
+    best, trials, _ = tune(InlinePool(lambda: Trainings(formula)), "mine", name, **options)
+    return best, trials
 
 
 NUM_TRIALS = NUM_SAMPLES + NUM_RANKED + len(WIDTHS) * (NUM_NEIGHBOURS + NUM_RANKED)
@@ -130,7 +143,7 @@ def test_a_finalist_that_is_best_on_fresh_seeds_beats_the_best_on_tuning_seeds()
         return 1 / rate_of(point) if seed in FINALIST_SEEDS else rate_of(point)
 
     best, trials = tuned(reversed_later, "sgd")
-    rates = sorted(t["learning_rate"] for t in of_round(trials, len(WIDTHS)))
+    rates = sorted(t["learning_rate"] for t in of_round(trials, trials[-1]["round"]))
     assert rate_of(best) == rates[NUM_FINALISTS - 1]
 
 
@@ -224,16 +237,17 @@ def test_neighbours_stay_within_their_ranges(place: float) -> None:
 
 
 def test_seeds_of_spread_rounds_and_finalists_are_apart() -> None:
-    seeds = (*ROUND_SEEDS, FINALIST_SEEDS)
-    assert len(set().union(*seeds)) == sum(map(len, seeds)) == 7 * 12 + 32
+    seeds = (*ROUND_SEEDS, *WIDENED_SEEDS, FINALIST_SEEDS)
+    assert len(set().union(*seeds)) == sum(map(len, seeds)) == (7 + 12) * 12 + 32
     assert len(ROUND_SEEDS) == 1 + len(WIDTHS)
-    assert set(TUNING_SEEDS) == set().union(*ROUND_SEEDS)
+    assert set(TUNING_SEEDS) == set().union(*ROUND_SEEDS, *WIDENED_SEEDS)
 
 
 @pytest.mark.parametrize("failure", [None, -1.0], ids=["diverged", "raised"])
 def test_a_point_that_fails_never_wins(failure: float | None) -> None:
     """Not even on one seed of several, and however good its other losses are."""
-    bad = {seed for seeds in ROUND_SEEDS for seed in (seeds[NUM_FIRST_SEEDS - 1], seeds[-1])}
+    rounds = (*ROUND_SEEDS, *WIDENED_SEEDS)
+    bad = {seed for seeds in rounds for seed in (seeds[NUM_FIRST_SEEDS - 1], seeds[-1])}
 
     def unstable(point: Baseline, seed: int) -> float | None:
         if rate_of(point) > 0.01:
@@ -261,7 +275,9 @@ def test_a_finalist_that_fails_on_a_fresh_seed_never_wins() -> None:
 
 
 def test_where_nothing_trains_there_is_an_error() -> None:
-    with pytest.raises(TaskError, match="task 'mine': no sample of sgd trains without failure"):
+    with pytest.raises(
+        TaskError, match=r"no sample of sgd trains without failure: diverged on mine, seed 100000: boom$"
+    ):
         tuned(lambda point, seed: None, "sgd")
 
 
@@ -317,3 +333,70 @@ def test_a_best_value_near_the_end_of_its_range_is_told(key: str, place: float, 
     ranges = FAMILIES["sgd"].ranges
     point = tuple((k, allowed.value(place if k == key else 0.5)) for k, allowed in ranges.items())
     assert at_the_edge(Baseline("sgd", "program", point)) == ([key] if found else [])
+
+
+@pytest.mark.parametrize(("name", "best"), [("adamw", 9.0), ("adamw", 1e-4), ("sgd", 1e-4), ("lion", 0.02)])
+def test_a_range_is_widened_until_the_best_lie_inside(name: str, best: float) -> None:
+    """Ends of learning rates are at 0.6 and 0.002, at 0.1 and at 0.0005; Lion's best is within them."""
+    found, trials, edge = tune(InlinePool(lambda: Trainings(bowl_at(best))), "mine", name)
+    assert rate_of(found) == pytest.approx(best, rel=0.15)
+    assert edge == ()
+    assert (max(t["round"] for t in trials) > len(WIDTHS)) == (name != "lion")
+
+
+def test_widening_has_an_end_and_then_it_is_told() -> None:
+    _, trials, edge = tune(InlinePool(lambda: Trainings(bowl_at(1e12))), "mine", "sgd")
+    assert edge == ("learning_rate",)
+    assert max(t["round"] for t in trials) == len(WIDTHS) + len(WIDENED_SEEDS)
+
+
+def points_at(*places: float) -> list[Baseline]:
+    """Points of gradient descent, of which b1 lies at these places and all else in the middle."""
+    ranges = FAMILIES["sgd"].ranges
+    return [
+        Baseline("sgd", "program", tuple((k, r.value(p if k == "b1" else 0.5)) for k, r in ranges.items()))
+        for p in places
+    ]
+
+
+MIDDLE = {"learning_rate": (0.0, 1.0), "weight_decay": (0.0, 1.0)}
+
+
+@pytest.mark.parametrize(
+    ("places", "bounds", "found"),
+    [
+        ((0.02, 0.05, 0.3), (0.0, 1.0), -1),
+        ((0.98, 0.95, 0.3), (0.0, 1.0), 1),
+        ((0.02, 0.3, 0.4), (0.0, 1.0), None),
+        ((0.3, 0.02, 0.05), (0.0, 1.0), None),
+        ((0.02, 0.05, 0.3), (-0.5, 1.0), None),
+        ((0.98, 0.95, 0.3), (0.0, FAMILIES["sgd"].ranges["b1"].limits[1]), None),
+    ],
+    ids=["low", "high", "by chance", "not the best", "widened", "no average at all"],
+)
+def test_an_end_counts_where_the_best_and_most_of_the_best_are(
+    places: tuple[float, ...], bounds: tuple[float, float], found: int | None
+) -> None:
+    ends = at_an_end(points_at(*places), {**MIDDLE, "b1": bounds})
+    assert ends == ({} if found is None else {"b1": found})
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_range_is_widened_no_further_than_values_have_a_meaning(name: str) -> None:
+    """An average may become none, or one over 10,000 steps; a decay, a thousandth of its lowest."""
+    for side in (-1, 1):
+        bounds = dict.fromkeys(FAMILIES[name].ranges, (0.0, 1.0))
+        for _ in range(4):
+            added = widened(name, bounds, dict.fromkeys(bounds, side))
+            bounds = {k: (min(bounds[k][0], new[0]), max(bounds[k][1], new[1])) for k, new in added.items()}
+        for key, allowed in FAMILIES[name].ranges.items():
+            value = allowed.value(bounds[key][(side + 1) // 2])
+            if key.startswith("b"):
+                assert value == pytest.approx(0.9999 if side < 0 else 0.0)
+            elif (key, side) == ("weight_decay", -1):
+                assert value == pytest.approx(allowed.low / 1000)
+            else:
+                assert value == pytest.approx(
+                    (allowed.high, allowed.low)[side < 0] * (allowed.high / allowed.low) ** (2 * side),
+                    rel=1e-3,
+                )

@@ -43,8 +43,7 @@ def test_fitness_is_the_mean_over_tasks() -> None:
     assert JUDGE.fitness(own) == pytest.approx((math.log(2) + math.log(2 / 3)) / 2)
 
 
-def test_a_task_counts_at_most_one() -> None:
-    assert JUDGE.fitness(scores({0: 1e-9})) == 1
+def test_a_task_takes_off_at_most_one() -> None:
     assert JUDGE.fitness(scores({0: 1e9})) == -1
 
 
@@ -95,6 +94,15 @@ def test_a_baseline_that_failed_is_refused() -> None:
         Judge(scores({0: 0.1, 1: None}))
 
 
-def test_a_baseline_loss_of_zero_is_no_division_by_zero() -> None:
-    judge = Judge(scores({0: 0.0, 1: 0.5}))
-    assert math.isfinite(judge.standard_error(scores({0: 0.1})))
+@pytest.mark.parametrize("loss", [0.0, -0.4])
+def test_a_baseline_loss_that_has_no_ratio_is_refused_with_the_way_out(loss: float) -> None:
+    with pytest.raises(TaskError, match=r"^task 'a': tuned AdamW, on seed 1, .*: 'a\?fitness=difference'$"):
+        Judge(scores({0: 0.5, 1: loss}))
+
+
+def test_by_difference_a_baselines_loss_may_be_anything_and_its_noise_is_in_units() -> None:
+    task = "a?fitness=difference,unit=0.1"
+    judge = Judge(scores((-0.4, 0.0, 0.2), task))
+    assert judge.fitness(scores({0: -0.45}, task)) == pytest.approx(0.5)
+    deviation = statistics.stdev([-4.0, 0.0, 2.0])
+    assert judge.standard_error(scores({0: 1.0}, task)) == pytest.approx(deviation)

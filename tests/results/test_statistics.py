@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import pytest
 from logs import Log, score
 
 from lion_search.proxy_tasks.scores import FAULTS, Score, Status
-from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Outcome, Stage
-from lion_search.results.statistics import MutationCount, statistics
+from lion_search.results.records import BASELINE_SUBJECT, HITS, Evaluation, Outcome, Stage
+from lion_search.results.statistics import SEVERAL, MutationCount, statistics
 
 DETERMINISTIC: Mapping[str, Any] = {"config": {"search": {"order": "deterministic"}}}
 
@@ -42,7 +42,8 @@ def test_programs_are_counted_by_what_the_search_did_with_them(log: Log) -> None
     for count, outcome in enumerate(Outcome, 1):
         for _ in range(count):
             log.add(outcome=outcome)
-    assert numbers(log, *Outcome) == (1, 2, 3, 4, 5, 6)
+    assert numbers(log, "evaluated", "resampled", "reused") == (1 + 2, 2, 3)
+    assert numbers(log, *HITS) == (4, 5, 6)
     assert numbers(log, "programs", "hits", "hit_rate") == (21, 15, pytest.approx(15 / 21))
 
 
@@ -72,12 +73,27 @@ def test_statuses_are_those_of_what_was_trained(log: Log) -> None:
     assert numbers(log, "statuses") == ({"ok": 1, "diverged": 2},)
 
 
-def test_a_mutation_of_several_kinds_counts_for_each_once(log: Log) -> None:
+def test_failures_are_told_with_their_commonest_reasons_and_an_example(log: Log) -> None:
+    """What a hurdle stopped is told elsewhere."""
+    reasons = ["a", "b", "b", "c", "c", "c", "d", "d", "d", "d"]
+    for reason in reasons:
+        log.add(scores=[replace(ended(Status.CRASHED), reason=reason)])
+    log.add(scores=[replace(ended(Status.DIVERGED), reason="x")])
+    log.add(scores=[ended(Status.STOPPED)])
+    ((*crashed, diverged),) = numbers(log, "failures")
+    assert [(g.reason, g.count, g.example) for g in crashed] == [("d", 4, 6), ("c", 3, 3), ("b", 2, 1)]
+    assert {g.status for g in crashed} == {Status.CRASHED}
+    assert (diverged.status, diverged.reason, diverged.count) == (Status.DIVERGED, "x", 1)
+
+
+def test_each_program_counts_for_one_kind_of_mutation(log: Log) -> None:
+    """The kinds add up to the programs: what several made is a row of its own."""
     log.add(mutation="initial")
     log.add(mutation="insert+delete+insert")
+    log.add(mutation="insert+insert")
     log.add(outcome=Outcome.SEEN, mutation="insert", scored_id=0)
     once = MutationCount(1, 1)
-    assert numbers(log, "mutations") == ({"insert": MutationCount(2, 1), "delete": once, "initial": once},)
+    assert numbers(log, "mutations") == ({"insert": MutationCount(2, 1), "initial": once, SEVERAL: once},)
 
 
 def test_update_scales_are_those_of_novel_programs(log: Log) -> None:

@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from logs import Log, individual, score
-from pools import HASH, FakePool, by_program, program, spread
+from logs import Log, score
+from pools import HASH, FakePool, by_program, program, spread, trained
 
 from lion_search.dsl.equivalence.canonical import canonicalise
+from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
 from lion_search.proxy_tasks.baseline import load_baselines
-from lion_search.proxy_tasks.scores import Part
+from lion_search.proxy_tasks.jobs import Job
+from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.tasks import TaskError
+from lion_search.results.ranking import rank
 from lion_search.results.records import BASELINE_SUBJECT, Outcome, Stage
 from lion_search.results.store import Store
 from lion_search.selection.comparison import Measurement
+from lion_search.selection.constants import constants
 from lion_search.selection.finalists import Finalist, choose_winner, measure_on_test
 
 TASK = "digits_mlp"
@@ -50,9 +54,10 @@ def log_search(log: Log, losses: Mapping[int, float | None]) -> None:
         log.add(HASH[number], outcome=Outcome.SEEN, program=text(number))
 
 
-def choose(log: Log, pool: Any, num_finalists: int = 3) -> list[Finalist]:
-    how = {"num_finalists": num_finalists, "num_seeds": NUM_SEEDS}
-    return choose_winner(log.store, pool, baselines={TASK: BASELINE}, **how)
+def choose(log: Log, pool: Any, num_finalists: int = 3, **options: Any) -> list[Finalist]:
+    how = {"num_finalists": num_finalists, "num_seeds": NUM_SEEDS, **options}
+    ranked = [row for row in rank(log.store, Stage.SEARCH) if row.status is Status.OK]
+    return choose_winner(log.store, pool, candidates=ranked, baselines={TASK: BASELINE}, **how)
 
 
 def numbers(finalists: Sequence[Finalist]) -> list[int]:
@@ -70,6 +75,8 @@ def numbers(finalists: Sequence[Finalist]) -> list[int]:
         ({1: 0.5, 2: 0.2, 3: 0.4, 4: 0.3}, {2: 0.2, 4: 0.3}, 2, [2, 4]),
         ({1: None, 2: 5.0, 3: None}, {2: 5.0}, 12, [2]),
         ({1: None, 2: None}, {}, 3, []),
+        ({1: 1e-6, 2: 1e-4, 3: 1e-5}, {1: 1e-5, 3: 1e-6}, 2, [3, 1]),
+        ({1: 3.0, 2: 5.0, 3: 4.0}, {1: 5.0, 3: 4.0}, 2, [3, 1]),
         ({1: 0.10, 2: 0.15}, {1: None, 2: 0.7}, 3, [2]),
         ({1: 0.10, 2: 0.15}, {1: None, 2: None}, 3, []),
         ({1: 0.10, 2: 0.11, 3: 0.12, 4: 0.13, 5: 0.14}, {1: None, 2: None, 3: None, 4: 0.7}, 2, [4]),
@@ -77,6 +84,7 @@ def numbers(finalists: Sequence[Finalist]) -> list[int]:
     ids=[
         *("the best on fresh seeds wins", "only the best of the search are finalists"),
         *("what failed in the search is no finalist", "there is no winner if everything failed"),
+        *("however far ahead", "however far behind"),
         *("what fails on a fresh seed is out", "nobody wins if all fail on fresh seeds"),
         "if the best all fail on fresh seeds the next best are tried",
     ],
@@ -93,6 +101,14 @@ def test_finalists_are_the_best_of_the_search_by_fresh_seeds(
     pool = pool_of(fresh)
     assert numbers(choose(log, pool, num_finalists)) == winners
     assert len(pool.jobs) == (len(fresh) + 1 if fresh else 0)
+
+
+def test_what_fails_on_a_fresh_seed_is_told_with_the_reason(log: Log) -> None:
+    log_search(log, {1: 0.10, 2: 0.15})
+    lines: list[str] = []
+    choose(log, pool_of({1: None, 2: 0.7}), report=lines.append)
+    (seed, *_) = Stage.SELECTION.seeds(NUM_SEEDS)
+    assert lines == [f"0 is no finalist: diverged on {TASK}, seed {seed}: not finite after step 3"]
 
 
 def test_a_finalist_keeps_both_its_fitnesses_and_is_the_first_individual_of_its_hash(log: Log) -> None:
@@ -152,15 +168,32 @@ def test_a_selection_that_was_cut_short_goes_on_where_it_was(log: Log) -> None:
     assert log.store.evaluations() == logged
 
 
+def test_the_first_finalists_are_entered_again_with_tuned_constants(log: Log) -> None:
+    """Here a larger constant is better; a program's number is its constant's first digit."""
+    log_search(log, {1: 0.30, 2: 0.20, 3: 0.25})
+
+    def answer(job: Job) -> tuple[Score, ...]:
+        if not isinstance(job.subject, Program):
+            return trained(job, lambda seed: spread(0.3, seed))
+        (constant,) = constants(job.subject)
+        return trained(job, lambda seed: spread(0.2 - 0.1 * constant, seed))
+
+    found = choose(log, FakePool(answer), num_tuned=1)
+    assert [f.is_tuned for f in found] == [True, False, False, False]
+    best = found[0]
+    assert best.individual.id == found[1].individual.id == 2, "the best on fresh seeds is tuned"
+    assert constants(best.program)[0] > 0.31
+    assert best.search_fitness == found[1].search_fitness
+    assert best.fitness > found[1].fitness
+
+
 # Measuring.
 
 
 def measure(store: Store, pool: Any) -> list[Measurement]:
-    winner = Finalist(individual(41, HASH[1], program=text(1)), 0.5, 0.4, 0.0)
     others = {"tuned adamw": BASELINE, "start": program(2)}
-    return measure_on_test(
-        store, pool, winner=winner, programs={}, others=others, task=TASK, num_seeds=NUM_SEEDS
-    )
+    how = {"task": TASK, "num_seeds": NUM_SEEDS, "individual_ids": {HASH[1]: 41}}
+    return measure_on_test(store, pool, programs={"winner": program(1)}, others=others, **how)
 
 
 def test_everyone_is_measured_on_the_seeds_of_the_test_on_the_test_part_the_winner_first(log: Log) -> None:

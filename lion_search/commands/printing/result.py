@@ -5,37 +5,49 @@ from __future__ import annotations
 from rich.console import Console
 
 from lion_search.commands.printing.comparison import print_rows
-from lion_search.commands.printing.display import format_seconds
 from lion_search.commands.printing.simplification import print_simplification
-from lion_search.commands.printing.terminal import say
+from lion_search.commands.printing.tables import Column, print_table
+from lion_search.commands.printing.terminal import say, say_line
+from lion_search.dsl.shown import duration, percent, plural, signed, significant
+from lion_search.proxy_tasks.scores import FAULTS
 from lion_search.runs.result import RunResult
+
+FRONTIER_COLUMNS = (
+    Column("Niche"),
+    Column("ID", right=True),
+    Column("Fitness", right=True),
+    Column("Statements", right=True, drop=1),
+    Column("Recognition", prose=True),
+)
 
 
 def print_result(console: Console, result: RunResult) -> None:
     """What a run found, and the commands to look at it."""
-    progress, winner = result.progress, result.finalists[0]
+    progress, best = result.progress, result.best
     say(
         console,
-        f"\nSearched {progress.num_programs:,} programs in {format_seconds(progress.seconds)}: "
-        f"{progress.num_evaluated:,} evaluated, hit rate {progress.hit_rate:.1%}, "
-        f"{progress.redundant_share:.1%} of the population's statements redundant.",
+        f"\nSearched {plural(progress.num_programs, 'program')} in {duration(progress.seconds)}: "
+        f"{progress.num_evaluated:,} evaluated, hit rate {percent(progress.hit_rate)}, "
+        f"{percent(progress.redundant_share)} of the last genomes' statements redundant.",
     )
-    reference = f"{result.folder}:{winner.individual.id}"
-    say(
-        console,
-        f"Winner {reference}: fitness {winner.fitness:+.4f} on fresh seeds "
-        f"({winner.search_fitness:+.4f} in the search; 0 is tuned AdamW, higher is better).\n",
-    )
-    if (judged_by := result.judged_by).has_prices:
+    if num_faults := sum(progress.failures.get(status, 0) for status in FAULTS):
         say(
             console,
-            f"It was chosen with prices: {judged_by.state_price:g} for a state array, "
-            f"{judged_by.statement_price:g} for a statement; it pays {winner.price:.4f}, which is not taken "
-            "off the fitness above.\n",
+            f"{num_faults:,} crashed, timed out or ran out of memory; why: lion-search stats {result.folder}",
         )
+    if len(result.frontier) > 1:
+        _print_frontier(console, result)
+    reference = f"{result.folder}:{best.winner.individual.id}"
+    _print_winner(console, result, reference)
     print_rows(console, result.test_rows, "test")
-    print_simplification(console, result.simplification)
-    say(console, "Exported:", *(str(path) for path in result.exports))
+    for each in result.frontier:
+        if len(result.frontier) > 1:
+            say(console, f"The best with {each.niche}, {each.winner.individual.id}:")
+        print_simplification(console, each.simplification)
+    exports = [path for each in result.frontier for path in each.exports]
+    say_line(console, "Exported:")
+    for path in exports:
+        say_line(console, f"  {path}")
     say(console, "\nNext:")
     for command in (
         f"top {result.folder}",
@@ -43,4 +55,36 @@ def print_result(console: Console, result: RunResult) -> None:
         f"check {reference}",
         f"export {reference} --to optax -o my_optimizer.py",
     ):
-        say(console, f"  lion-search {command}")
+        say_line(console, f"  lion-search {command}")
+
+
+def _print_frontier(console: Console, result: RunResult) -> None:
+    """A row for each niche: its winner, how good it is, and what it is."""
+    rows = [
+        (
+            best.niche,
+            str(best.winner.individual.id),
+            signed(best.winner.fitness),
+            str(best.simplification.sizes["experiments"].statements),
+            best.simplification.recognized,
+        )
+        for best in result.frontier
+    ]
+    print_table(console, FRONTIER_COLUMNS, rows)
+
+
+def _print_winner(console: Console, result: RunResult, reference: str) -> None:
+    winner = result.best.winner
+    tuned = ", its constants tuned after the search" if winner.is_tuned else ""
+    say(
+        console,
+        f"Winner {reference}{tuned}: fitness {signed(winner.fitness)} on fresh seeds "
+        f"({signed(winner.search_fitness)} in the search; 0 is tuned AdamW, higher is better).\n",
+    )
+    if (judged_by := result.judged_by).has_prices:
+        say(
+            console,
+            f"It was chosen with prices: {judged_by.state_price:g} for a state array, "
+            f"{judged_by.statement_price:g} for a statement; it pays {significant(winner.price)}, which is "
+            "not taken off the fitness above.\n",
+        )

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
-from rich.text import Text
 
 from lion_search.analysis.watching import RunRow, Snapshot, snapshots, winner_of
-from lion_search.commands.printing.display import make_display, progress_cells
-from lion_search.commands.printing.terminal import say
+from lion_search.commands.printing.display import Screen, make_screen, progress_cells
+from lion_search.commands.printing.tables import Column, print_table
+from lion_search.commands.printing.terminal import say, say_line
+from lion_search.dsl.shown import signed
 from lion_search.results.strict_json import to_json
 from lion_search.runs.lock import RunState, holder
 from lion_search.runs.references import find_run
+from lion_search.search.progress import Progress
 
-_say = partial(say, soft_wrap=True)
+_RUNS = (
+    Column("Run", name=True),
+    Column("State"),
+    Column("Phase", drop=4),
+    Column("Started", drop=3),
+    Column("Programs", right=True, drop=2),
+    Column("Evaluated", right=True, drop=5),
+    Column("Best fitness"),
+    Column("Note", prose=True),
+)
 
 
 def watch(
@@ -52,40 +61,41 @@ def watch(
             for look in looks:
                 console.out(to_json(_snapshot_json(folder, look)), highlight=False)
         else:
-            state = _show(console, folder.resolve().name, looks, follow=follow)
+            with make_screen(console) as screen:
+                state, progress = _show(screen, folder.resolve().name, looks)
+            if progress is not None and console.is_terminal:  # where the panel was
+                print_table(console, (Column(""), Column("", prose=True)), progress_cells(progress))
             _say_where_it_stands(console, run, folder, state)
     except KeyboardInterrupt:
         if not as_json:
-            _say(console, "No longer watching; the run was not stopped.")
+            say(console, "No longer watching; the run was not stopped.")
 
 
-def _show(console: Console, name: str, looks: Iterable[Snapshot], *, follow: bool) -> RunState:
-    """Shows the snapshots as the run itself does, phases as they come, and leaves the last one there."""
+def _show(screen: Screen, name: str, looks: Iterable[Snapshot]) -> tuple[RunState, Progress | None]:
+    """Shows the snapshots as the run itself does, and phases as they come; the last ones."""
     shown_phase: str | None = ""
     state, progress = RunState.INTERRUPTED, None
-    with make_display(console, f"lion-search: {escape(name)}", quiet=not follow) as display:
+    with screen.display(name) as show:
         for look in looks:
             state, progress = look.state, look.progress
             if look.phase != shown_phase:
                 shown_phase = look.phase
-                _say(console, f"Phase: {look.phase or 'preparation'}")
+                screen.report(f"Phase: {look.phase or 'preparation'}")
             if progress is not None:
-                display.show(progress)
-    if progress is not None:
-        _say(console, "; ".join(f"{title.lower()} {value}" for title, value in progress_cells(progress)))
-    return state
+                show(progress)
+    return state, progress
 
 
 def _say_where_it_stands(console: Console, run: str, folder: Path, state: RunState) -> None:
     match state:
         case RunState.RUNNING:
-            _say(console, f"Running, driven by {holder(folder) or 'a process that has just ended'}.")
+            say(console, f"Running, driven by {holder(folder) or 'a process that has just ended'}.")
         case RunState.FINISHED:
             winner = winner_of(folder)
-            _say(console, f"Finished. Winner: {winner}" if winner else "Finished.")
-            _say(console, f"Look at the best: lion-search top {run}")
+            say(console, f"Finished. Winner: {winner}" if winner else "Finished.")
+            say_line(console, f"Look at the best: lion-search top {run}")
         case RunState.INTERRUPTED:
-            _say(console, f"Interrupted. Go on with it: lion-search resume {run}")
+            say_line(console, f"Interrupted. Go on with it: lion-search resume {run}")
 
 
 def _snapshot_json(folder: Path, look: Snapshot) -> dict[str, Any]:
@@ -103,15 +113,9 @@ def print_runs(console: Console, rows: Sequence[RunRow], *, as_json: bool = Fals
         console.out(to_json(rows, indent=1), highlight=False)
         return
     if not rows:
-        _say(console, "No runs here yet. Begin one: lion-search run --config quickstart")
+        say(console, "No runs here yet. Begin one: lion-search run --config quickstart")
         return
-    has_notes = any(row.note for row in rows)
-    titles = ("State", "Phase", "Started", "Programs", "Evaluated", "Best fitness")
-    notes = [Column("Note", overflow="fold")] if has_notes else []
-    table = Table(Column("Run", overflow="fold"), *titles, *notes)
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in _cells(row)[: len(table.columns)]))
-    console.print(table)
+    print_table(console, _RUNS, map(_cells, rows))
 
 
 def _cells(row: RunRow) -> tuple[str, ...]:
@@ -119,9 +123,13 @@ def _cells(row: RunRow) -> tuple[str, ...]:
         row.name,
         row.state or "",
         row.phase or "",
-        row.started or "",
+        "" if row.started is None else _local_time(row.started),
         "" if row.num_programs is None else f"{row.num_programs:,}",
         "" if row.num_evaluated is None else f"{row.num_evaluated:,}",
-        "" if row.best_fitness is None else f"{row.best_fitness:+.4f}",
+        "" if row.best_fitness is None else signed(row.best_fitness),
         row.note,
     )
+
+
+def _local_time(iso_time: str) -> str:
+    return f"{datetime.fromisoformat(iso_time).astimezone():%Y-%m-%d %H:%M}"

@@ -14,9 +14,11 @@ import optax
 import pytest
 from dsl_programs import written
 
+from lion_search.dsl.arrays import ArrayDomain, step
 from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.export.optax_code import to_optax
 from lion_search.dsl.functions import BUILT_IN, FUNCTIONS, Type
+from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.program import Program, Statement
 from lion_search.dsl.text import format_program, parse
@@ -308,17 +310,150 @@ def test_it_can_be_chained_like_any_other(known_programs: dict[str, Program]):
 
 @pytest.mark.parametrize("name", ["lion", "three_states"])
 @pytest.mark.parametrize("schedule", [0.5, lambda count: jnp.float32(0.5)], ids=["a number", "a function"])
-def test_every_array_keeps_its_dtype(name: str, schedule: Any, known_programs: dict[str, Program]):
-    """Updates and states of bfloat16 weights are bfloat16, beside float32 weights, over several steps."""
-    params = {"half": jnp.ones((), jnp.bfloat16), "full": jnp.ones((3, 4), jnp.float32)}
-    rule = _load(known_programs[name])(schedule)
-    state = rule.init(params)
-    for _ in range(3):
+@pytest.mark.parametrize("kept", [None, jnp.bfloat16], ids=["by default", "by choice"])
+def test_every_array_keeps_its_dtype(
+    name: str, schedule: Any, kept: Any, known_programs: dict[str, Program]
+) -> None:
+    """Updates are of the weights' types, states are float32 or what was asked for; in a loop, over steps."""
+    params = {"half": jnp.ones((), jnp.bfloat16), "full": jnp.ones((3, 4), jnp.float32), "float": 1.0}
+    types = [jnp.bfloat16, jnp.float32, jnp.float32]
+    rule = _load(known_programs[name])(schedule, state_dtype=kept)
+
+    def one_step(state: Any, _: None) -> Any:
         update, state = rule.update(params, state, params)
-        for tree in (update, *state[1:]):
-            assert (tree["half"].dtype, tree["full"].dtype) == (jnp.bfloat16, jnp.float32)
-        params = optax.apply_updates(params, update)
-        assert params["half"].dtype == jnp.bfloat16
+        return state, update
+
+    state, updates = jax.lax.scan(one_step, rule.init(params), None, length=3)
+    assert [updates[key].dtype for key in params] == types
+    assert {leaf.dtype for leaf in jax.tree.leaves(state[1:])} == {jnp.dtype(kept or jnp.float32)}
+
+
+COMMON = ("adagrad", "adamw", "lion_clip")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in COMMON else pytest.param(name, marks=pytest.mark.large)
+        for name in LIBRARY
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("short", [jnp.bfloat16, jnp.float16], ids=["bfloat16", "float16"])
+def test_short_numbers_train_as_long_ones_do(name: str, short: Any) -> None:
+    """3,000 steps with weights and gradients of 16 bits, against the program in float64.
+
+    In bfloat16 AdamW's average of squares would stop at half of its value, too large to be added to.
+    """
+    program, rng = prune(library_program(name)), np.random.default_rng(0)
+    rule, num_steps = _load(program)(0.5), 3000
+    params = {"a": jnp.asarray(rng.normal(size=(3, 2)), short), "b": jnp.asarray(rng.normal(), short)}
+    gradients = {
+        k: jnp.asarray(1 + rng.normal(size=(num_steps, *w.shape)) / 2, short) for k, w in params.items()
+    }
+
+    @jax.jit
+    def trained() -> Any:
+        def one_step(state: Any, gradient: Any) -> Any:
+            update, state = rule.update(gradient, state, params)
+            return state, update
+
+        state, updates = jax.lax.scan(one_step, rule.init(params), gradients)
+        return jax.tree.map(lambda u: u[-1], updates), state[1:]
+
+    exact = [np.asarray(w, np.float64) for w in params.values()]
+    steps = zip(*(np.asarray(g, np.float64) for g in gradients.values()), strict=True)
+    domain = ArrayDomain(np, [w.shape for w in exact], np.float64)
+    states: Any = [[np.zeros(w.shape) for w in exact] for _ in program.states]
+    for gradient in steps:
+        expected, states = step(program, domain, exact, gradient, states, 0.5)
+    update, found = trained()
+    assert {u.dtype for u in jax.tree.leaves(update)} == {jnp.dtype(short)}
+    eps, least = (float(getattr(jnp.finfo(short), name)) for name in ("eps", "smallest_subnormal"))
+    np.testing.assert_allclose(-_flat(update), _flat(expected), rtol=eps, atol=least)
+    np.testing.assert_allclose(_flat(found) if states else [], _flat(states) if states else [], rtol=1e-4)
+
+
+def test_float64_weights_are_trained_in_float64(
+    known_programs: dict[str, Program], walk: Callable, trace: Any
+):
+    """Where JAX has it: the states, the arithmetic and the schedule."""
+    with jax.enable_x64(True):
+        rule = _load(known_programs["adamw"])(lambda count: jnp.asarray(trace.learning_rates)[count])
+        state = rule.init(_as_params(trace.weights[0], jnp.float64))
+        for t in range(3):
+            params, gradient = (_as_params(a[t], jnp.float64) for a in (trace.weights, trace.gradients))
+            update, state = rule.update(gradient, state, params)
+        expected = walk(known_programs["adamw"], num_steps=3)[-1, 0]
+        np.testing.assert_allclose(-_flat(update), expected, rtol=1e-12)
+        assert {leaf.dtype for leaf in jax.tree.leaves(state[1:])} == {np.dtype(np.float64)}
+
+
+def test_parameters_that_are_no_floating_point_numbers_are_refused(known_programs: dict[str, Program]):
+    rule = _load(known_programs["lion"], "found")()
+    with pytest.raises(
+        ValueError, match=r"found is for floating-point parameters, found int32; see optax\.mask"
+    ):
+        rule.init({"a": jnp.ones(2), "step": jnp.int32(1)})
+
+
+NESTED = {"a": jnp.ones((2, 3)), "b": [jnp.ones(2), jnp.ones(())]}
+
+
+@pytest.mark.parametrize(
+    ("gradients", "message"),
+    [
+        ({"b": NESTED["b"], "c": NESTED["a"]}, r"at \['a'\]: shape nothing and \(2, 3\)"),
+        ({**NESTED, "c": jnp.ones(5)}, r"at \['c'\]: shape \(5,\) and nothing"),
+        ({**NESTED, "a": None}, r"at \['a'\]: shape nothing and \(2, 3\)"),
+        ({**NESTED, "a": jnp.ones((3, 2))}, r"at \['a'\]: shape \(3, 2\) and \(2, 3\)"),
+        ({**NESTED, "a": jnp.ones(())}, r"at \['a'\]: shape \(\) and \(2, 3\)"),
+        ({**NESTED, "b": NESTED["b"][:1]}, r"at \['b'\]\[1\]: shape nothing and \(\)"),
+        ({**NESTED, "b": tuple(NESTED["b"])}, "are different trees: PyTreeDef.* and PyTreeDef"),
+        (jnp.ones(3), r"at \['a'\]: shape nothing and \(2, 3\)"),
+    ],
+    ids=["another key", "one more", "none", "turned", "a number", "shorter", "a tuple", "an array"],
+)
+def test_what_is_not_like_the_parameters_is_refused(
+    gradients: Any, message: str, known_programs: dict[str, Program]
+):
+    """Gradients, and states that were made for other parameters; also while it is traced."""
+    rule = _load(known_programs["lion"], "found")()
+    for update in (rule.update, jax.jit(rule.update)):
+        with pytest.raises(ValueError, match=f"found: gradients and parameters.* {message}"):
+            update(gradients, rule.init(NESTED), NESTED)
+        with pytest.raises(ValueError, match=f"found: state m and parameters.* {message}"):
+            update(NESTED, rule.init(gradients), NESTED)
+
+
+WRAPPERS: dict[str, Callable[..., Any]] = {
+    "chain": lambda make: optax.chain(optax.clip_by_global_norm(1.0), make(0.5), optax.scale(0.5)),
+    "masked": lambda make: optax.masked(make(), {"a": True, "b": [True, False], "none": None}),
+    "partition": lambda make: optax.partition(
+        {"ours": make(), "other": optax.sgd(0.1)}, {"a": "ours", "b": ["other", "ours"], "none": None}
+    ),
+    "MultiSteps": lambda make: optax.MultiSteps(make(), 2).gradient_transformation(),
+    "inject_hyperparams": lambda make: optax.inject_hyperparams(make)(schedule=0.5),
+    "apply_if_finite": lambda make: optax.apply_if_finite(make(), 3),
+}
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+@pytest.mark.parametrize("name", ["adamw", "lion_clip"])
+def test_it_can_be_wrapped_like_any_other(wrapper: str, name: str, known_programs: dict[str, Program]):
+    """With ``None`` among the parameters, in a loop, whose carry must keep its types."""
+    gradient: Any = jax.tree.map(lambda w: w.astype(jnp.bfloat16), {**NESTED, "none": None})
+    start = jax.tree.map(jnp.zeros_like, gradient)
+    rule = WRAPPERS[wrapper](_load(known_programs[name]))
+
+    def one_step(carry: Any, _: None) -> Any:
+        params, state = carry
+        update, state = rule.update(gradient, state, params)
+        return (optax.apply_updates(params, update), state), None
+
+    (found, _), _ = jax.lax.scan(one_step, (start, rule.init(start)), None, length=4)
+    assert jax.tree.structure(found) == jax.tree.structure(start)
+    assert found["a"].dtype == jnp.bfloat16
+    assert (found["a"] < 0).all()
 
 
 @pytest.mark.parametrize("name", ["adamw", "three_states"])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from lion_search.dsl.errors import LionSearchError
 from lion_search.results.store import sqlite_url
 from lion_search.runs.folder import (
     DATABASE_NAME,
@@ -16,6 +19,7 @@ from lion_search.runs.folder import (
     database_of,
     make_folder,
     write_file,
+    write_new,
 )
 
 
@@ -55,7 +59,7 @@ def test_runs_of_one_name_are_numbered(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RunFolderError, match=r"cannot make run folder '.*file/run'"):
+    with pytest.raises(RunFolderError, match=r"cannot make folder '.*file/run'"):
         make_folder(tmp_path / "file" / "run")
 
 
@@ -81,12 +85,44 @@ def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full, a disk without room, is Linux's")
-def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
+@pytest.fixture
+def no_room() -> Iterator[None]:
+    """Files cannot get longer than 10 bytes, as on a disk that is full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path, no_room: None) -> None:
     """The message names it and says why."""
     path = tmp_path / "config.yaml"
     write_file(path, "old\n")
-    (tmp_path / "config.tmp").symlink_to("/dev/full")
-    with pytest.raises(RunFolderError, match=re.escape(f"cannot write '{path}': No space left on device")):
-        write_file(path, "new\n")
+    with pytest.raises(RunFolderError, match=re.escape(f"cannot write '{path}': File too large")):
+        write_file(path, "new and long\n")
     assert path.read_text() == "old\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_is_left_of_a_new_file_that_cannot_be_written(tmp_path: Path, no_room: None) -> None:
+    with pytest.raises(LionSearchError, match="cannot write"):
+        write_new(tmp_path / "optimizer.py", "long enough\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_new_file_replaces_nothing(tmp_path: Path) -> None:
+    """Neither a file nor a link to one that is not there yet; what lies beside it is left alone."""
+    (tmp_path / "file.py").write_text("mine")
+    (tmp_path / "link.py").symlink_to(tmp_path / "elsewhere")
+    for name in ("file.py", "link.py"):
+        with pytest.raises(LionSearchError, match=f"{name}' exists; nothing was overwritten"):
+            write_new(tmp_path / name, "text")
+    (tmp_path / "other.tmp").write_text("mine")
+    write_new(tmp_path / "other.py", "text")
+    assert (tmp_path / "other.tmp").read_text() == (tmp_path / "file.py").read_text() == "mine"
+
+
+def test_files_are_utf_8_whatever_they_hold(tmp_path: Path) -> None:
+    """The name of a file may be no text, and stand in another's."""
+    write_new(tmp_path / "a.py", "é 学 \udcff")
+    assert (tmp_path / "a.py").read_text(encoding="utf-8") == r"é 学 \udcff"

@@ -13,6 +13,8 @@ from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.text import format_program, parse
+from lion_search.proxy_tasks.scores import Part, Score, Status
+from lion_search.results.records import Evaluation, Outcome, Stage
 from lion_search.results.store import Store, StoreError, sqlite_url
 from lion_search.runs.folder import CONFIG_NAME, DATABASE_NAME, DATABASE_URL_NAME
 from lion_search.runs.references import (
@@ -212,3 +214,18 @@ def test_a_warm_start_with_states_of_its_own_is_refused() -> None:
     )
     with pytest.raises(UnknownReferenceError, match=r"warm start 'three\.py' has state s3.*has m, v"):
         find_initial("adamw", "three.py", "digits_mlp")
+
+
+@pytest.mark.parametrize("is_hit", [False, True], ids=["its own training", "that of another with its scores"])
+def test_an_individual_whose_training_failed_says_why(make_run: MakeRun, is_hit: bool) -> None:
+    run = make_run("bad", "g")
+    reason = "not finite after step 3 of 250"
+    failed = Score("digits_mlp", Part.VALIDATION, 1, Status.DIVERGED, None, 3, 0.1, reason)
+    store = Store.reopen(run / DATABASE_NAME)
+    text = format_program(parse(TEXT.format("w")))
+    own = {"status": Status.DIVERGED, "program": text}
+    store.append([individual(1, "x", **own)], [Evaluation(Stage.SEARCH, "x", failed, 1)])
+    store.append([individual(2, "y", scored_id=1, outcome=Outcome.FINGERPRINT, **own)], [])
+    store.close()
+    assert find_program(f"bad:{1 + is_hit}").failure == f"diverged on digits_mlp, seed 1: {reason}"
+    assert find_program("bad:0").failure == ""

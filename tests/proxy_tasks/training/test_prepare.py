@@ -65,75 +65,11 @@ def test_the_digits_task_trains_2410_weights() -> None:
 
 # What is wrong is found here.
 
-
-def examples(**changes: Any) -> Examples:
-    return own_tasks.problem().train._replace(**changes)
+LABELS = own_tasks.problem().train.labels
 
 
-def spoiled(array: np.ndarray, place: tuple[int, ...], value: float) -> np.ndarray:
-    copy = array.copy()
-    copy[place] = value
-    return copy
-
-
-INPUTS, LABELS = own_tasks.problem().train
-SPOILED_LABEL = r"label {} at \[7\] of {}; allowed are 0 to 2"
-
-BAD_EXAMPLES: dict[str, tuple[dict[str, Any], str]] = {
-    "NaN": (
-        {"train": examples(inputs=spoiled(INPUTS, (17, 2), np.nan))},
-        r"train holds nan at \[17, 2\]",
-    ),
-    "infinity": (
-        {"test": examples(inputs=spoiled(INPUTS, (3, 0), -np.inf))},
-        r"test holds -inf at \[3, 0\]",
-    ),
-    "label too large": (
-        {"train": examples(labels=spoiled(LABELS, (7,), 3))},
-        SPOILED_LABEL.format(3, "train"),
-    ),
-    "label too small": (
-        {"validation": examples(labels=spoiled(LABELS, (7,), -1))},
-        SPOILED_LABEL.format(-1, "validation"),
-    ),
-    "labels not integers": (
-        {part: examples(labels=LABELS.astype(np.float32)) for part in ("train", "validation", "test")},
-        "labels of train are float32; expected integers",
-    ),
-    "classes without labels": (
-        {part: {"x": INPUTS, "y": LABELS} for part in ("train", "validation", "test")},
-        "num_classes is given, so train must be Examples",
-    ),
-    "empty part": (
-        {"validation": Examples(INPUTS[:0], LABELS[:0])},
-        r"validation must be arrays whose first axis counts the examples; found shapes \[\(0, 5\), \(0,\)\]",
-    ),
-    "no arrays": ({"train": ()}, r"train must be arrays .* found shapes \[\]"),
-    "no axis": ({"train": np.float32(3)}, r"train must be arrays .* found shapes \[\(\)\]"),
-    "differing lengths": (
-        {"train": Examples(INPUTS[:-1], LABELS)},
-        r"train must be arrays .* found shapes \[\(199, 5\), \(200,\)\]",
-    ),
-    "differing widths": (
-        {"test": examples(inputs=INPUTS[:, :4])},
-        r"test has other shapes or types than train: \[\(\(4,\), dtype\('float32'\)\)",
-    ),
-    "words": (
-        {part: np.asarray(["a", "b"]) for part in ("train", "validation", "test")} | {"num_classes": None},
-        "train holds <U1; expected numbers",
-    ),
-    "differing types": (
-        {"test": examples(inputs=INPUTS.astype(np.float16))},
-        "test has other shapes or types than train: .*float16.* and .*float32",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", BAD_EXAMPLES)
-def test_bad_examples_are_told_with_their_place(name: str) -> None:
-    changes, message = BAD_EXAMPLES[name]
-    with pytest.raises(TaskError, match=f"^task 'mine': {message}"):
-        prepare(mine(changed(**changes)))
+def with_labels(labels: np.ndarray) -> Examples:
+    return own_tasks.problem().train._replace(labels=labels)
 
 
 def python_float(weights: Any, batch: Any) -> Any:
@@ -173,6 +109,14 @@ BAD_FUNCTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "loss is an integer": (
         {"loss": lambda w, e: jnp.int32(3)},
         "loss must give one float32 number; found .*int32",
+    ),
+    "loss of all pairs": (
+        {"loss": lambda w, e: own_tasks.loss(w, e._replace(labels=e.labels[:, None]))},
+        r"loss broadcasts the examples against each other, to \[n, n\], as labels \[n, 1\] do",
+    ),
+    "loss of one batch size only": (
+        {"loss": lambda w, e: own_tasks.loss(w, e._replace(inputs=e.inputs.reshape(8, 5)))},
+        "loss of 1009 examples, not batch_size, failed: TypeError: cannot reshape array",
     ),
     "loss cannot be traced": ({"loss": python_float}, "loss failed: ConcretizationTypeError: "),
     "loss has no gradient": (
@@ -282,7 +226,7 @@ def test_more_label_noise_spoils_the_same_labels_and_others(digits: FlatProblem)
 
 def test_noise_does_not_depend_on_the_labels() -> None:
     """Training labels that are all the same become evenly all there are."""
-    same = examples(labels=np.zeros_like(LABELS))
+    same = with_labels(np.zeros_like(LABELS))
     found = prepare(mine(changed(train=same), label_noise=1.0)).train.labels
     assert np.bincount(found, minlength=3).min() > 0.25 * len(LABELS)
 
@@ -320,7 +264,7 @@ CHANGES: dict[str, tuple[str, Callable[[], FlatProblem]]] = {
     },
     "one label": (
         "data",
-        lambda: tiny(problem=lambda: changed(train=examples(labels=spoiled(LABELS, (7,), 2 - LABELS[7])))),
+        lambda: tiny(problem=lambda: changed(train=with_labels((LABELS + (np.arange(200) == 7)) % 3))),
     ),
 }
 

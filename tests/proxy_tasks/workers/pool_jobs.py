@@ -86,6 +86,32 @@ def _sleep(seconds: float) -> float:
     return seconds
 
 
+def _work(seconds: float) -> float:
+    """Takes so much time of a core."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+    return seconds
+
+
+def _work_among_others(seconds: float) -> float:
+    """The same on a core that three others have too."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    others = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(3)]
+    _work(seconds)
+    for other in others:
+        other.kill()
+    return seconds
+
+
+def _work_in_a_thread_among_others(seconds: float) -> float:
+    """As XLA does."""
+    thread = threading.Thread(target=_work_among_others, args=[seconds])
+    thread.start()
+    thread.join()
+    return seconds
+
+
 def _raise(value: object) -> None:
     raise ValueError(f"no {value}")
 

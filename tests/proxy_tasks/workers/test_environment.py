@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -23,12 +24,21 @@ def test_a_worker_computes_on_one_core() -> None:
     assert WORKER_ENVIRONMENT.items() <= worker_environment().items()
 
 
-def test_compiled_code_is_kept_in_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_code_is_kept_in_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     found = worker_environment()
-    assert found["JAX_COMPILATION_CACHE_DIR"] == f"/somewhere/lion-search/compiled/{processor_digest()}"
+    assert found["JAX_COMPILATION_CACHE_DIR"] == f"{tmp_path}/lion-search/compiled/{processor_digest()}"
     assert found["JAX_COMPILATION_CACHE_MAX_SIZE"] == str(2**30)
+
+
+@pytest.mark.parametrize("cache", ["~no_such_user/cache", "/dev/null/cache", "/proc/cache", "relative"])
+def test_without_a_folder_that_can_be_written_nothing_is_kept(
+    monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", cache)
+    assert "JAX_COMPILATION_CACHE_DIR" not in worker_environment()
 
 
 def test_a_users_own_place_for_compiled_code_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,7 +57,7 @@ class FakePath:
     def __call__(self, path: str) -> FakePath:
         return self
 
-    def read_text(self) -> str:
+    def read_text(self, **how: str) -> str:
         if self._content is None:
             raise FileNotFoundError
         return self._content

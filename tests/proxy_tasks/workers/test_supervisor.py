@@ -138,7 +138,8 @@ def test_a_fault_is_the_failure_of_its_job_in_time_and_of_no_other(
     assert failure is not None
     assert reason in failure.reason
     assert [before, *after] == [(4, None), (9, None), (16, None)]
-    assert seconds < SECONDS + GRACE_SECONDS, "with new processes where one was lost"
+    # With new processes where one was lost; on a busy machine a job that works has its time later.
+    assert seconds < SECONDS + GRACE_SECONDS or name == "print_forever"
 
 
 @pytest.mark.parametrize(
@@ -241,6 +242,48 @@ def test_last_words_are_few(supervisor: Supervisor) -> None:
 def test_without_limits_nothing_is_cut_short(make_supervisor: MakeSupervisor) -> None:
     supervisor = make_supervisor(limits=JobLimits())
     assert values(supervisor, ("sleep", 0.2), ("square", 2)) == [0.2, 4]
+
+
+# Time.
+
+TIMED = """
+import pickle, sys
+sys.path.insert(0, {here!r})
+from lion_search.proxy_tasks.workers.pool import JobLimits
+from lion_search.proxy_tasks.workers.supervisor import Supervisor
+supervisor = Supervisor(pickle.dumps("pool_jobs:make"), {{}}, JobLimits(seconds_per_job=1.5))
+(reply,) = supervisor.evaluate([pickle.dumps(("pid", None))])
+print(pickle.loads(reply)[0], flush=True)
+(reply,) = supervisor.evaluate([pickle.dumps({job!r})])
+print(pickle.loads(reply))
+"""
+
+
+@pytest.mark.parametrize("who", ["all", "the supervisor"])
+@pytest.mark.parametrize("job", [("work", 0.7), ("sleep", 0.7)])
+def test_time_that_passes_while_all_is_stopped_is_not_the_jobs(
+    start_script: Start, who: str, job: tuple[str, float]
+) -> None:
+    process = start_script(TIMED.format(here=str(HERE), job=job))
+    pids = [process.pid, int(line_of(process))][: 2 if who == "all" else 1]
+    time.sleep(0.2)
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for pid in pids:
+            os.kill(pid, number)
+        time.sleep(3.0 * (number == signal.SIGSTOP))
+    assert line_of(process) == "(0.7, None)"
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the kernel tells nothing of waiting")
+@pytest.mark.parametrize("job", ["work_among_others", "work_in_a_thread_among_others"])
+def test_time_in_which_others_have_the_core_is_not_the_jobs(supervisor: Supervisor, job: str) -> None:
+    """Half of the limit, and it takes twice the limit."""
+    assert values(supervisor, (job, 0.5)) == [0.5]
+
+
+@pytest.mark.parametrize("job", ["work_among_others", "work_in_a_thread_among_others"])
+def test_a_job_that_works_too_long_is_ended_among_others_too(supervisor: Supervisor, job: str) -> None:
+    assert failure_of(supervisor, (job, 60.0)).kind is FailureKind.TIMED_OUT
 
 
 # The process.

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from programs import train
 
+from lion_search.dsl.functions import FUNCTIONS
 from lion_search.dsl.program import Program
 from lion_search.simplify.equality import egraph as module
 from lion_search.simplify.equality.egraph import RewriteLimits
@@ -108,5 +109,5 @@ def test_a_state_that_rests_on_one_that_may_be_negative_may_be_so() -> None:
 
 
 def test_another_table_of_functions_needs_another_engine() -> None:
-    assert module.default_engine(1000) is not module.default_engine()
+    assert module.default_engine((FUNCTIONS["sign"],)) is not module.default_engine()
     assert module.default_engine() is module.default_engine()

@@ -11,11 +11,12 @@ from programs import canonical
 from training import TASKS, functions, trainer
 
 from lion_search.dsl.program import Program
-from lion_search.proxy_tasks.scores import Part
+from lion_search.proxy_tasks.jobs import Job
+from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.results.records import Stage
 from lion_search.simplify.experiments.ablations import ablations
 from lion_search.simplify.experiments.rounds import Experiments, Tried, find_scale, why_untrained
-from lion_search.simplify.experiments.trainer import OutOfTimeError
+from lion_search.simplify.experiments.trainer import OutOfTimeError, Trainer, difference
 from lion_search.simplify.experiments.trials import DEFAULT_SETTINGS, Verdict
 
 ORIGINAL = canonical("m: g = arcsin(g); m = interp(g, m, 0.9); update = (sign(m) + w * 0.46) * lr")
@@ -152,3 +153,23 @@ def test_a_program_trains_if_it_beats_weights_that_stay() -> None:
         why_untrained(ORIGINAL, trainer(lambda program: math.inf), DEFAULT_SETTINGS)
         == "diverged: not finite after step 3"
     )
+
+
+def test_a_program_whose_losses_have_no_ratio_is_not_experimented_with() -> None:
+    """What to do is said."""
+
+    def negative(job: Job) -> tuple[Score, ...]:
+        return tuple(Score(task, part, seed, Status.OK, -0.9, 5, 0.0) for task, seed, part in job.samples)
+
+    why = why_untrained(ORIGINAL, Trainer(FakePool(negative, room=4), ("one",)), DEFAULT_SETTINGS)  # type: ignore[arg-type]
+    assert "compare by difference instead: 'one?fitness=difference'" in why
+
+
+@pytest.mark.parametrize(("loss", "expected"), [(0.05, math.log(2)), (1e-9, 1.0), (0.0, 1.0), (9.0, -1.0)])
+def test_a_seed_counts_at_most_one_either_way(loss: float, expected: float) -> None:
+    """So that a mean over seeds does not hang on one."""
+
+    def score(value: float) -> Score:
+        return Score("one", Part.VALIDATION, 0, Status.OK, value, 5, 0.0)
+
+    assert difference([score(loss)], [score(0.1)]) == pytest.approx(expected)
