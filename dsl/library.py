@@ -31,12 +31,19 @@ class LibraryEntry:
         source: authors, title, year, and the arXiv number where there is one.
         difference: in one line, how the program differs from the stock optimizer in optax or as published.
         text: the program, in the language's text form.
+        kind_of: its family, if it is not the only one of it.
     """
 
     name: str
     source: str
     difference: str
     text: str
+    kind_of: str = ""
+
+    @property
+    def family(self) -> str:
+        """What others of its kind are called, too; its own name if there are none."""
+        return self.kind_of or self.name
 
 
 _LION_PAPER = 'Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023, arXiv 2302.06675'
@@ -219,6 +226,31 @@ def train(w, g, m, v, lr):
         _ADAMW,
     ),
     LibraryEntry(
+        "nadamw",
+        (
+            'Dozat, "Incorporating Nesterov Momentum into Adam", ICLR workshop, 2016; with decoupled decay '
+            "as in Loshchilov and Hutter, arXiv 1711.05101"
+        ),
+        (
+            "optax.nadamw without its bias correction: the update reads the average after one more step of "
+            "the same gradient, 0.9 * 0.9 = 0.81; here that share is a constant of its own."
+        ),
+        """
+def train(w, g, m, v, lr):
+    g2 = square(g)
+    ahead = interp(g, m, 0.81)
+    v = interp(g2, v, 0.999)
+    m = interp(g, m, 0.9)
+    sqrt_v = sqrt(v)
+    update = ahead / sqrt_v
+    wd = w * 0.01
+    update = update + wd
+    lr = lr * 0.001
+    update = update * lr
+    return update, m, v
+""",
+    ),
+    LibraryEntry(
         "adabelief",
         (
             'Zhuang et al., "AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed Gradients", '
@@ -299,6 +331,7 @@ def train(w, g, m, lr):
     update = update * lr
     return update, m
 """,
+        kind_of="lion-kappa",
     ),
     LibraryEntry(
         "lion_arctan",
@@ -318,6 +351,7 @@ def train(w, g, m, lr):
     update = update * lr
     return update, m
 """,
+        kind_of="lion-kappa",
     ),
     LibraryEntry(
         "lion_smooth",
@@ -337,6 +371,7 @@ def train(w, g, m, lr):
     update = update * lr
     return update, m
 """,
+        kind_of="lion-kappa",
     ),
     LibraryEntry(
         "lion_clip",
@@ -356,6 +391,7 @@ def train(w, g, m, lr):
     update = update * lr
     return update, m
 """,
+        kind_of="lion-kappa",
     ),
     LibraryEntry(
         "paper/program1",

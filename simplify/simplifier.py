@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
@@ -20,6 +21,7 @@ from lion_search.simplify.equality.egraph import RewriteLimits
 from lion_search.simplify.equality.rewriting import DEFAULT_LIMITS, cost
 from lion_search.simplify.experiments.ablations import Ablation, ChangeKind, ablations, snapped
 from lion_search.simplify.experiments.rounds import Experiments, Tried, find_scale, why_untrained
+from lion_search.simplify.experiments.stand_ins import stand_ins
 from lion_search.simplify.experiments.trainer import OutOfTimeError, Trainer
 from lion_search.simplify.experiments.trials import DEFAULT_SETTINGS, TrialSettings, Verdict
 from lion_search.simplify.proving.proofs import Proved, simplify_by_proof
@@ -147,7 +149,7 @@ class _Work:
                 return
             experiments = Experiments(original, trainer, settings)
             self.tried = experiments.tried
-            for propose in (self._left_out, self._fewer_digits):
+            for propose in (partial(self._left_out, trainer), self._fewer_digits):
                 self._try_all(experiments, propose)
             if experiments.is_spent:
                 self._note(f"all {settings.max_tries} tries are spent")
@@ -199,9 +201,10 @@ class _Work:
                 self.prove()
                 proposed = propose()
 
-    def _left_out(self) -> list[Ablation]:
-        """The program without one thing; and what rules make of it that take epsilon for small."""
-        proposed = ablations(self.current)
+    def _left_out(self, trainer: Trainer) -> list[Ablation]:
+        """Without one thing, or with what is nearly it; and by rules that take epsilon for small."""
+        recordings = trainer.record(self.current, trainer.scale)
+        proposed = [*ablations(self.current), *stand_ins(self.current, recordings)]
         rewritten = self._proof(epsilon=True)
         if cost(rewritten.after) < cost(self.current):
             what = "rules that take the protective epsilon for small"

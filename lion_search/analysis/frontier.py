@@ -41,7 +41,7 @@ class Place:
         num_states: how many.
         ranked: the program and what the search knew of it.
         simplified: the simplest equal form that proofs find.
-        recognized: which known optimizer that is, or the nearest.
+        recognized: which known optimizer that is and what differs, or that it is none.
         fresh_fitness: fitness on fresh seeds, if it was measured.
         num_fresh: how many seeds of each task that was.
     """

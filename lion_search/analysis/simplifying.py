@@ -96,12 +96,16 @@ def _with_experiments(
     program: Program, tasks: Sequence[str], how: Experimental, report: Report
 ) -> tuple[Simplified, tuple[Measurement, ...]]:
     set_environment(how.workers)
-    names = list(check_tasks(tasks, None))
+    from lion_search.proxy_tasks.training.recording import recorder  # it imports JAX
+
+    problems = check_tasks(tasks, None)
+    names = list(problems)
     pool = make_pool(names, workers=how.workers, report=report)
     try:
         report(f"Proofs and experiments, for at most {duration(60 * how.minutes)}")
         deadline = awake_seconds() + 60 * how.minutes
-        trainer = Trainer(pool, tuple(names), lambda: awake_seconds() > deadline)
+        record = recorder([*problems.values()])
+        trainer = Trainer(pool, tuple(names), lambda: awake_seconds() > deadline, record=record)
         limits = limits_within(how.minutes)
         found = simplify(program, trainer, settings=how.settings, limits=limits, report=report)
         if not found.tried:

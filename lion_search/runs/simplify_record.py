@@ -67,7 +67,8 @@ class SimplifyRecord(_Record):
         proved: the simplest form by proof alone.
         simplified: the result, written for people.
         latex: the same as equations.
-        recognized: one line: the known optimizer it is, or the nearest; empty if nobody looked.
+        recognized: one line: the known optimizer it is and what differs, or that it is none; empty if
+            nobody looked.
         sizes: of the genome, and after each stage.
         steps: what was done, in order.
         tried: every change that was tried by experiment.

@@ -236,11 +236,14 @@ def _simplify(session: Session, finalists: Mapping[str, Sequence[Finalist]]) -> 
 
 
 def _simplify_one(session: Session, winner: Finalist, seconds: float) -> Simplified:
+    from lion_search.proxy_tasks.training.recording import recorder  # it imports JAX
+
     settings, deadline = session.plan.config.simplification, awake_seconds() + seconds
     trainer = Trainer(
         session.pool,
         tuple(session.plan.problems),
         lambda: session.was_stopped() or awake_seconds() > deadline,
+        record=recorder([*session.plan.problems.values()]),
     )
     return simplify(
         winner.program,

@@ -40,6 +40,8 @@ class ChangeKind(enum.StrEnum):
     """A state is replaced by 0 or by the gradient."""
     CONSTANT = "constant"
     """A constant gets fewer digits."""
+    STAND_IN = "stand-in"
+    """A value is replaced by a simple form of another that it nearly is, in numbers."""
     REWRITING = "rewriting"
     """Rules that take the protective epsilon for small: nothing is left out, but only nearly so."""
 
@@ -71,7 +73,7 @@ def ablations(program: Program) -> list[Ablation]:
     Args:
         program: in canonical form.
     """
-    return _simpler(program, [*_without_state(program), *_without_statement(program)])
+    return simpler(program, [*_without_state(program), *_without_statement(program)])
 
 
 def snapped(program: Program) -> list[Ablation]:
@@ -80,7 +82,7 @@ def snapped(program: Program) -> list[Ablation]:
     Args:
         program: in canonical form.
     """
-    return _simpler(program, [*_snapped_alone(program), *_snapped_together(program)])
+    return simpler(program, [*_snapped_alone(program), *_snapped_together(program)])
 
 
 def num_digits(constant: float) -> int:
@@ -103,8 +105,13 @@ def _significant(constant: float) -> int:
     return len(digits)
 
 
-def _simpler(program: Program, found: Iterable[tuple[ChangeKind, str, Program]]) -> list[Ablation]:
-    """Valid and distinct ones in canonical form, as far as they are simpler, the simplest first."""
+def simpler(program: Program, found: Iterable[tuple[ChangeKind, str, Program]]) -> list[Ablation]:
+    """The valid and distinct ones of some changes, as far as they are simpler, the simplest first.
+
+    Args:
+        program: in canonical form.
+        found: changes of it: of which kind, in one line, and the program then.
+    """
     before = complexity(program)
     simpler: dict[str, Ablation] = {}
     for kind, what, changed in found:

@@ -14,6 +14,7 @@ from lion_search.proxy_tasks.jobs import Job
 from lion_search.proxy_tasks.run_jobs import run_jobs
 from lion_search.proxy_tasks.scores import FAILURE_FITNESS, Part, Score, gain, level, mean_losses
 from lion_search.proxy_tasks.workers.pool import Pool
+from lion_search.simplify.experiments.stand_ins import Record
 
 
 class OutOfTimeError(Exception):
@@ -29,12 +30,14 @@ class Trainer:
         tasks: on which tasks, by name.
         should_stop: whether the time is over.
         scale: what updates are multiplied by, so that the original trains well on these tasks.
+        record: records the values of a program along a training on each task; by default nothing.
     """
 
     pool: Pool
     tasks: tuple[str, ...]
     should_stop: Callable[[], bool] = field(default=lambda: False)
     scale: float = 1.0
+    record: Record = field(default=lambda program, scale: ())
 
     def train(self, programs: Sequence[Program], seeds: Sequence[int]) -> list[list[tuple[Score, ...]]]:
         """Trains programs on validation data.

@@ -1,37 +1,35 @@
-"""Which known optimizer a program is, up to its constants; else the nearest, and the difference.
+"""Which known optimizer a program is, up to its constants and few differences; or that it is none.
 
-Each entry of the library is a template that is looked for in the program's graph of equal values, so that
-neither names nor the way a program is written matter: in the program as it stands, with its states at another
-scale, simplified. At last the entries are simplified, too, with their constants changed a little: as it
-stands a weight decay of 1 is no statement. The simplifier itself knows nothing of the library.
+Each entry of the library, as it stands and varied, is a template that is looked for in the program's graph of
+equal values, so that neither names nor the way a program is written matter: in the program as it stands, with
+its states at another scale, simplified. Then the entries are simplified, too, with their constants changed a
+little: as it stands a weight decay of 1 is no statement. One or two values of the program may stand in the
+place of an entry's; beyond that it is no known optimizer. The simplifier itself knows nothing of the library.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import permutations
-from typing import Any
-
-from pydantic import TypeAdapter
 
 from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.equivalence.canonical import functional_hash
-from lion_search.dsl.equivalence.value_graph import round_to_float32
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.program import Argument, Program, Statement
-from lion_search.dsl.text import format_statement
 from lion_search.simplify.equality.egraph import RewriteLimits
 from lion_search.simplify.equality.rewriting import ALL_KINDS, PROVED
-from lion_search.simplify.program_text import ProgramText
 from lion_search.simplify.proving.proofs import simplify_by_proof
+from lion_search.simplify.recognition.differences import differences
+from lion_search.simplify.recognition.expressions import Expressions
 from lion_search.simplify.recognition.matching import Match, Matcher
 from lion_search.simplify.recognition.program_graph import ProgramGraph, saturate, with_own_names
+from lion_search.simplify.recognition.recognized import UNKNOWN, Recognition, recognized
 from lion_search.simplify.recognition.rescaling import rescaled
-from lion_search.simplify.recognition.resemblance import resemblance
 from lion_search.simplify.recognition.templates import Template, make_template
+from lion_search.simplify.recognition.variations import NO_SCHEDULE, Variant, variants
 
 _LIMITS = RewriteLimits(nodes=1_500, seconds=10.0)
 _ENTRY_LIMITS = RewriteLimits(nodes=500, rounds=6, seconds=10.0)
@@ -39,82 +37,6 @@ _SCALED_ROUNDS = 3
 """With scales, constants multiply: the rules that bring sums in order run before there are too many."""
 _LARGER = 4
 """How much larger such graphs may be."""
-_SHOWN = 4
-"""How many statements of a difference a summary names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """A constant of a recognized program.
-
-    Attributes:
-        place: the entry's statement with the program's constants put in.
-        value: the program's value.
-        library_value: the entry's.
-        same: whether they agree as far as float32 tells.
-    """
-
-    place: str
-    value: float
-    library_value: float
-    same: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Recognition:
-    """What a program was recognized as.
-
-    Attributes:
-        name: the library entry that the program is, or the nearest.
-        exact: whether it is that entry, up to constants.
-        same_constants: whether the constants are the entry's, too.
-        constants: those of the program beside the entry's; empty if it is not exact.
-        similarity: 1 if exact.
-        missing: statements of the entry that the program lacks.
-        extra: statements of the program's simplest form that the entry lacks.
-        also: further entries that the program is, up to constants, best first.
-        form: the entry with the program's constants; the program's simplest form if it is not exact.
-        met_limits: the limits that were met: ``nodes``, ``rounds``, ``seconds``, ``steps`` of matching; if it
-            is not exact, it might be with more of them.
-    """
-
-    name: str
-    exact: bool
-    same_constants: bool
-    constants: tuple[Constant, ...]
-    similarity: float
-    missing: tuple[str, ...]
-    extra: tuple[str, ...]
-    also: tuple[str, ...]
-    form: ProgramText
-    met_limits: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        plain: dict[str, Any] = TypeAdapter(Recognition).dump_python(self, mode="json")
-        return plain
-
-    def summary(self) -> str:
-        """One line for people."""
-        also = f"; also {', '.join(self.also)}" if self.also else ""
-        if self.same_constants:
-            return f"this is {self.name}{also}"
-        if self.exact:
-            places: dict[str, list[str]] = {}
-            for c in self.constants:
-                if not c.same:
-                    places.setdefault(c.place, []).append(f"{c.library_value:g}")
-            values = "; ".join(f"{place} (there {', '.join(known)})" for place, known in places.items())
-            return f"this is {self.name} with other constants: {values}{also}"
-        sides = (("without", self.missing), ("with", self.extra))
-        words = [f"{word} {_listed(statements)}" for word, statements in sides if statements]
-        limits = f" (met the limit of {', '.join(self.met_limits)})" if self.met_limits else ""
-        return f"nearest is {self.name}: {', '.join(words)}{' instead' if len(words) == 2 else ''}{limits}"
-
-
-def _listed(statements: tuple[str, ...]) -> str:
-    more = [f"{len(statements) - _SHOWN} more"] if len(statements) > _SHOWN else []
-    return "; ".join([*(f"`{s}`" for s in statements[:_SHOWN]), *more])
 
 
 def identify(program: Program, *, epsilon: bool = True, limits: RewriteLimits = _LIMITS) -> Recognition:
@@ -126,15 +48,19 @@ def identify(program: Program, *, epsilon: bool = True, limits: RewriteLimits = 
         limits: when simplification stops; ``seconds`` is for all.
 
     Returns:
-        The library entry that it is; of several the one with the same constants, then the one in which fewest
-        statements do nothing, with the fewest constants, with the nearest constants, the first.
+        The library entry that it is, as it stands or varied; of several the one with the same constants, then
+        the one in which fewest statements do nothing, with the fewest constants, the least varied, with the
+        nearest constants, the first. Else the one that it is when few values are replaced.
     """
     search = _Search(program, epsilon, limits)
-    for graph, templates in search.stages():
-        matches = search.matches(graph, templates)
-        if matches:
-            return _recognized(matches, search.met_limits(graph))
-    return _nearest(search.simple, search.met_limits(search.simple))
+    for graph, found in search.found():
+        if found:
+            what = differences(found[0][1], graph, search.expressions(graph))
+            return recognized(found, what, search.met_limits(graph))
+    return replace(UNKNOWN, form=search.simple.form, met_limits=search.met_limits(search.simple))
+
+
+_Matches = list[tuple[Variant, Match]]
 
 
 class _Search:
@@ -145,54 +71,93 @@ class _Search:
         self._kinds = ALL_KINDS if epsilon else PROVED
         self._deadline = awake_seconds() + limits.seconds
         self._met: set[str] = set()
-        self.plain = self._graph(with_own_names(prune(program)))
-        self.simple = self.plain
+        self._expressions: dict[int, Expressions] = {}
+        self._graphs: list[ProgramGraph] = []
+        self.simple = self._graph(with_own_names(prune(program)))
 
-    def stages(self) -> Iterator[tuple[ProgramGraph, Callable[[str], Template | None]]]:
-        """Graphs, and the entries' templates to look for in them; what takes longest comes last."""
-        yield from self._written_in(self.plain)
+    def found(self) -> Iterator[tuple[ProgramGraph, _Matches]]:
+        """Graphs and what is found in them, the best first; what takes longest comes last."""
+        for graph in self.stages():
+            yield graph, self._matches(graph, variants)
+        for graph in (self._graphs[0], self.simple):
+            yield graph, self._edited(graph, 1)
+        yield self.simple, self._matches(self.simple, self._simplified)
+        for graph in (self._graphs[0], self.simple):
+            yield graph, self._edited(graph, 2)
+
+    def stages(self) -> Iterator[ProgramGraph]:
+        """The graphs: of the program as it stands and simplified, each also with states at other scales."""
+        yield from self._at_scales(self.simple)
         proved = simplify_by_proof(self._program, epsilon=self._epsilon, limits=self._left())
         self._met.update(proved.met_limits)
         self.simple = self._graph(proved.normal)
-        yield from self._written_in(self.simple)
-        yield self.simple, self._simplified
+        yield from self._at_scales(self.simple)
 
-    def _written_in(self, graph: ProgramGraph) -> Iterator[tuple[ProgramGraph, Callable[[str], Template]]]:
-        yield graph, _written
+    def _at_scales(self, graph: ProgramGraph) -> Iterator[ProgramGraph]:
+        yield graph
         for form in rescaled(graph):
-            yield self._scaled_graph(form), _written
+            yield self._scaled_graph(form)
 
-    def _simplified(self, name: str) -> Template | None:
+    def _simplified(self, name: str) -> tuple[Variant, ...]:
         """An entry's simplest form if the program has it; only then its constants are worth finding."""
-        if len(_written(name).program.states) != len(self.simple.form.states):
-            return None
+        if len(variants(name)[0].template.program.states) != len(self.simple.form.states):
+            return ()
         match, _ = _best(self.simple, _generic(name, self._epsilon))
-        return None if match is None else _simplified(name, self._epsilon)
+        template = None if match is None else _simplified(name, self._epsilon)
+        return () if template is None else (Variant(name, (), template),)
 
-    def matches(self, graph: ProgramGraph, templates: Callable[[str], Template | None]) -> dict[str, Match]:
-        """What is found, by name, best first."""
-        found = {name: self._match(graph, templates(name)) for name in _names()}
-        matches = {name: match for name, match in found.items() if match is not None}
-        return dict(sorted(matches.items(), key=lambda item: _rank(item[1])))
+    def _matches(self, graph: ProgramGraph, templates: Callable[[str], Iterable[Variant]]) -> _Matches:
+        """What is found as it stands."""
+        found = [
+            (variant, match)
+            for name in _names()
+            for variant in templates(name)
+            if (match := self._match(graph, variant.template)) is not None
+        ]
+        return sorted(found, key=lambda pair: _rank(*pair))
+
+    def _edited(self, graph: ProgramGraph, num_edits: int) -> _Matches:
+        """The best match with some values replaced; of each family only the first entry is looked for."""
+        expressions, found = self.expressions(graph), []
+        for variant in (v for name in _names() if LIBRARY[name].family == name for v in variants(name)):
+            num_states, num_own = len(variant.template.program.states), len(variant.template.applications)
+            is_small = num_own <= 2 * num_edits  # too little of it would be left
+            if len(graph.form.states) != num_states or is_small or NO_SCHEDULE in variant.kinds:
+                continue
+            for states in permutations(graph.form.states):
+                matcher = Matcher(
+                    variant.template, graph, states, lenient=True, edits=num_edits, expressions=expressions
+                )
+                match = matcher.best()
+                self._met.update(["steps"] if matcher.is_cut_short else [])
+                if match is not None:
+                    found.append(((matcher.rank(match), _rank(variant, match)), (variant, match)))
+        return [pair for _, pair in sorted(found, key=lambda ranked: ranked[0])][:1]
+
+    def expressions(self, graph: ProgramGraph) -> Expressions:
+        """Those of a graph."""
+        return self._expressions.setdefault(id(graph), Expressions(graph))
 
     def met_limits(self, graph: ProgramGraph) -> tuple[str, ...]:
         """The limits that were met so far."""
         return tuple(sorted((self._met | {graph.classes.met_limit}) - {""}))
 
-    def _match(self, graph: ProgramGraph, template: Template | None) -> Match | None:
-        if template is None:
-            return None
+    def _match(self, graph: ProgramGraph, template: Template) -> Match | None:
         match, is_cut_short = _best(graph, template)
         self._met.update(["steps"] if is_cut_short else [])
         return match
 
     def _graph(self, form: Program) -> ProgramGraph:
-        return saturate(form, self._kinds, self._left())
+        return self._kept(saturate(form, self._kinds, self._left()))
 
     def _scaled_graph(self, form: Program) -> ProgramGraph:
         left = self._left()
         limits = replace(left, nodes=_LARGER * left.nodes, rounds=min(_SCALED_ROUNDS, left.rounds))
-        return saturate(form, self._kinds, limits)
+        return self._kept(saturate(form, self._kinds, limits))
+
+    def _kept(self, graph: ProgramGraph) -> ProgramGraph:
+        self._graphs.append(graph)
+        return graph
 
     def _left(self) -> RewriteLimits:
         return replace(self._limits, seconds=max(0.0, self._deadline - awake_seconds()))
@@ -207,51 +172,10 @@ def _best(graph: ProgramGraph, template: Template) -> tuple[Match | None, bool]:
     return min(found, key=lambda m: m.rank, default=None), any(m.is_cut_short for m in matchers)
 
 
-def _rank(match: Match) -> tuple[bool, int, int, float]:
+def _rank(variant: Variant, match: Match) -> tuple[bool, int, int, int, float]:
     """Better matches come first: of two families the one with fewer free constants is the more specific."""
-    return match.num_other > 0, match.num_degenerate, len(match.values), match.distance
-
-
-def _recognized(matches: dict[str, Match], met_limits: tuple[str, ...]) -> Recognition:
-    (name, match), *others = matches.items()
-    values = {i: round_to_float32(value) for i, value in match.values.items()}
-    form = match.template.filled(values)
-    lines = [node.line for node in match.template.applications.values()]
-    place = dict(zip(lines, map(format_statement, form.statements), strict=True))
-    constants = tuple(
-        Constant(place[hole.line], values[i], round_to_float32(hole.value), hole.agrees(match.values[i]))
-        for i, hole in match.template.holes.items()
-    )
-    return Recognition(
-        name=name,
-        exact=True,
-        same_constants=not match.num_other,
-        constants=constants,
-        similarity=1.0,
-        missing=(),
-        extra=(),
-        also=tuple(other for other, _ in others),
-        form=form,
-        met_limits=met_limits,
-    )
-
-
-def _nearest(graph: ProgramGraph, met_limits: tuple[str, ...]) -> Recognition:
-    found = {name: resemblance(_written(name), graph) for name in _names()}
-    name = max(found, key=lambda n: found[n].similarity)
-    near = found[name]
-    return Recognition(
-        name=name,
-        exact=False,
-        same_constants=False,
-        constants=(),
-        similarity=near.similarity,
-        missing=near.missing,
-        extra=near.extra,
-        also=(),
-        form=graph.form,
-        met_limits=met_limits,
-    )
+    num_varied, is_other = len(variant.kinds), match.num_other > 0
+    return is_other, match.num_degenerate, len(match.values), num_varied, match.distance
 
 
 @cache
@@ -261,12 +185,6 @@ def _names() -> tuple[str, ...]:
     for name in LIBRARY:
         first.setdefault(functional_hash(library_program(name)), name)
     return tuple(first.values())
-
-
-@cache
-def _written(name: str) -> Template:
-    """An entry as it stands."""
-    return make_template(library_program(name))
 
 
 @cache
@@ -280,7 +198,7 @@ def _generic(name: str, epsilon: bool) -> Template:
 def _simplified(name: str, epsilon: bool) -> Template | None:
     """The same with the entry's own constants; ``None`` if the entry is not found to have that form."""
     search, template = _Search(library_program(name), epsilon, _ENTRY_LIMITS), _generic(name, epsilon)
-    for graph, _ in search.stages():
+    for graph in search.stages():
         match, _ = _best(graph, template)
         if match is not None:
             return match.refilled()

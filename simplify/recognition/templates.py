@@ -13,8 +13,10 @@ from lion_search.dsl.equivalence.value_graph import fold
 from lion_search.dsl.execute import execute
 from lion_search.dsl.functions import Function
 from lion_search.dsl.liveness import prune
-from lion_search.dsl.program import Program
+from lion_search.dsl.program import LEARNING_RATE, WEIGHTS, Program
 
+WEIGHT_DECAY, RATE, BETA = "weight decay", "learning rate", "b"
+"""What constants are: the weights' factor, the schedule's, shares that averages keep (numbered)."""
 _FIXED = 1.2e-7
 """Averages' weights are this precise: 1 - 0.999 is computed in float32."""
 
@@ -82,6 +84,35 @@ class Template:
     def holes(self) -> dict[int, Hole]:
         """The constants."""
         return {i: node for i, node in enumerate(self.nodes) if isinstance(node, Hole)}
+
+    @property
+    def roles(self) -> dict[int, str]:
+        """What each constant is: ``weight decay``, ``learning rate``, ``b1``, ``b2``, ... or its function."""
+        found: dict[int, str] = {}
+        for i, what in self.applications.items():
+            others = {node.name for a in what.args if isinstance(node := self.nodes[a], Input)}
+            for hole in (a for a in what.args if isinstance(self.nodes[a], Hole)):
+                number = sum(role.startswith(BETA) for role in found.values()) + 1
+                found[hole] = self._role(what, others, is_last=i == self.outputs[0]) or f"{BETA}{number}"
+        return found
+
+    def _role(self, what: Apply, others: set[str], *, is_last: bool) -> str:
+        """The role of a constant beside some inputs; empty for the share of an average that is kept."""
+        if what.function == "interp" or (what.function == "multiply" and others & {*self.program.states}):
+            return ""
+        if what.function == "multiply" and WEIGHTS in others:
+            return WEIGHT_DECAY
+        is_rate = what.function == "multiply" and (LEARNING_RATE in others or is_last)
+        return RATE if is_rate else what.function
+
+    def share_kept(self, hole: int, value: float) -> float:
+        """The weight of an average's older part, where the constant is that of the newer."""
+        node = self.nodes[hole]
+        assert isinstance(node, Hole)
+        (what,) = (a for a in self.applications.values() if a.line == node.line and hole in a.args)
+        first = self.nodes[what.args[0]]
+        is_old = what.function == "interp" and isinstance(first, Input) and first.name in self.program.states
+        return 1.0 - value if is_old else value
 
     @property
     def applications(self) -> dict[int, Apply]:

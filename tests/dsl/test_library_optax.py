@@ -269,6 +269,11 @@ def powersign(w: Vector, g: Vector, m: Vector, v: Vector, lr: float) -> tuple[Ve
     return 0.1 * lr * np.e ** (np.sign(g) * np.sign(m)) * g, m, v
 
 
+def nadamw(w: Vector, g: Vector, m: Vector, v: Vector, lr: float) -> tuple[Vector, Vector, Vector]:
+    m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+    return 0.001 * lr * (ratio(0.9 * m + 0.1 * g, np.sqrt(v)) + 0.01 * w), m, v
+
+
 def raw_lion(a: float, b: float, decay: float, peak: float) -> Rule:
     """Programs 4 and 8 by their simplification: interp(g, interp(g, v, a), b) is interp(g, v, a * b)."""
 
@@ -293,6 +298,7 @@ def program6(w: Vector, g: Vector, m: Vector, v: Vector, lr: float) -> tuple[Vec
 FORMULAS: dict[str, Rule] = {
     "addsign": addsign,
     "powersign": powersign,
+    "nadamw": nadamw,
     "paper/program4": raw_lion(0.899, 1.109, 0.4602, 0.0002),
     "paper/program5": program5,
     "paper/program6": program6,

@@ -148,9 +148,11 @@ def test_identify_names_the_optimizer_and_its_constants(main: Main, raw: Path) -
     assert 0.46 in [pytest.approx(c["value"]) for c in found["constants"]]
 
 
-def test_identify_names_the_nearest_and_the_difference(main: Main, raw: Path) -> None:
+def test_identify_says_what_differs_and_that_a_stranger_is_none(main: Main, raw: Path) -> None:
     lines = ("def train(w, g, m, lr):", "m = interp(g, m, 0.9)", "update = sinh(m) * lr", "return update, m")
     raw.write_text("\n    ".join(lines))
     called = main("identify", "raw.py")
     assert called.status == 0
-    assert "nearest" in called.out
+    assert called.out.startswith("this is signum, with sinh(interp(g, m, 0.9)) in place of sign(")
+    raw.write_text("\n    ".join([*lines[:2], "update = sin(m * w) * norm(w) + cos(g) * lr", lines[3]]))
+    assert main("identify", "raw.py").out.startswith("no known optimizer")

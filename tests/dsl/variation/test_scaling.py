@@ -182,11 +182,24 @@ def test_the_last_product_of_a_state_is_left_alone():
     assert _lines(scale_update(program, 2.0)) == [*_lines(program), "v1 = m * 2.0"]
 
 
-def test_scaling_back_gives_the_oldwritten(evolved: list[Program], known_programs: dict[str, Program]):
-    """By its hash; the constant that takes 2 takes 1/2, too."""
-    for program in (*known_programs.values(), *evolved):
+def test_scaling_back_gives_the_old_updates(
+    evolved: list[Program], known_programs: dict[str, Program], walk: Callable[..., np.ndarray]
+):
+    """Mostly the constant that takes 2 takes 1/2, too, and the canonical form is the old one.
+
+    Else the factors sit in two constants of one product: the form is another one, of equal length, and in
+    float64 all updates and states are the old ones, since powers of two are exact.
+    """
+    programs = (*known_programs.values(), *evolved)
+    moved = 0
+    for program in programs:
         back = scale_update(scale_update(program, 2.0), 0.5)
-        assert canonicalise(back).hash == canonicalise(program).hash
+        if canonicalise(back).hash != canonicalise(program).hash:
+            moved += 1
+            assert len(back.statements) == len(program.statements)
+            outputs = [walk(prune(p), num_steps=6) for p in (program, back)]
+            np.testing.assert_array_equal(*outputs)
+    assert moved < 0.05 * len(programs)
 
 
 def test_constants_stay_within_the_bounds_of_mutation():
