@@ -117,7 +117,7 @@ def test_redundancy_alone_leaves_the_rest_as_it_is() -> None:
     assert stages(found) == ["redundancy"]
     (step,) = found.steps
     assert step.before == RAW
-    assert step.summary() == "redundancy: 12 -> 10 statements, 2 -> 1 states"
+    assert step.summary() == "redundancy: 12 -> 10 statements, 2 -> 1 state"
     kept = [s for s in RAW.statements if s in step.after.statements]
     assert tuple(kept) == step.after.statements
 
