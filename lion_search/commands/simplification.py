@@ -62,7 +62,7 @@ def simplify(
 
 @app.command()
 def identify(reference: Reference, own: OwnFunctions = None, as_json: AsJson = False) -> None:
-    """Says which known optimizer a program is, and in words what differs; or that it is none."""
+    """Says which known optimizer a program is, and what differs."""
     from lion_search.commands.printing.terminal import make_console, print_json, say
     from lion_search.runs.references import find_program
     from lion_search.simplify.recognition.identify import identify as recognize

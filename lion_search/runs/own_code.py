@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lion_search.dsl.errors import LionSearchError
@@ -48,8 +49,11 @@ def own_code_facts(config: Config, initial: Program) -> dict[str, Any]:
 
 
 def find_own_code(facts: Mapping[str, Any]) -> None:
-    """Has the user's own modules looked for where they lay when the run began, after the Python path."""
-    look_in(facts.get(_FOLDERS, ()))
+    """Has the user's own modules looked for here, and then where they lay when the run began.
+
+    Here first: a project may have been moved or copied together with its runs.
+    """
+    look_in((str(Path.cwd()), *facts.get(_FOLDERS, ())))
 
 
 def load_own_functions(run: object, facts: Mapping[str, Any], *, is_resumed: bool = False) -> None:

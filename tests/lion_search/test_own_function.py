@@ -248,11 +248,15 @@ def test_a_module_that_is_nowhere_is_named_with_the_run(
     assert reader(moved, "show", "r:0").status == 0
 
 
-def test_the_module_of_the_run_is_meant_where_another_has_its_name(
+def test_a_module_here_is_meant_first_as_a_project_may_have_been_copied(
     project: Path, reader: Callable[..., Any], tmp_path: Path
 ) -> None:
+    """Where it is another, that is told, and where the run's lay."""
     (tmp_path / "mine.py").write_text("")
-    assert reader(tmp_path, "show", project / "r:0").status == 0
+    called = reader(tmp_path, "show", project / "r:0")
+    assert called.status == 2
+    assert "has no attribute 'softsign'" in called.err
+    assert f"its code lay in {project}" in called.err
 
 
 def test_one_that_does_not_do_what_it_says_is_refused_before_anything_is_made(
