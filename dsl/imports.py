@@ -174,9 +174,8 @@ def _forget_changed() -> None:
         return
     for name in _known.sources:
         if source := _source(name):
-            with contextlib.suppress(
-                OSError
-            ):  # It holds for a second and a size, and an edit may be of both.
+            # What Python keeps of it holds for a second and a size, and an edit may be within both.
+            with contextlib.suppress(OSError):
                 Path(importlib.util.cache_from_source(str(source))).unlink()
         sys.modules.pop(name, None)
     _known.sources.clear()

@@ -13,14 +13,7 @@ from dataclasses import dataclass, replace
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
-from lion_search.proxy_tasks.scores import (
-    FAILURE_FITNESS,
-    Part,
-    Score,
-    Status,
-    describe_failure,
-    first_failure,
-)
+from lion_search.proxy_tasks.scores import Part, Status, describe_failure, first_failure
 from lion_search.results.judge import Judge
 from lion_search.results.ranking import Ranked, rank
 from lion_search.results.records import Stage
@@ -115,8 +108,4 @@ def _measure(
     for row, own in zip(rows, scores, strict=True):
         if (failed := first_failure(own)) is not None:
             report(f"Note: {row.individual.id} counts as -1: {describe_failure(failed)}")
-    return {row.hash: _fitness(judge, own) for row, own in zip(rows, scores, strict=True)}
-
-
-def _fitness(judge: Judge, scores: Sequence[Score]) -> float:
-    return judge.fitness(scores) if first_failure(scores) is None else FAILURE_FITNESS
+    return {row.hash: judge.fitness(own) for row, own in zip(rows, scores, strict=True)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lion_search.dsl.clock import awake_seconds
@@ -221,30 +222,28 @@ def _by_niche(session: Session) -> dict[str, list[Ranked]]:
 
 def _simplify(session: Session, finalists: Mapping[str, Sequence[Finalist]]) -> dict[str, Simplified]:
     """Makes the winners readable, in the time the configuration gives, which is shared out evenly."""
+    from lion_search.proxy_tasks.training.recording import recorder  # it imports JAX
+
     settings = session.plan.config.simplification
     session.enter(
         "simplification", f"Simplification: {settings.how_far}, for at most {duration(60 * settings.minutes)}"
     )
     end = awake_seconds() + 60 * settings.minutes
+    problems = session.plan.problems
+    record = recorder([*problems.values()])
+    trainer = Trainer(session.pool, tuple(problems), session.was_stopped, record=record)
     found = {}
     for place, (niche, (winner, *_)) in enumerate(finalists.items()):
         seconds = max(1.0, end - awake_seconds()) / (len(finalists) - place)
         if len(finalists) > 1:
             session.audience.report(f"The best with {niche}, {winner.individual.id}:")
-        found[niche] = _simplify_one(session, winner, seconds)
+        found[niche] = _simplify_one(session, winner, seconds, trainer)
     return found
 
 
-def _simplify_one(session: Session, winner: Finalist, seconds: float) -> Simplified:
-    from lion_search.proxy_tasks.training.recording import recorder  # it imports JAX
-
+def _simplify_one(session: Session, winner: Finalist, seconds: float, trainer: Trainer) -> Simplified:
     settings, deadline = session.plan.config.simplification, awake_seconds() + seconds
-    trainer = Trainer(
-        session.pool,
-        tuple(session.plan.problems),
-        lambda: session.was_stopped() or awake_seconds() > deadline,
-        record=recorder([*session.plan.problems.values()]),
-    )
+    trainer = replace(trainer, should_stop=lambda: session.was_stopped() or awake_seconds() > deadline)
     return simplify(
         winner.program,
         trainer,
@@ -266,10 +265,10 @@ def _test(
     session.enter("test", f"Test: the winner beside its rivals on {seeds}, test part")
     programs: dict[str, Program] = {}
     for niche, (winner, *_) in finalists.items():
-        name = WINNER if len(finalists) == 1 else niche
+        name, simplified_name = _names(niche, is_only=len(finalists) == 1)
         programs[name] = winner.program
         if functional_hash(simplified[niche].after) != functional_hash(winner.program):
-            programs[f"{name}, {SIMPLIFIED}" if len(finalists) > 1 else SIMPLIFIED] = simplified[niche].after
+            programs[simplified_name] = simplified[niche].after
     start: dict[str, Subject] = {"untuned start": canonicalise(plan.initial).program()}
     return tuple(
         row
@@ -284,6 +283,11 @@ def _test(
             individual_ids={f.individual.hash: f.individual.id for f, *_ in finalists.values()},
         )
     )
+
+
+def _names(niche: str, *, is_only: bool) -> tuple[str, str]:
+    """What a niche's winner and its simplified form are called in tables."""
+    return (WINNER, SIMPLIFIED) if is_only else (niche, f"{niche}, {SIMPLIFIED}")
 
 
 def _tuned(record: Record) -> dict[str, Subject]:
@@ -321,7 +325,7 @@ def _best(
 ) -> Best:
     """A niche's part of the result, written to the run's folder."""
     winner, suffix = finalists[0], "" if is_only else "_" + niche.replace(" ", "_")
-    own = (WINNER, SIMPLIFIED) if is_only else (niche, f"{niche}, {SIMPLIFIED}")
+    own = _names(niche, is_only=is_only)
     record = _record(session, winner, simplified, [row for row in rows if row.name in own])
     programs = {WINNER + suffix: simplified.pruned, SIMPLIFIED + suffix: simplified.after}
     exports = write_exports(session.folder, winner, programs)
