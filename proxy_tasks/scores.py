@@ -17,7 +17,7 @@ from statistics import fmean
 from lion_search.proxy_tasks.compared_by import Fitness, compared_by, with_difference
 from lion_search.proxy_tasks.tasks import TaskError
 
-FAILURE_FITNESS = -1.0
+FAILURE_FITNESS = -math.inf
 _LEAST_LOSS = 1e-30
 _LEAST_RATIO = 1e-3
 """Below so much of the baseline's loss the logarithm goes on as its tangent, through zero and below."""
@@ -157,37 +157,34 @@ def level(task: str, loss: float) -> float:
     return loss / unit if kind is Fitness.DIFFERENCE else math.log(max(loss, _LEAST_LOSS))
 
 
-def gain(task: str, loss: float, baseline_loss: float, least: float = FAILURE_FITNESS) -> float:
-    """Fitness on one task, at least -1, or ``least``.
+def gain(task: str, loss: float, baseline_loss: float) -> float:
+    """Fitness on one task.
 
     Where losses are compared by ratio and the baseline's is not positive, which only simplification comes
     to, there is no ratio: +1, 0 or -1 then.
     """
     kind, unit = compared_by(task)
     if kind is Fitness.DIFFERENCE:
-        return max(least, (baseline_loss - loss) / unit)
+        return (baseline_loss - loss) / unit
     if baseline_loss <= 0:
         return float((loss < baseline_loss) - (loss > baseline_loss))
     ratio = loss / baseline_loss
     if ratio < _LEAST_RATIO:
         return 1.0 - math.log(_LEAST_RATIO) - ratio / _LEAST_RATIO
-    return max(least, math.log(baseline_loss / loss))
+    return math.log(baseline_loss / loss)
 
 
-def fitness(
-    scores: Sequence[Score], baseline_losses: Mapping[str, float], least: float = FAILURE_FITNESS
-) -> float:
+def fitness(scores: Sequence[Score], baseline_losses: Mapping[str, float]) -> float:
     """Fitness of a program from its scores.
 
     Args:
         scores: one or more for each task.
         baseline_losses: the mean loss of tuned AdamW on the same seeds and part of each task.
-        least: the bound below on each task.
 
     Returns:
-        A number from -1; 0 is parity with the baseline, higher is better.
+        0 is parity with the baseline, higher is better; minus infinity if any training failed.
     """
     losses = mean_losses(scores)
     if losses is None:
         return FAILURE_FITNESS
-    return fmean(gain(task, loss, baseline_losses[task], least) for task, loss in losses.items())
+    return fmean(gain(task, loss, baseline_losses[task]) for task, loss in losses.items())

@@ -69,16 +69,9 @@ class Judge:
         self._variances = {task: variance(own) if len(own) > 1 else 0.0 for task, own in losses.items()}
 
     def fitness(self, scores: Sequence[Score]) -> float:
-        """Fitness, from -1: 0 is parity with the baseline on the same seeds; -1 is failure."""
-        return self._fitness(scores, FAILURE_FITNESS)
-
-    def below_bounds(self, scores: Sequence[Score]) -> float:
-        """Fitness without a bound below: it tells programs apart where even the best are at the bound."""
-        return self._fitness(scores, -math.inf)
-
-    def _fitness(self, scores: Sequence[Score], least: float) -> float:
+        """Fitness: 0 is parity with the baseline on the same seeds; minus infinity is failure."""
         baseline = mean_losses([self._baseline[s.task, s.seed] for s in scores])
-        return FAILURE_FITNESS if baseline is None else fitness(scores, baseline, least)
+        return FAILURE_FITNESS if baseline is None else fitness(scores, baseline)
 
     def standard_error(self, scores: Iterable[Score]) -> float:
         """Standard error of a fitness, the noise of one seed being that of the baseline; 0 if it had one."""

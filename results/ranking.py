@@ -35,7 +35,6 @@ class Ranked:
         judged: what it is ranked by: fitness less caution and price.
         status: ``ok``, or the failure.
         failure: the training that failed, if one did.
-        below_bounds: fitness without its bound below, by which those at the bound are told apart.
     """
 
     individual: Individual
@@ -45,7 +44,6 @@ class Ranked:
     judged: float = FAILURE_FITNESS
     status: Status = Status.OK
     failure: Score | None = None
-    below_bounds: float = FAILURE_FITNESS
 
     @property
     def hash(self) -> str:
@@ -63,9 +61,7 @@ class Ranking:
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
-        self._programs: Leaders[str, Ranked] = Leaders(
-            lambda row: (row.status is Status.OK, row.judged, row.below_bounds)
-        )
+        self._programs: Leaders[str, Ranked] = Leaders(lambda row: (row.status is Status.OK, row.judged))
 
     def add(self, individual: Individual, evaluations: Sequence[Evaluation]) -> None:
         """Takes in the next individual of the log and its evaluations.
@@ -88,8 +84,6 @@ class Ranking:
         row.fitness = row.judged = FAILURE_FITNESS
         if row.status is Status.OK:
             row.fitness = self._judge.fitness(own)
-            at_bound = row.fitness <= FAILURE_FITNESS
-            row.below_bounds = self._judge.below_bounds(own) if at_bound else row.fitness
             row.judged = row.fitness - self._judge.caution(own)
         row.judged -= row.price
 

@@ -52,7 +52,7 @@ class Progress:
         best_judged: what it is compared by: with caution and prices.
         best_seeds: trainings behind that.
         frontier: the same of each niche's best, by the niche's title.
-        median_fitness: of the living, as judged.
+        median_fitness: of the living that train, as judged.
         failures: of those that were evaluated, how many failed how.
         stopped_share: share of training time that hurdles saved, in [0, 1], estimated; 0 while unknown.
         seconds_in_store: spent on the database.
@@ -131,7 +131,7 @@ class Tally:
         seconds_left: float,
     ) -> Progress:
         """A snapshot."""
-        judged = sorted(member.judged for member in living if member.entry.status is not None)
+        judged = sorted(member.judged for member in living if member.entry.status is Status.OK)
         counts = self._individuals
         return Progress(
             seconds=seconds,

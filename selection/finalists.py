@@ -41,7 +41,6 @@ class Finalist:
         search_fitness: what the search saw of the individual, prices not taken off.
         fitness: on fresh seeds, prices not taken off.
         price: what is taken off when finalists are compared.
-        below_bounds: fitness without its bound below, which tells those at the bound apart.
     """
 
     individual: Individual
@@ -50,7 +49,6 @@ class Finalist:
     search_fitness: float
     fitness: float
     price: float
-    below_bounds: float = math.nan
 
 
 def choose_winner(
@@ -118,16 +116,16 @@ def _measured(
     found = fitness_logged(store, pool, Stage.SELECTION, programs, baselines, seeds, ids)
     finalists = []
     for finalist, form in zip(chosen, forms, strict=True):
-        fitness, below_bounds, failed = found[form.hash]
+        fitness, failed = found[form.hash]
         if failed is None:
-            finalists.append(replace(finalist, fitness=fitness, below_bounds=below_bounds))
+            finalists.append(replace(finalist, fitness=fitness))
         else:
             report(f"{finalist.individual.id} is no finalist: {describe_failure(failed)}")
     return _by_fitness(finalists)
 
 
 def _by_fitness(finalists: Iterable[Finalist]) -> list[Finalist]:
-    return sorted(finalists, key=lambda f: (f.price - f.fitness, -f.below_bounds))
+    return sorted(finalists, key=lambda f: f.price - f.fitness)
 
 
 def measure_on_test(

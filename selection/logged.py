@@ -61,12 +61,10 @@ class LoggedFitness(NamedTuple):
 
     Attributes:
         fitness: prices not taken off.
-        below_bounds: the same without a bound below.
         failure: the training that failed, if one did.
     """
 
     fitness: float
-    below_bounds: float
     failure: Score | None
 
 
@@ -98,10 +96,7 @@ def fitness_logged(
     scores = evaluate_logged(store, pool, stage, subjects, Part.VALIDATION, seeds, individual_ids)
     of = {key: [s for task in baselines for s in scores[key, task]] for key in (BASELINE_SUBJECT, *programs)}
     judge = Judge(of[BASELINE_SUBJECT])
-    return {
-        h: LoggedFitness(judge.fitness(of[h]), judge.below_bounds(of[h]), first_failure(of[h]))
-        for h in programs
-    }
+    return {h: LoggedFitness(judge.fitness(of[h]), first_failure(of[h])) for h in programs}
 
 
 def _is_complete(own: Mapping[int, Score], seeds: Sequence[int]) -> bool:

@@ -59,7 +59,7 @@ class Measured:
         individual_id: the program, as the run's log numbers it.
         hash: its functional hash.
         judged: what the search thought of it then.
-        fitness: on fresh seeds; -1 if a training failed.
+        fitness: on fresh seeds, at least -1; -1 if a training failed.
         standard_error: of that over seeds; NaN if a training failed or there is one seed.
         status: ``ok``, or the first failure.
         reason: of the failure.
@@ -179,6 +179,9 @@ def _program(run: LabelledRun, point: CurvePoint) -> Canonical:
     return canonicalise(parse(individual.program, f"{run.name}:{point.best_id}"))
 
 
+_LEAST_FITNESS = -1.0
+"""What a program counts at least: a mean over runs must not hang on one that diverges."""
+
 _Result = tuple[float, float, Status, str]
 """Fitness, its standard error over seeds, status and reason."""
 
@@ -197,7 +200,7 @@ def _train(
     judge = Judge(baseline)  # raises if a baseline failed
     scores = evaluate_all(pool, list(programs.values()), tasks, part, seeds)
     return {
-        hash_: (judge.fitness(own), *_spread(own, baseline))
+        hash_: (max(_LEAST_FITNESS, judge.fitness(own)), *_spread(own, baseline))
         for hash_, own in zip(programs, scores, strict=True)
     }
 

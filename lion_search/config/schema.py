@@ -130,8 +130,8 @@ class Config(Settings):
     """What programs are trained on: `lion-search tasks` lists them; options follow the name, as in
     "digits_mlp?batch_size=256,label_noise=0.1"; a task of your own is module:function. Fitness is the mean
     over tasks of log(loss of tuned AdamW / loss) on validation data: 0 is parity with tuned AdamW, higher is
-    better, -1 is failure. Where losses may be zero or negative, "mine:task?fitness=difference,unit=0.5" makes
-    it their difference, so much of which counts as 1."""
+    better; what fails is below all. Where losses may be zero or negative,
+    "mine:task?fitness=difference,unit=0.5" makes it their difference, so much of which counts as 1."""
     selection: SelectionSection = SelectionSection()
     simplification: SimplificationSection = SimplificationSection()
     mode: Literal["auto", "interpreted", "compiled", "batched"] = "auto"

@@ -12,7 +12,7 @@ from lion_search.dsl.program import Program
 from lion_search.dsl.variation.scaling import scale_update
 from lion_search.proxy_tasks.jobs import Job
 from lion_search.proxy_tasks.run_jobs import run_jobs
-from lion_search.proxy_tasks.scores import FAILURE_FITNESS, Part, Score, gain, level, mean_losses
+from lion_search.proxy_tasks.scores import Part, Score, gain, level, mean_losses
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.simplify.experiments.stand_ins import Record
 
@@ -61,6 +61,10 @@ class Trainer:
         return [[scores[at * count + i] for at in range(len(seeds))] for i in range(count)]
 
 
+_MOST = 1.0
+"""What one seed of a task counts at most, either way; a failure counts that."""
+
+
 def difference(scores: Sequence[Score], original: Sequence[Score]) -> float:
     """By how much fitness is better than the original's, on one seed of each task; each counts +-1 at most.
 
@@ -68,10 +72,10 @@ def difference(scores: Sequence[Score], original: Sequence[Score]) -> float:
     """
     losses, own = mean_losses(original), mean_losses(scores)
     if own is None:
-        return 0.0 if losses is None else FAILURE_FITNESS
+        return 0.0 if losses is None else -_MOST
     if losses is None:
-        return -FAILURE_FITNESS
-    return fmean(min(1.0, gain(task, loss, losses[task])) for task, loss in own.items())
+        return _MOST
+    return fmean(max(-_MOST, min(_MOST, gain(task, loss, losses[task]))) for task, loss in own.items())
 
 
 def mean_level(scores: Sequence[Sequence[Score]]) -> float:

@@ -45,9 +45,8 @@ def test_fitness_is_the_mean_over_tasks_not_over_trainings() -> None:
 
 
 @pytest.mark.parametrize("task", ["a", "a?fitness=difference"])
-def test_a_task_takes_off_at_most_one(task: str) -> None:
-    assert fitness([score(1e9, task)], {task: 0.3}) == -1.0
-    assert fitness([score(1e9, task), score(0.4, "b")], {task: 0.3, "b": 0.4}) == -0.5
+def test_of_two_bad_programs_the_less_bad_is_fitter(task: str) -> None:
+    assert fitness([score(1e8, task)], {task: 0.3}) > fitness([score(1e9, task)], {task: 0.3}) > -math.inf
 
 
 @pytest.mark.parametrize("task", ["a", "a?fitness=difference", "a?fitness=difference,unit=0.1"])
@@ -72,12 +71,12 @@ def test_a_difference_is_in_units_and_any_sign_will_do(unit: str, expected: floa
 
 
 @pytest.mark.parametrize("status", [s for s in Status if s is not Status.OK])
-def test_any_failure_is_minus_one(status: Status) -> None:
-    assert fitness([score(0.01, "b"), failure(status)], {"a": 0.3, "b": 0.3}) == -1.0
+def test_any_failure_is_below_all(status: Status) -> None:
+    assert fitness([score(0.01, "b"), failure(status)], {"a": 0.3, "b": 0.3}) == -math.inf
 
 
 def test_no_score_is_a_failure() -> None:
-    assert fitness([], {"a": 0.3}) == -1.0
+    assert fitness([], {"a": 0.3}) == -math.inf
 
 
 def test_mean_losses_are_by_task_over_seeds() -> None:
@@ -102,7 +101,7 @@ def test_no_training_of_a_baseline_is_an_error() -> None:
 def test_a_training_that_was_stopped_counts_as_a_failure_though_it_has_a_loss() -> None:
     """Its loss was measured part way and must not stand beside those of whole trainings."""
     stopped = Score("a", Part.VALIDATION, 7, Status.STOPPED, 0.01, 3, 0.01, "did not pass")
-    assert fitness([score(0.2), stopped], {"a": 0.3}) == -1.0
+    assert fitness([score(0.2), stopped], {"a": 0.3}) == -math.inf
     assert mean_losses([score(0.2), stopped]) is None
     assert overall_status([score(0.2), stopped]) is Status.STOPPED
 
@@ -129,7 +128,7 @@ def test_what_a_worker_could_not_finish_is_a_score_with_its_reason(kind: Failure
 
 @pytest.mark.parametrize("kind", FailureKind)
 def test_every_failure_of_a_job_is_a_failure_of_its_training(kind: FailureKind) -> None:
-    assert fitness([failed("a", Part.TEST, 5, Failure(kind, ""))], {"a": 0.3}) == -1.0
+    assert fitness([failed("a", Part.TEST, 5, Failure(kind, ""))], {"a": 0.3}) == -math.inf
 
 
 def test_the_standard_error_is_that_of_the_mean() -> None:

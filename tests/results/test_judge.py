@@ -43,13 +43,13 @@ def test_fitness_is_the_mean_over_tasks() -> None:
     assert JUDGE.fitness(own) == pytest.approx((math.log(2) + math.log(2 / 3)) / 2)
 
 
-def test_a_task_takes_off_at_most_one() -> None:
-    assert JUDGE.fitness(scores({0: 1e9})) == -1
+def test_of_two_bad_programs_the_less_bad_is_fitter() -> None:
+    assert JUDGE.fitness(scores({0: 1e8})) > JUDGE.fitness(scores({0: 1e9})) > -math.inf
 
 
 @pytest.mark.parametrize("own", [[], scores({0: 1e-9, 1: None})], ids=["nothing", "one failed"])
-def test_a_failure_has_fitness_minus_one(own: list[Score]) -> None:
-    assert JUDGE.fitness(own) == -1
+def test_a_failure_is_below_all_that_train(own: list[Score]) -> None:
+    assert JUDGE.fitness(own) == -math.inf
 
 
 def test_the_noise_of_a_seed_is_that_of_the_baselines_logarithms() -> None:
@@ -77,7 +77,7 @@ def test_caution_takes_off_standard_errors(caution: float) -> None:
 
 
 def test_a_cautious_failure_is_as_low_as_a_failure_can_be() -> None:
-    assert Judge(BOTH, JudgeSettings(3.0)).cautious(scores({0: 0.1, 1: None})) == -1
+    assert Judge(BOTH, JudgeSettings(3.0)).cautious(scores({0: 0.1, 1: None})) == -math.inf
 
 
 def test_states_and_statements_have_prices() -> None:

@@ -32,7 +32,7 @@ def test_the_fittest_come_first_and_failures_last(log: Log) -> None:
         log.add(name, [score(loss)])
     rows = ranked(log)
     assert [r.hash for r in rows] == ["best", "z", "a", "worse", "bad"]
-    assert [r.fitness for r in rows] == pytest.approx([math.log(1.5), 0, 0, math.log(0.6), -1])
+    assert [r.fitness for r in rows] == pytest.approx([math.log(1.5), 0, 0, math.log(0.6), -math.inf])
     assert [r.status for r in rows] == [Status.OK] * 4 + [Status.DIVERGED]
 
 
@@ -55,7 +55,7 @@ def test_fitness_is_from_mean_losses_of_each_task(log: Log) -> None:
 def test_a_program_that_failed_once_is_a_failure(log: Log) -> None:
     log.add("p", [score(0.01), score(None, 1)])
     (row,) = ranked(log)
-    assert (row.fitness, row.status) == (-1, Status.DIVERGED)
+    assert (row.fitness, row.status) == (-math.inf, Status.DIVERGED)
 
 
 def test_a_log_without_programs_ranks_nothing(log: Log, tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def test_a_hit_shares_status_and_fitness(store: Store) -> None:
     assert [i.status for i in log_of(store)[0]] == [Status.OK, Status.DIVERGED] * 2
     fitness = [member.judged for member in members_of(search)]
     assert fitness[0] == fitness[2]
-    assert fitness[1] == fitness[3] == -1
+    assert fitness[1] == fitness[3] == -math.inf
 
 
 def _succeeds(program: Program) -> bool:
@@ -304,7 +304,7 @@ def test_a_program_the_pool_cannot_evaluate_has_crashed_and_the_search_goes_on(s
     individuals, evaluations = log_of(store)
     ok, crashed = Status.OK, Status.CRASHED
     assert [i.status for i in individuals] == [ok, crashed, ok, crashed, ok]
-    assert [m.judged for m in members_of(search)][1::2] == [-1, -1]
+    assert [m.judged for m in members_of(search)][1::2] == [-math.inf, -math.inf]
     (own,) = [e for e in evaluations if e.subject == HASH_B]
     assert (own.score.status, own.score.loss, own.score.reason) == (crashed, None, "its worker died twice")
 

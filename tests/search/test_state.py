@@ -151,7 +151,7 @@ def test_prices_are_taken_off_the_member_not_off_the_entry() -> None:
 def test_a_training_that_is_tried_again_counts_alone() -> None:
     log = Log()
     one = log.add(scores(0.5, status=Status.CRASHED))
-    assert (one.entry.status, one.judged) == (Status.CRASHED, -1)
+    assert (one.entry.status, one.judged) == (Status.CRASHED, -math.inf)
     log.add(scores(0.5, 0.5), of=one)
     assert (one.entry.status, len(one.entry.scores)) == (Status.OK, 2)
     assert one.judged == pytest.approx(math.log(2))
@@ -361,7 +361,7 @@ def test_without_rejection_what_was_stopped_lives_on() -> None:
     parent = log.add(scores(1.0))
     child = log.add(scores(9.0, status=Status.STOPPED), parent=parent)
     assert child.id in log.living()
-    assert child.judged == -1
+    assert child.judged == -math.inf
     assert log.retries() == []
 
 
