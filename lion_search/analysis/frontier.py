@@ -107,5 +107,5 @@ def _measure(
         pool.close()
     for row, own in zip(rows, scores, strict=True):
         if (failed := first_failure(own)) is not None:
-            report(f"Note: {row.individual.id} counts as -1: {describe_failure(failed)}")
+            report(f"Note: {row.individual.id} fails on fresh seeds: {describe_failure(failed)}")
     return {row.hash: judge.fitness(own) for row, own in zip(rows, scores, strict=True)}

@@ -1,4 +1,4 @@
-"""Commands about programs: library, functions, show, check, export. They parse, call and print."""
+"""Commands about programs. They parse, call and print."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands about runs: run, resume, watch, runs, top, stats, compare-runs. They parse, call and print."""
+"""Commands about runs and what is in them. They parse, call and print."""
 
 from __future__ import annotations
 
@@ -179,6 +179,27 @@ def frontier(
         print_json([frontier_json(place) for place in places])
         return
     print_frontier(make_console(), places, run)
+
+
+@app.command()
+def lineage(
+    reference: Annotated[str, typer.Argument(metavar="RUN:ID", help="A program of a search.")],
+    as_json: AsJson = False,
+) -> None:
+    """Shows how a search came to a program.
+
+    Every ancestor, from the start, that computes something else than the one before, with the mutations that
+    led to it, its fitness and the statements that changed.
+    """
+    from lion_search.analysis.lineage import lineage as find_lineage
+    from lion_search.commands.printing.searches import lineage_json, print_lineage
+    from lion_search.commands.printing.terminal import make_console, print_json
+
+    path = find_lineage(reference)
+    if as_json:
+        print_json([lineage_json(one) for one in path])
+        return
+    print_lineage(make_console(), path)
 
 
 @app.command()

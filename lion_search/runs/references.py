@@ -115,6 +115,19 @@ def split_individual(reference: str) -> tuple[str, int] | None:
     return match[1], int(match[2])
 
 
+def find_individual(store: Store, run: str, individual_id: int) -> Individual:
+    """An individual of a run's log.
+
+    Raises:
+        UnknownReferenceError: there is none of that number.
+    """
+    individual = store.individual(individual_id)
+    if individual is None:
+        last = store.num_individuals() - 1
+        raise UnknownReferenceError(f"run '{run}' has no individual {individual_id}; it has 0 to {last}")
+    return individual
+
+
 TUNED = "tuned"
 """As a search's initial program: AdamW with the constants that were tuned on its first task."""
 
@@ -179,10 +192,7 @@ def _read(path: Path) -> str:
 
 def _from_run(run: str, individual_id: int) -> Referenced:
     with closing(open_run(run)) as store:
-        individual = store.individual(individual_id)
-        if individual is None:
-            last = store.num_individuals() - 1
-            raise UnknownReferenceError(f"run '{run}' has no individual {individual_id}; it has 0 to {last}")
+        individual = find_individual(store, run, individual_id)
         failure = _failure_in_run(store, individual)
     program = parse(individual.program, f"{run}:{individual_id}")
     return Referenced(f"individual_{individual_id}", program, failure)

@@ -154,6 +154,7 @@ def reader(main: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Iterato
         "export {run}:0",
         "simplify {run}:0 --only-proofs",
         "frontier {run}",
+        "lineage {run}:0",
         "top {run}",
         "stats {run}",
         "evaluate {run}:0 --task tiny:sine --seeds 2 --workers inline",

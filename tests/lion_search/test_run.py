@@ -326,3 +326,32 @@ def test_the_frontier_holds_the_best_for_each_number_of_states(finished: Any) ->
         assert place["judged"] == max(v for k, v in trains.items() if states[k] == place["states"])
         assert len(parse(place["program"]).states) == place["states"]
         assert place["recognized"]
+
+
+def test_lineage_leads_from_the_start_to_a_program(finished: Any) -> None:
+    """Each ancestor on the way is what the log says, and all individuals between are counted."""
+    with finished.open() as store:
+        logged = {i.id: i for i in store.individuals()}
+    deepest = max(logged, key=lambda id_: len(_ancestors(logged, id_)))
+    path = json.loads(finished.command("lineage", f"found:{deepest}", "--json").out)
+    assert [step["id"] for step in path] == [
+        own.id for own, before in _ancestors(logged, deepest) if before is None or own.hash != before.hash
+    ]
+    for step in path:
+        assert functional_hash(parse(step["program"])) == logged[step["id"]].hash
+    assert sum(step["generations"] for step in path) <= len(_ancestors(logged, deepest))
+    told = finished.command("lineage", f"found:{deepest}").out
+    assert told.startswith("0  initial, 2 states, fitness ")
+    refused = finished.command("lineage", "lion")
+    assert refused.status == 2
+    assert "expected RUN:ID" in refused.err
+
+
+def _ancestors(logged: dict[int, Any], last: int | None) -> list[tuple[Any, Any]]:
+    """Individuals and their parents, from the start."""
+    found = []
+    while last is not None:
+        own = logged[last]
+        last = own.parent_id
+        found.append((own, None if last is None else logged[last]))
+    return found[::-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from lion_search.proxy_tasks.scores import Status, one_line
 
 if TYPE_CHECKING:
     from lion_search.analysis.frontier import Place
+    from lion_search.analysis.lineage import Ancestor
     from lion_search.results.statistics import Statistics
     from lion_search.selection.run_comparison import RunComparison
 
@@ -97,6 +99,52 @@ def frontier_json(place: Place) -> dict[str, Any]:
         "fresh_seeds": place.num_fresh,
         "recognized": place.recognized,
         "program": format_program(place.simplified),
+    }
+
+
+def print_lineage(console: Console, path: Sequence[Ancestor]) -> None:
+    """For each ancestor a line of what it is, and the statements that changed."""
+    before: Ancestor | None = None
+    for one in path:
+        say(
+            console,
+            f"{one.id}  {_how(one)}, {plural(one.num_states, 'state')}, {_fitness_gained(one, before)}",
+        )
+        for line in one.changes:
+            say_line(console, f"    {line}")
+        before = one
+    generations = sum(one.generations for one in path) - 1
+    say(console, f"{plural(generations, 'generation')}. Fitness: 0 is tuned AdamW, higher is better.")
+
+
+def _how(one: Ancestor) -> str:
+    """The mutations that led to an ancestor: ``delete, 3 x modify``."""
+    runs = [(kind, len(list(same))) for kind, same in itertools.groupby(one.mutations)]
+    return ", ".join(kind if count == 1 else f"{count} x {kind}" for kind, count in runs)
+
+
+def _fitness_gained(one: Ancestor, before: Ancestor | None) -> str:
+    if one.status is not Status.OK:
+        return str(one.status)
+    gained = "" if before is None or before.status is not Status.OK else one.fitness - before.fitness
+    told = f" ({signed(gained)})" if isinstance(gained, float) else ""
+    return f"fitness {signed(one.fitness)}{told} on {plural(one.num_seeds, 'seed')}"
+
+
+def lineage_json(one: Ancestor) -> dict[str, Any]:
+    """One ancestor as JSON values."""
+    from lion_search.dsl.text import format_program
+
+    return {
+        "id": one.id,
+        "mutations": list(one.mutations),
+        "generations": one.generations,
+        "states": one.num_states,
+        "status": one.status,
+        "fitness": one.fitness,
+        "seeds": one.num_seeds,
+        "changes": list(one.changes),
+        "program": format_program(one.program),
     }
 
 
