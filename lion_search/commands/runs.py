@@ -73,6 +73,24 @@ def resume(
 
 
 @app.command()
+def select(
+    run: Run,
+    workers: OptionalWorkers = None,
+    settings: Settings = None,
+    quiet: Quiet = False,
+) -> None:
+    """Ends a run's search and sends its best through the funnel.
+
+    The search ends where it is. Rungs are in the run's config, or given: --set 'funnel=[{tasks:
+    ["fashion7_he?scale=10"]}]'. What an earlier try has trained is not trained again.
+    """
+    from lion_search.runs import pipeline
+
+    overrides = [*(settings or []), *([f"workers={read_workers(workers)}"] if workers is not None else [])]
+    _show_run(quiet, lambda audience: pipeline.resume(run, overrides, audience, ends_search=True))
+
+
+@app.command()
 def config(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="A YAML file, or the name of a shipped configuration.")

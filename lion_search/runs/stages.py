@@ -8,20 +8,20 @@ from typing import Any
 
 from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.cost import static_cost
-from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
+from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.errors import LionSearchError
-from lion_search.dsl.program import Program
 from lion_search.dsl.shown import duration, plural
 from lion_search.dsl.text import format_program
-from lion_search.proxy_tasks.baseline import Record
-from lion_search.proxy_tasks.jobs import Job, Subject
+from lion_search.proxy_tasks.jobs import Job
 from lion_search.proxy_tasks.run_jobs import evaluate_baselines, run_jobs
 from lion_search.proxy_tasks.scores import FAULTS, Part, Score, Status, describe_failure, first_failure
 from lion_search.results.judge import Judge
 from lion_search.results.ranking import Ranked, rank
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Stage
+from lion_search.runs.climbing import Ascent, confirm, run_funnel
 from lion_search.runs.events import Events
 from lion_search.runs.facts import ResumeError
+from lion_search.runs.final_test import SIMPLIFIED, WINNER, names_in_tables, test, test_on_last_rung
 from lion_search.runs.folder import RESULT_NAME
 from lion_search.runs.result import Best, RunResult, write_exports, write_result
 from lion_search.runs.session import Session
@@ -32,14 +32,14 @@ from lion_search.search.progress import Progress
 from lion_search.search.replay import ReplayError
 from lion_search.search.settings import Budget
 from lion_search.selection.comparison import Measurement
-from lion_search.selection.finalists import Finalist, choose_winner, measure_on_test
+from lion_search.selection.finalists import Finalist, choose_winner
+from lion_search.selection.funnel import Placing
 from lion_search.simplify.experiments.trainer import Trainer
 from lion_search.simplify.experiments.trials import TrialSettings
 from lion_search.simplify.simplifier import HowFar, Simplified, limits_within, simplify
+from lion_search.simplify.writing.readable import readable
 
 SECONDS_BETWEEN_EVENTS = 15.0
-WINNER, SIMPLIFIED = "winner", "simplified"
-"""What the winner and the result of its simplification are called in tables and exports."""
 
 
 def run_stages(session: Session) -> RunResult:
@@ -52,11 +52,15 @@ def run_stages(session: Session) -> RunResult:
     progress = _search(session)
     finalists = _select(session)
     session.stop_if_asked(progress)
+    ascent = run_funnel(session, finalists, progress)
+    finalists = {niche: ascent.in_order(niche, own) for niche, own in finalists.items()}
     simplified = _simplify(session, finalists)
     session.stop_if_asked(progress)
-    rows = _test(session, finalists, simplified)
+    confirmed = confirm(session, ascent, {niche: own.after for niche, own in simplified.items()}, progress)
+    rows = test(session, finalists, {niche: own.after for niche, own in simplified.items()})
+    rows += test_on_last_rung(session, ascent, confirmed, is_only=len(finalists) == 1)
     session.stop_if_asked(progress)
-    result = _hand_over(session, progress, finalists, simplified, rows)
+    result = _hand_over(session, progress, finalists, ascent, confirmed, simplified, rows)
     session.enter("finished")
     write_result(result)
     return result
@@ -254,63 +258,33 @@ def _simplify_one(session: Session, winner: Finalist, seconds: float, trainer: T
     )
 
 
-def _test(
-    session: Session,
-    finalists: Mapping[str, Sequence[Finalist]],
-    simplified: Mapping[str, Simplified],
-) -> tuple[Measurement, ...]:
-    """The winners, what was made of them, and their rivals on the test part of all tasks."""
-    plan, num_seeds = session.plan, session.plan.config.selection.test_seeds
-    seeds = plural(num_seeds, "other seed")
-    session.enter("test", f"Test: the winner beside its rivals on {seeds}, test part")
-    programs: dict[str, Program] = {}
-    for niche, (winner, *_) in finalists.items():
-        name, simplified_name = _names(niche, is_only=len(finalists) == 1)
-        programs[name] = winner.program
-        if functional_hash(simplified[niche].after) != functional_hash(winner.program):
-            programs[simplified_name] = simplified[niche].after
-    start: dict[str, Subject] = {"untuned start": canonicalise(plan.initial).program()}
-    return tuple(
-        row
-        for task, record in plan.records.items()
-        for row in measure_on_test(
-            session.store,
-            session.pool,
-            programs=programs,
-            others={**_tuned(record), **start},
-            task=task,
-            num_seeds=num_seeds,
-            individual_ids={f.individual.hash: f.individual.id for f, *_ in finalists.values()},
-        )
-    )
-
-
-def _names(niche: str, *, is_only: bool) -> tuple[str, str]:
-    """What a niche's winner and its simplified form are called in tables."""
-    return (WINNER, SIMPLIFIED) if is_only else (niche, f"{niche}, {SIMPLIFIED}")
-
-
-def _tuned(record: Record) -> dict[str, Subject]:
-    return {f"tuned {name}": baseline for name, baseline in record.baselines.items()}
-
-
 def _hand_over(
     session: Session,
     progress: Progress,
     finalists: Mapping[str, Sequence[Finalist]],
+    ascent: Ascent,
+    confirmed: Mapping[str, Placing],
     simplified: Mapping[str, Simplified],
     rows: tuple[Measurement, ...],
 ) -> RunResult:
     """Writes everything but the result's own file: the records of the simplifications and the exports."""
-    return RunResult(
+    frontier = [
+        _best(session, niche, found, simplified[niche], rows, is_only=len(finalists) == 1)
+        for niche, found in finalists.items()
+    ]
+    result = RunResult(
         folder=session.folder,
         progress=progress,
         judged_by=session.plan.config.judge_settings(),
-        frontier=tuple(
-            _best(session, niche, found, simplified[niche], rows, is_only=len(finalists) == 1)
-            for niche, found in finalists.items()
-        ),
+        frontier=tuple(replace(best, confirmed=confirmed.get(best.niche)) for best in frontier),
+        ascent=ascent,
         test_rows=rows,
+    )
+    if (passed := result.passed(result.best)) is None:
+        return result
+    program = readable(passed.entrant.program)
+    return replace(
+        result, recommended=write_exports(session.folder, result.best.winner, {"recommended": program})
     )
 
 
@@ -325,7 +299,7 @@ def _best(
 ) -> Best:
     """A niche's part of the result, written to the run's folder."""
     winner, suffix = finalists[0], "" if is_only else "_" + niche.replace(" ", "_")
-    own = _names(niche, is_only=is_only)
+    own = names_in_tables(niche, is_only=is_only)
     record = _record(session, winner, simplified, [row for row in rows if row.name in own])
     programs = {WINNER + suffix: simplified.pruned, SIMPLIFIED + suffix: simplified.after}
     exports = write_exports(session.folder, winner, programs)
