@@ -124,22 +124,23 @@ def compare_runs(
     part: Part = Part.TEST,
     max_trainings: int | None = None,
 ) -> RunComparison:
-    """Trains what was best at the checkpoints of each run on fresh seeds of the runs' tasks.
+    """Trains what was best at the checkpoints of each run on fresh seeds of tasks.
 
     Args:
         runs: one or more.
         pool: evaluates jobs.
-        baselines: tuned AdamW for each task.
+        baselines: AdamW for each task; these are the tasks.
         points: how many checkpoints, at evenly spaced numbers of trainings.
         num_seeds: fresh seeds for each distinct program.
         part: of the data.
         max_trainings: the last checkpoint; by default what the shortest run has.
 
     Raises:
-        RunComparisonError: the tasks differ, or a run is too short.
+        RunComparisonError: the runs' tasks differ, or a run is too short.
         TaskError: a baseline cannot be trained.
     """
-    tasks = common_tasks(runs)
+    common_tasks(runs)  # else the curves would say nothing
+    tasks = tuple(baselines)
     amounts = checkpoints(points, _last_checkpoint(runs, max_trainings))
     found = [(run, point, _program(run, point)) for run in runs for point in _best(run, points, amounts)]
     distinct = {canonical.hash: canonical.program() for _, _, canonical in found}

@@ -245,6 +245,9 @@ def compare_runs(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="The figure; its numbers go into a .json beside it.")
     ] = Path("learning_curves.html"),
+    tasks: Annotated[
+        list[str] | None, typer.Option("--task", help="Other tasks than the runs', such as larger ones.")
+    ] = None,
     points: Annotated[int, typer.Option(min=1, max=1000, help="Checkpoints along each curve.")] = 10,
     seeds: Annotated[int, typer.Option(min=2, max=10_000, help="Fresh seeds for each program.")] = 32,
     part: Annotated[str, typer.Option(help="Where the loss is measured: test or validation.")] = "test",
@@ -253,7 +256,8 @@ def compare_runs(
 ) -> None:
     """Draws learning curves of searches at equal compute.
 
-    They are of the fitness of the best so far, on fresh seeds.
+    They are of the fitness of the best so far, on fresh seeds; with --task on larger tasks, where a search
+    that fits its own too closely falls behind.
     """
     from lion_search.analysis.comparing import compare_runs as compare
     from lion_search.commands.printing.display import reporting
@@ -264,6 +268,7 @@ def compare_runs(
     with reporting(quiet=as_json) as screen:
         found = compare(
             runs,
+            tasks=tasks or (),
             points=points,
             seeds=seeds,
             part=Part(read_choice("part", part, list(Part))),
