@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.cost import static_cost
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.errors import LionSearchError
+from lion_search.dsl.liveness import prune
 from lion_search.dsl.shown import duration, plural
-from lion_search.dsl.text import format_program
+from lion_search.dsl.text import format_program, parse
 from lion_search.proxy_tasks.jobs import Job
 from lion_search.proxy_tasks.run_jobs import evaluate_baselines, run_jobs
 from lion_search.proxy_tasks.scores import FAULTS, Part, Score, Status, describe_failure, first_failure
@@ -23,9 +23,15 @@ from lion_search.runs.events import Events
 from lion_search.runs.facts import ResumeError
 from lion_search.runs.final_test import SIMPLIFIED, WINNER, names_in_tables, test, test_on_last_rung
 from lion_search.runs.folder import RESULT_NAME
+from lion_search.runs.readability import make_readable
 from lion_search.runs.result import Best, RunResult, write_exports, write_result
 from lion_search.runs.session import Session
-from lion_search.runs.simplify_record import SimplifyRecord, make_record, path_in_run, save
+from lion_search.runs.simplify_record import (
+    SimplifyRecord,
+    path_in_run,
+    save,
+    test_records,
+)
 from lion_search.search.driver import Search
 from lion_search.search.niches import NICHES
 from lion_search.search.progress import Progress
@@ -34,9 +40,6 @@ from lion_search.search.settings import Budget
 from lion_search.selection.comparison import Measurement
 from lion_search.selection.finalists import Finalist, choose_winner
 from lion_search.selection.funnel import Placing
-from lion_search.simplify.experiments.trainer import Trainer
-from lion_search.simplify.experiments.trials import TrialSettings
-from lion_search.simplify.simplifier import HowFar, Simplified, limits_within, simplify
 from lion_search.simplify.writing.readable import readable
 
 SECONDS_BETWEEN_EVENTS = 15.0
@@ -54,10 +57,11 @@ def run_stages(session: Session) -> RunResult:
     session.stop_if_asked(progress)
     ascent = run_funnel(session, finalists, progress)
     finalists = {niche: ascent.in_order(niche, own) for niche, own in finalists.items()}
-    simplified = _simplify(session, finalists)
+    simplified = make_readable(session, finalists)
     session.stop_if_asked(progress)
-    confirmed = confirm(session, ascent, {niche: own.after for niche, own in simplified.items()}, progress)
-    rows = test(session, finalists, {niche: own.after for niche, own in simplified.items()})
+    readable_forms = {niche: parse(record.simplified) for niche, record in simplified.items()}
+    confirmed = confirm(session, ascent, readable_forms, progress)
+    rows = test(session, finalists, readable_forms)
     rows += test_on_last_rung(session, ascent, confirmed, is_only=len(finalists) == 1)
     session.stop_if_asked(progress)
     result = _hand_over(session, progress, finalists, ascent, confirmed, simplified, rows)
@@ -224,47 +228,13 @@ def _by_niche(session: Session) -> dict[str, list[Ranked]]:
     return found
 
 
-def _simplify(session: Session, finalists: Mapping[str, Sequence[Finalist]]) -> dict[str, Simplified]:
-    """Makes the winners readable, in the time the configuration gives, which is shared out evenly."""
-    from lion_search.proxy_tasks.training.recording import recorder  # it imports JAX
-
-    settings = session.plan.config.simplification
-    session.enter(
-        "simplification", f"Simplification: {settings.how_far}, for at most {duration(60 * settings.minutes)}"
-    )
-    end = awake_seconds() + 60 * settings.minutes
-    problems = session.plan.problems
-    record = recorder([*problems.values()])
-    trainer = Trainer(session.pool, tuple(problems), session.was_stopped, record=record)
-    found = {}
-    for place, (niche, (winner, *_)) in enumerate(finalists.items()):
-        seconds = max(1.0, end - awake_seconds()) / (len(finalists) - place)
-        if len(finalists) > 1:
-            session.audience.report(f"The best with {niche}, {winner.individual.id}:")
-        found[niche] = _simplify_one(session, winner, seconds, trainer)
-    return found
-
-
-def _simplify_one(session: Session, winner: Finalist, seconds: float, trainer: Trainer) -> Simplified:
-    settings, deadline = session.plan.config.simplification, awake_seconds() + seconds
-    trainer = replace(trainer, should_stop=lambda: session.was_stopped() or awake_seconds() > deadline)
-    return simplify(
-        winner.program,
-        trainer,
-        how_far=HowFar(settings.how_far),
-        settings=TrialSettings(margin=settings.margin),
-        limits=limits_within(seconds / 60),
-        report=session.audience.report,
-    )
-
-
 def _hand_over(
     session: Session,
     progress: Progress,
     finalists: Mapping[str, Sequence[Finalist]],
     ascent: Ascent,
     confirmed: Mapping[str, Placing],
-    simplified: Mapping[str, Simplified],
+    simplified: Mapping[str, SimplifyRecord],
     rows: tuple[Measurement, ...],
 ) -> RunResult:
     """Writes everything but the result's own file: the records of the simplifications and the exports."""
@@ -292,7 +262,7 @@ def _best(
     session: Session,
     niche: str,
     finalists: Sequence[Finalist],
-    simplified: Simplified,
+    simplified: SimplifyRecord,
     rows: Sequence[Measurement],
     *,
     is_only: bool,
@@ -300,24 +270,11 @@ def _best(
     """A niche's part of the result, written to the run's folder."""
     winner, suffix = finalists[0], "" if is_only else "_" + niche.replace(" ", "_")
     own = names_in_tables(niche, is_only=is_only)
-    record = _record(session, winner, simplified, [row for row in rows if row.name in own])
-    programs = {WINNER + suffix: simplified.pruned, SIMPLIFIED + suffix: simplified.after}
+    tasks = session.plan.problems
+    tested = test_records([row for row in rows if row.name in own and row.task in tasks])
+    record = simplified.model_copy(update={"test": tested})
+    save(record, path_in_run(session.folder, winner.individual.id))
+    pruned = prune(winner.program)
+    programs = {WINNER + suffix: pruned, SIMPLIFIED + suffix: parse(record.simplified)}
     exports = write_exports(session.folder, winner, programs)
-    return Best(niche, tuple(finalists), format_program(simplified.pruned), record, exports)
-
-
-def _record(
-    session: Session, winner: Finalist, simplified: Simplified, rows: Sequence[Measurement]
-) -> SimplifyRecord:
-    """Makes the record of a winner's simplification, and keeps it in the run's folder."""
-    config, folder = session.plan.config, session.folder
-    record = make_record(
-        f"{folder}:{winner.individual.id}",
-        simplified,
-        tuple(session.plan.problems) if config.simplification.how_far == "experiments" else (),
-        TrialSettings(margin=config.simplification.margin),
-        rows,
-        is_recognized=config.simplification.how_far != "redundancy",
-    )
-    save(record, path_in_run(folder, winner.individual.id))
-    return record
+    return Best(niche, tuple(finalists), format_program(pruned), record, exports)
