@@ -113,10 +113,15 @@ def _told(placing: Placing) -> str:
 
 
 def _entrants(niche: str, finalists: Sequence[Finalist]) -> list[Entrant]:
-    """Those ahead of tuned AdamW on the search's own tasks, the best first; the best of each structure."""
+    """Those ahead of tuned AdamW on the search's own tasks, the best first.
+
+    Of an individual and its tuned form the better one enters, and of those that differ in constants only.
+    """
     found: dict[object, Entrant] = {}
+    seen: set[int] = set()
     for own in finalists:
-        if own.fitness > 0:
+        if own.fitness > 0 and own.individual.id not in seen:
+            seen.add(own.individual.id)
             found.setdefault(_structure(own.program), Entrant(niche, own.individual, own.program))
     return list(found.values())
 
