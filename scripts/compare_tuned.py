@@ -86,8 +86,8 @@ def main() -> None:
     set_environment(options.workers)
     tasks = list(check_tasks(options.task, None))
     programs = {reference: find_program(reference).program for reference in options.references}
-    database = str(options.database)
-    store = Store.reopen(database) if options.database.exists() else Store.create(database, {})
+    database: Path = options.database
+    store = Store.reopen(database) if database.exists() else Store.create(database, {})
     told = []
     with closing(store), closing(make_pool(tasks, workers=options.workers)) as pool:
         for task in tasks:
