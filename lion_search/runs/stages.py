@@ -328,7 +328,7 @@ def _best(
     own = _names(niche, is_only=is_only)
     record = _record(session, winner, simplified, [row for row in rows if row.name in own])
     programs = {WINNER + suffix: simplified.pruned, SIMPLIFIED + suffix: simplified.after}
-    exports = write_exports(session.folder, winner, programs)
+    exports = write_exports(session.folder, session.store, winner, programs)
     return Best(niche, tuple(finalists), format_program(simplified.pruned), record, exports)
 
 

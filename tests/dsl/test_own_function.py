@@ -18,6 +18,7 @@ from lion_search.dsl import functions
 from lion_search.dsl.arrays import ArrayDomain, step
 from lion_search.dsl.encode import encode
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
+from lion_search.dsl.export.about import About
 from lion_search.dsl.export.exports import EXPORTS
 from lion_search.dsl.export.latex import to_equations
 from lion_search.dsl.functions import BUILT_IN, FUNCTIONS, load_function
@@ -174,7 +175,7 @@ def test_its_latex_is_that_of_its_row():
 def test_its_code_is_in_every_export(expression: str):
     """Also of a row that looks across arrays and brings a helper, and of one that takes whole arrays."""
     program = _update(expression)
-    texts = {name: export.write(program, "found", "A title") for name, export in EXPORTS.items()}
+    texts = {name: export.write(program, About("found", "A title")) for name, export in EXPORTS.items()}
     assert all("1 + " in text for text in texts.values())
     namespace: dict[str, object] = {}
     exec(compile(texts["optax"], "found.py", "exec"), namespace)
@@ -188,8 +189,8 @@ def test_its_code_is_in_every_export(expression: str):
 
 def test_a_row_without_code_cannot_be_exported():
     for export in EXPORTS.values():
-        with pytest.raises(functions.ProgramError, match="'silent' of your own has neither code"):
-            export.write(_update("silent(g)"), "found", "A title")
+        with pytest.raises(functions.ProgramError, match="'silent' of your own has no code for"):
+            export.write(_update("silent(g)"), About("found", "A title"))
 
 
 def test_no_file_of_the_project_knows_it():
