@@ -46,7 +46,9 @@ class Dataflow:
     def is_added(self, value: Argument) -> bool:
         """Whether a value is a term of a sum in the end, perhaps times numbers."""
         readers = [self.definitions[r] for r in self.readers[value]]
-        return bool(readers) and all(r.function in SUMS or self.is_decay(r.target) for r in readers)
+        return bool(readers) and all(
+            r.function in SUMS or (self.is_decay(r.target) and self.is_added(r.target)) for r in readers
+        )
 
     def has_memory(self, value: Argument) -> bool:
         """Whether a value depends on a state."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.export.hyperparameters import EPS, Line, Rule
-from lion_search.dsl.functions import EPSILON, FUNCTIONS, Function, Type
+from lion_search.dsl.functions import BUILT_IN, FUNCTIONS, Function, Type
 from lion_search.dsl.program import GRADIENT, WEIGHTS, Argument
 from lion_search.dsl.text import format_argument
 
@@ -40,6 +40,7 @@ class Library:
         lists: inputs that are one number for each array in a step over lists of arrays.
         foreach: the name under which functions have code for all arrays of a list at once, if any.
         copy: code that copies an array, where an output must not be an input itself.
+        unknown: code for a function of the user's own that has none, with places for ``name`` and ``args``.
     """
 
     target: str
@@ -53,6 +54,7 @@ class Library:
     lists: frozenset[str] = frozenset()
     foreach: str = ""
     copy: str = ""
+    unknown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +186,13 @@ class _Writer:
             if row.looks_across or not (self._over_lists and row.arity):
                 return template.format(*texts), row.result is not Type.SCALAR and self._over_lists
             return self._comprehension(template, texts, [True] * len(texts)), True
-        if not any(a in self._lists for a in args):
-            return self._of_arrays(row, template, args), False
         foreach = self._library.foreach and row.codes.get(self._library.foreach)
         if foreach and (fitted := self._fits(row, args, types)) is not None:
-            return foreach.replace("{eps}", EPS).format(*map(self._text, fitted)), True
+            return foreach.format(*map(self._text, fitted), eps=EPS), True
+        if "{eps}" in template:  # one more argument
+            template, args = template.replace("{eps}", f"{{{len(args)}}}"), (*args, EPS)
+        if not any(a in self._lists for a in args):
+            return self._of_arrays(row, template, args), False
         are_lists = [a in self._lists for a in args]
         texts = [self._in_call(row, template, i, a, _COLUMNS[0]) for i, a in enumerate(args)]
         return self._comprehension(template, texts, are_lists), True
@@ -218,14 +222,18 @@ class _Writer:
         return ordered if is_tree[ordered[0]] and all(fits) else None
 
     def _template(self, row: Function) -> str:
-        code = row.code_for(self._library.target, self._library.xp)
+        library = self._library
+        if library.unknown and row.name not in BUILT_IN and library.target not in row.codes:
+            places = ", ".join(f"{{{i}}}" for i in range(row.arity))
+            return library.unknown.format(name=row.name, args=places)
+        code = row.code_for(library.target, library.xp)
         if code is None:
-            target = self._library.target
+            target = library.target
             raise ProgramError(
                 f"function '{row.name}' of your own has no code for {target}: give it code or "
                 f"codes={{'{target}': ...}}"
             )
-        return code.replace("{eps}", EPS if EPS in self._rule.defaults else f"{EPSILON:g}")
+        return code
 
     def _output(self, value: Argument, type_: Type) -> str:
         if type_ is not Type.TREE:
@@ -246,7 +254,7 @@ class _Writer:
     def _in_call(self, row: Function, template: str, position: int, value: Argument, like: str) -> str:
         """An argument; Python's numbers are made the library's where its functions take arrays only."""
         needs_array = not self._library.calls_take_numbers and f"{self._library.xp}." in template
-        if needs_array and row.parameters[position] is Type.TREE and self._is_plain(value):
+        if needs_array and Type.TREE in row.parameters[position:][:1] and self._is_plain(value):
             return self._number(value, like)
         return self._text(value)
 

@@ -17,7 +17,7 @@ LIBRARY = Library(
     number="sp.sympify({0})",
     broadcast="{0}",
     reserved=_RESERVED,
-    calls_take_numbers=True,
+    unknown="sp.Function('{name}')({args})",
 )
 _USAGE = """
 from {name} import inputs, outputs, defaults
