@@ -1,4 +1,4 @@
-"""Where a program comes from, in sentences for an exported file: its run, its losses, how to begin with it."""
+"""Where a program comes from, in sentences for an exported file: its run, losses, and how to begin with it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,13 @@ def notes_on(reference: str, found: Referenced) -> tuple[str, ...]:
     return (*notes, f"Its training failed in its run: {found.failure}.") if found.failure else notes
 
 
-def notes_in_run(store: Store, run: str, individual_id: int, program: Program) -> tuple[str, ...]:
+def notes_in_run(
+    store: Store,
+    run: str,
+    individual_id: int,
+    program: Program,
+    adamw: Mapping[str, Mapping[str, float]] | None = None,
+) -> tuple[str, ...]:
     """What a run's log knows of a program: its origin, its losses, and its constants beside tuned AdamW's.
 
     Args:
@@ -50,10 +56,12 @@ def notes_in_run(store: Store, run: str, individual_id: int, program: Program) -
         run: what the run is called.
         individual_id: what the program was made of.
         program: the program itself; its losses are looked up by its hash.
+        adamw: what tuned AdamW has, by task; by default on the tasks of the search.
     """
     facts = store.run_facts()
+    adamw = adamw or {t: dict(b["adamw"]["hyperparameters"]) for t, b in facts["baselines"].items()}
     return tuple(filter(None, (
-        _origin(facts, run, individual_id), _losses(store, functional_hash(program)), _advice(facts, program)
+        _origin(facts, run, individual_id), _losses(store, functional_hash(program)), _advice(adamw, program)
     )))  # fmt: skip
 
 
@@ -101,21 +109,20 @@ def _mean(losses: list[float]) -> str:
     return with_error(fmean(losses), standard_error(losses)) if len(losses) > 1 else significant(losses[0])
 
 
-def _advice(facts: Mapping[str, Any], program: Program) -> str:
-    """How to set the constants on another task: beside AdamW's, as they are on the task of the search."""
+def _advice(adamw: Mapping[str, Mapping[str, float]], program: Program) -> str:
+    """How to set the constants on another task: beside AdamW's, as they are on the first that is known."""
     defaults = make_rule(program).defaults
-    for task, baselines in facts["baselines"].items():
-        adamw = dict(baselines["adamw"]["hyperparameters"])
+    for task, theirs in adamw.items():
         ratios = {
-            name: defaults[name] / adamw[name]
+            name: defaults[name] / theirs[name]
             for name in (RATE, WEIGHT_DECAY)
-            if name in defaults and adamw.get(name) and defaults[name] > 0
+            if name in defaults and theirs.get(name) and defaults[name] > 0
         }
         if ratios:
             words = " and ".join(f"{name} by {significant(ratio)}" for name, ratio in ratios.items())
-            theirs = ", ".join(f"{name} {significant(adamw[name])}" for name in ratios)
+            values = ", ".join(f"{name} {significant(theirs[name])}" for name in ratios)
             return (
                 f"To begin on another task: multiply AdamW's best {words}, as on {task}, where tuned AdamW "
-                f"has {theirs}; then try factors of 3 around."
+                f"has {values}; then try factors of 3 around."
             )
     return ""
