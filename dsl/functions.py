@@ -329,6 +329,7 @@ def _check_helpers(row: Function) -> None:
 
 _EXPORT_NAMES = (
     *("_step", "_foreach_step", "_like", "_fill", "_updates", "_number", "_numbers", "_check", "_dtype"),
+    *("_wide", "_use_foreach", "_peak", "_decays", "_STATES"),
 )
 """Names of exported files' own."""
 

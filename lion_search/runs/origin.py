@@ -1,4 +1,4 @@
-"""Where a program comes from, in sentences for an exported file: its run, losses, and how to begin with it."""
+"""Where a program comes from, in sentences for an exported file: its run, losses, how to begin with it."""
 
 from __future__ import annotations
 
