@@ -8,7 +8,7 @@ from lion_search.dsl.export.about import About, checked, docstring
 from lion_search.dsl.export.arguments import describe, meaning_of_rate, parameters
 from lion_search.dsl.export.hyperparameters import SCHEDULE, WEIGHT_DECAY, Rule, make_rule
 from lion_search.dsl.export.learning_rate import RATE
-from lion_search.dsl.export.step_code import Library, names_of, signature, write_step
+from lion_search.dsl.export.step_code import Library, names_of, signature, tuple_of, write_step
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_argument
 
@@ -30,7 +30,7 @@ from typing import Any
 import keras
 from keras import ops
 
-_STATES = {states}
+_STATES: tuple[str, ...] = {states}
 
 
 {helpers}{step}
@@ -71,7 +71,8 @@ _EACH = '''    def update_step(self, gradient: Any, variable: Any, learning_rate
         rate = ops.cast(learning_rate, variable.dtype)
         old = [every[self._get_variable_index(variable)] for every in self._states]
         arrays = [ops.cast(x, variable.dtype) for x in (variable, gradient, *old)]
-        update, *new = _step(*arrays, {numbers})
+{numbers}
+        update, *new = _step(*[*arrays, *numbers])
         self.assign_sub(variable, update)
         for state, value in zip(old, new):
             self.assign(state, value)
@@ -83,7 +84,8 @@ _ALL = '''    def _backend_update_step(self, grads: Any, variables: Any, learnin
         old = [[every[i] for i in places] for every in self._states]
         lists = (variables, grads, *old)
         arrays = [[ops.cast(x, v.dtype) for x, v in zip(each, variables)] for each in lists]
-        updates, *new = _step(*arrays, {numbers})
+{numbers}
+        updates, *new = _step(*[*arrays, *numbers])
         for variable, update in zip(variables, updates):
             self.assign_sub(variable, update)
         for states, values in zip(old, new):
@@ -107,7 +109,7 @@ def to_keras(program: Program, about: About) -> str:
     step = write_step(rule, replace(LIBRARY, arrays=frozenset((SCHEDULE if rule.has_schedule else RATE,))))
     own = [n for n in rule.defaults if n not in (RATE, WEIGHT_DECAY)] + ["peak"] * rule.has_schedule
     decay = f", {WEIGHT_DECAY}={WEIGHT_DECAY}" if rule.has_decay else ""
-    update = _ALL if step.takes_lists else _EACH
+    update, numbers = _ALL if step.takes_lists else _EACH, _numbers(rule, takes_lists=step.takes_lists)
     return _FILE.format(
         docstring=docstring(about, "for Keras", _USAGE.format(class_name=about.class_name), rule),
         states=names_of(step.states),
@@ -119,7 +121,7 @@ def to_keras(program: Program, about: About) -> str:
         passed=f"{RATE}={RATE}{decay}",
         assigned=_assigned(rule, own),
         decay=_DECAY if rule.has_decay else "",
-        update=update.format(numbers=", ".join(_numbers(rule, takes_lists=step.takes_lists))),
+        update=update.format(numbers=tuple_of("        numbers = ", numbers)),
         config=", ".join(f'"{n}": self.{n}' for n in own),
     )
 

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-_STATES = {states}
+_STATES: tuple[str, ...] = {states}
 
 
 {helpers}{step}
@@ -61,10 +61,10 @@ class {class_name}:
         self.count += 1
         return [w - u for w, u in zip(old, updates)]
 '''
-_EACH = """            steps = [_step(*each, *numbers) for each in zip(old, arrays, *self.states)]
+_EACH = """            steps = [_step(*[*each, *numbers]) for each in zip(old, arrays, *self.states)]
             updates, *states = zip(*steps) if steps else ([], *self.states)
 """
-_ALL = """            updates, *states = _step(old, arrays, *self.states, *numbers)
+_ALL = """            updates, *states = _step(*[old, arrays, *self.states, *numbers])
 """
 
 

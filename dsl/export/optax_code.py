@@ -106,8 +106,8 @@ def _apply(rule: Rule, step: StepCode) -> str:
     call = ", ".join(numbers.values())
     if step.takes_lists:
         return f"{decays}        arrays = (weights, {arrays})\n        {results} = _step(*arrays, {call})"
-    each, more = ("*one, decay", ", decays") if rule.has_decay else ("one", "")
+    each = "one, decay in zip(arrays, decays)" if rule.has_decay else "one in arrays"
     return (
-        f"{decays}        arrays = zip(weights, {arrays}{more})\n"
-        f"        {results} = zip(*(_step(*one, {call}) for {each} in arrays))"
+        f"{decays}        arrays = zip(weights, {arrays})\n"
+        f"        {results} = zip(*(_step(*one, {call}) for {each}))"
     )

@@ -44,7 +44,7 @@ from typing import Any
 
 import torch
 
-_STATES = {states}
+_STATES: tuple[str, ...] = {states}
 
 
 {helpers}
@@ -122,13 +122,14 @@ EACH_GROUP = """        for group in self.param_groups:
             if params and _use_foreach(group["foreach"], params):
                 lists = (params, gradients, *states)
                 arrays = [[_wide(x, p) for x, p in zip(each, params)] for each in lists]
-                updates, *new = _foreach_step(*arrays, *numbers)
+                updates, *new = _foreach_step(*[*arrays, *numbers])
                 torch._foreach_sub_(params, updates)
                 for old, values in zip(states, new):
                     torch._foreach_copy_(old, values)
                 continue
             for p, *others in zip(params, gradients, *states):
-                update, *new = _step(*(_wide(x, p) for x in (p, *others)), *numbers)
+                tensors = [_wide(x, p) for x in (p, *others)]
+                update, *new = _step(*[*tensors, *numbers])
                 p.sub_(update)
                 for old, value in zip(others[1:], new):
                     old.copy_(value)
@@ -150,7 +151,8 @@ ALL_GROUPS = """        params: list[torch.Tensor] = []
         lists = (params, gradients, *states)
         arrays = [[_wide(x, p) for x, p in zip(each, params)] for each in lists]
         run = _foreach_step if _use_foreach(self.defaults["foreach"], params) else _step
-        updates, *new = run(*arrays, *(_numbers(every, arrays[0]) for every in numbers))
+        of_each = [_numbers(every, arrays[0]) for every in numbers]
+        updates, *new = run(*[*arrays, *of_each])
         for p, update in zip(params, updates):
             p.sub_(update)
         for old, values in zip(states, new):

@@ -93,8 +93,8 @@ def test_sympy_has_the_update_as_an_expression() -> None:
     names = load(written("m", "m = interp(g, m, 0.75)", "update = sign(m) * square(g) * lr"), "sympy")
     numbers = {"w": 1, "g": 2, "m": 4}
     values = {s: numbers[s.name] for s in names["inputs"] if s.name in numbers} | names["defaults"]
-    assert names["outputs"]["update"].subs(values) == 4
-    assert sympy.simplify(names["outputs"]["new_m"].subs(values)) == 3.5
+    assert float(names["outputs"]["update"].subs(values)) == 4
+    assert float(sympy.simplify(names["outputs"]["new_m"].subs(values))) == 3.5
 
 
 @pytest.mark.parametrize("target", CODE)
@@ -106,9 +106,7 @@ def test_a_name_that_code_cannot_have_is_refused(target: str, name: str) -> None
 
 
 @pytest.mark.parametrize("target", [t for t in CODE if t != "sympy"])
-@pytest.mark.parametrize(
-    "name", ["torch", "np", "ops", "lr", "params", "group", "state", "x", "p", "new", "old"]
-)
+@pytest.mark.parametrize("name", ["torch", "np", "ops", "params", "group", "state", "x", "p", "new", "old"])
 def test_states_and_variables_may_have_any_name(target: str, name: str) -> None:
     """The file compiles, and no name hides one that it needs."""
     lines = [f"{name} = interp(g, {name}, 0.5)", f"{name}_ = clip({name}, lr)", f"update = {name}_ + norm(w)"]

@@ -17,8 +17,8 @@ if keras.backend.backend() != "jax":
 NAMES = ("lion", "adamw", "lion_clip", "paper/program8")
 
 
-def _make(name: str, **arguments: Any) -> Any:
-    return load(library_program(name), "keras")["Optimizer"](**arguments)
+def _make(program: str, /, **arguments: Any) -> Any:
+    return load(library_program(program), "keras")["Optimizer"](**arguments)
 
 
 def _moved(optimizer: Any, steps: int = 2, scale: float = 1.0) -> list[np.ndarray]:
