@@ -38,7 +38,7 @@ class Rate:
 def find_rate(flow: Dataflow) -> Rate:
     """Finds the learning rate of a program that assigns each name once."""
     readers = flow.readers[LEARNING_RATE]
-    factors = [(t, *found) for t in readers if (found := _constant_factor(flow.definitions[t])) is not None]
+    factors = [(t, *own) for t in readers if (own := _constant_factor(flow.definitions[t])) is not None]
     closing = _closing_factor(flow)
     if not readers and LEARNING_RATE not in flow.program.outputs:
         return Rate(closing[2], closing[:2]) if closing else Rate(is_missing=True)

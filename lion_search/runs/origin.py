@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from contextlib import closing
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.export.hyperparameters import WEIGHT_DECAY, make_rule
@@ -17,8 +17,10 @@ from lion_search.dsl.program import Program
 from lion_search.dsl.shown import plural, significant, with_error
 from lion_search.proxy_tasks.scores import Status, standard_error
 from lion_search.results.records import BASELINE_SUBJECT, Stage
-from lion_search.results.store import Store
 from lion_search.runs.references import Referenced, find_run, open_log, split_individual
+
+if TYPE_CHECKING:
+    from lion_search.results.store import Store  # it imports the database
 
 _MEASURED = {
     Stage.TEST: "Loss on test data, the mean over seeds",
