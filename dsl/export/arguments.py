@@ -52,7 +52,7 @@ def describe(rule: Rule, explained: Mapping[str, str], names: Mapping[str, str] 
         names: what they are called, where that is another name.
     """
     names = names or {}
-    told = {
-        n: explained.get(n) or _MEANINGS.get(n.rstrip("0123456789"), "") for n in rule.numbers
-    } | explained
+    told = {n: explained.get(n) or _MEANINGS.get(n.rstrip("0123456789"), "") for n in rule.numbers} | dict(
+        explained
+    )
     return "\n".join(f"        {names.get(n, n)}: {text}." for n, text in told.items() if text)

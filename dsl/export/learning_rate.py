@@ -42,7 +42,7 @@ def find_rate(flow: Dataflow) -> Rate:
     closing = _closing_factor(flow)
     if not readers and LEARNING_RATE not in flow.program.outputs:
         return Rate(closing[2], closing[:2]) if closing else Rate(is_missing=True)
-    if len(readers) == 1 and factors:
+    if len(readers) == 1 and factors and LEARNING_RATE not in flow.program.outputs:
         target, _, peak = factors[0]
         if _is_proportional(flow, target):
             return Rate(peak, dropped=(target,), values={target: RATE_MARK})
