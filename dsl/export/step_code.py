@@ -7,6 +7,7 @@ of arrays.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -117,7 +118,10 @@ def signature(start: str, parameters: Sequence[str], end: str) -> str:
 
 
 class _Writer:
-    """Writes one step. A value is plain (Python's number), an array, or a list with one for each array."""
+    """Writes one step. A value is plain (Python's number), an array, or a list with one for each array.
+
+    What a function of the language has computed is the step's own: no input, and known by one name only.
+    """
 
     def __init__(self, rule: Rule, library: Library, over_lists: bool) -> None:
         self._rule = rule
@@ -126,6 +130,7 @@ class _Writer:
         self._names = self._safe_names()
         self._plain = {*rule.numbers} - library.arrays - (library.lists if over_lists else frozenset())
         self._lists = {WEIGHTS, GRADIENT, *rule.states, *library.lists} if over_lists else set()
+        self._own: set[str] = set()
 
     def _safe_names(self) -> dict[str, str]:
         """Inputs and variables by what they are called in the file, whose own names are avoided."""
@@ -173,7 +178,12 @@ class _Writer:
         right, is_list = self._right_side(row, statement.args, line.argument_types)
         (self._plain.discard if row.arity else self._plain.add)(statement.target)
         (self._lists.add if is_list else self._lists.discard)(statement.target)
-        return f"{self._names[statement.target]} = {right}"
+        name, is_own = self._names[statement.target], statement.target in self._own
+        (self._own.add if row.name in BUILT_IN else self._own.discard)(statement.target)
+        in_place = re.fullmatch(rf"(torch\._foreach_\w+)\({re.escape(name)}([,)].*)", right)
+        if is_own and in_place:  # what is overwritten by itself needs no memory
+            return f"{in_place[1]}_({name}{in_place[2]}"
+        return f"{name} = {right}"
 
     def _right_side(self, row: Function, args: Sequence[Argument], types: Sequence[Type]) -> tuple[str, bool]:
         """The code, and whether it gives a list."""

@@ -121,8 +121,10 @@ MATCHING: dict[str, tuple[Program, Callable[[], optax.GradientTransformation]]] 
     "adamw": (
         library_program("adamw"),
         lambda: optax.chain(
-            optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8),
-            # the language has no bias correction: it is undone
+            # the language has no bias correction: it is undone, in epsilon too
+            optax.inject_hyperparams(optax.scale_by_adam, static_args=("b1", "b2", "eps_root"))(
+                b1=0.9, b2=0.999, eps=lambda t: 1e-8 / jnp.sqrt(1 - 0.999 ** (t + 1)), eps_root=0.0
+            ),
             optax.scale_by_schedule(lambda t: (1 - 0.9 ** (t + 1)) / jnp.sqrt(1 - 0.999 ** (t + 1))),
             optax.add_decayed_weights(0.01),
             optax.scale_by_learning_rate(1e-3),
