@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from lion_search.dsl.dataflow import Dataflow, dataflow, state_chain
-from lion_search.dsl.equivalence.value_graph import round_to_float32
+from lion_search.dsl.equivalence.value_graph import fold, round_to_float32
 from lion_search.dsl.export.learning_rate import NUMBER, RATE, RATE_MARK, find_rate
 from lion_search.dsl.functions import EPSILON, FUNCTIONS, Type
 from lion_search.dsl.liveness import prune
@@ -104,9 +104,28 @@ class Rule:
 def make_rule(program: Program) -> Rule:
     """Names the constants of a checked program; what is redundant is left out."""
     program = prune(program)
-    body, outputs = inlined(program, _VALUE, {})
-    flow = dataflow(replace(program, statements=tuple(body), outputs=outputs))
-    return _Maker(flow).rule(program)
+    folded = _folded(program)
+    body, outputs = inlined(folded, _VALUE, {})
+    flow = dataflow(replace(folded, statements=tuple(body), outputs=outputs))
+    targets = {f"{_VALUE}{i}": s.target for i, s in enumerate(folded.statements)}
+    return _Maker(flow).rule(program, targets)
+
+
+def _folded(program: Program) -> Program:
+    """The program with what is computed of constants alone as constants."""
+    constants: dict[str, Argument] = {}
+    kept = []
+    for statement in program.statements:
+        args = args_with(statement.args, constants)
+        numbers = tuple(a for a in args if isinstance(a, float))
+        is_constant = FUNCTIONS[statement.function].elementwise and 0 < len(args) == len(numbers)
+        value = fold(statement.function, numbers) if is_constant else None
+        if value is not None:
+            constants[statement.target] = value
+            continue
+        constants.pop(statement.target, None)
+        kept.append(replace(statement, args=args))
+    return replace(program, statements=tuple(kept), outputs=args_with(program.outputs, constants))
 
 
 class _Maker:
@@ -119,12 +138,11 @@ class _Maker:
         self._rate = find_rate(flow)
         self._count: Counter[str] = Counter({EPS: any(_is_protected(s) for s in flow.program.statements)})
 
-    def rule(self, program: Program) -> Rule:
-        """The rule; ``program`` has the same statements under the names of its own variables."""
+    def rule(self, program: Program, targets: dict[str, str]) -> Rule:
+        """The rule of a program, of whose values the targets are the names."""
         flow, rate, lines = self._flow, self._rate, self._lines()
         outputs = args_with(flow.program.outputs, rate.values)
         types = [flow.types.get(o, Type.SCALAR) for o in outputs]
-        targets = {f"{_VALUE}{i}": s.target for i, s in enumerate(program.statements)}
         if rate.is_missing:
             last = Statement(f"{_VALUE}{len(targets)}", "multiply", (outputs[0], RATE_MARK))
             lines.append(Line(last, (types[0], Type.SCALAR), types[0]))

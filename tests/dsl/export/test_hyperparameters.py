@@ -38,6 +38,7 @@ def test_known_optimizers_have_the_names_their_users_know(name: str, expected: d
         ("", ["update = g * lr", "update = update * lr"], 1.0, True),
         ("", ["update = sign(g) * 0.3"], 0.3, False),
         ("", ["update = sign(g)"], 1.0, False),
+        ("", ["c = square(0.5)", "update = sign(g) * c"], 0.25, False),
     ],
 )
 def test_schedule_and_peak_are_two_only_where_the_program_tells_them_apart(
@@ -62,7 +63,8 @@ def test_schedule_and_peak_are_two_only_where_the_program_tells_them_apart(
         ("", ["update = sqrt(g + 0.3) * lr"], "shift"),
         ("", ["update = sqrt(square(g) + 0.0001) * lr"], "eps"),
         ("", ["update = clip(g, 0.3) * lr"], "max_norm"),
-        ("", ["update = sin(0.3) * g * lr"], "constant"),
+        ("", ["update = sin(0.3) + g"], "shift"),
+        ("", ["update = sin(reciprocal(0.0)) + g"], "constant"),
     ],
 )
 def test_a_constant_is_named_after_what_it_does(states: str, lines: list[str], name: str) -> None:
