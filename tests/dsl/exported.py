@@ -16,7 +16,7 @@ def text_of(program: Program, target: str, name: str = "optimizer", title: str =
 
 def load(program: Program, target: str, name: str = "optimizer") -> dict[str, Any]:
     """The names of an exported file that was executed."""
-    namespace: dict[str, Any] = {"__name__": "exported"}
+    namespace: dict[str, Any] = {"__name__": "an_export"}
     exec(compile(text_of(program, target, name), "exported.py", "exec"), namespace)
     return namespace
 

@@ -1,5 +1,6 @@
 """What PyTorch's users expect of an optimizer: groups, resume, schedulers, scaling, compilation, types."""
 
+import importlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -218,11 +219,16 @@ def test_a_distributed_tensor_is_trained(name: str) -> None:
 @pytest.mark.large
 @pytest.mark.parametrize("backend", ["eager", "inductor"])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_step_can_be_compiled(name: str, backend: str) -> None:
-    """Without being compiled anew at the second step."""
+def test_a_step_can_be_compiled(
+    name: str, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without being compiled anew at the second step; of a module, which the compiler looks up."""
     torch._dynamo.reset()
+    module = f"compiled_{name.replace('/', '_')}"
+    (tmp_path / f"{module}.py").write_text(text_of(library_program(name), "torch"))
+    monkeypatch.syspath_prepend(tmp_path)
     params = _params()
-    optimizer = _class(name)(params)
+    optimizer = importlib.import_module(module).Optimizer(params)
     plain = optimizer.step
     _train(optimizer, params, 1)
     optimizer.step = torch.compile(plain, backend=backend)
