@@ -26,6 +26,7 @@ from lion_search.runs.folder import RESULT_NAME
 from lion_search.runs.result import Best, RunResult, write_exports, write_result
 from lion_search.runs.session import Session
 from lion_search.runs.simplify_record import SimplifyRecord, make_record, path_in_run, save
+from lion_search.runs.training_curves import record_curves
 from lion_search.search.driver import Search
 from lion_search.search.niches import NICHES
 from lion_search.search.progress import Progress
@@ -270,19 +271,24 @@ def _test(
         if functional_hash(simplified[niche].after) != functional_hash(winner.program):
             programs[simplified_name] = simplified[niche].after
     start: dict[str, Subject] = {"untuned start": canonicalise(plan.initial).program()}
-    return tuple(
+    others = {task: {**_tuned(record), **start} for task, record in plan.records.items()}
+    rows = tuple(
         row
-        for task, record in plan.records.items()
+        for task, own in others.items()
         for row in measure_on_test(
             session.store,
             session.pool,
             programs=programs,
-            others={**_tuned(record), **start},
+            others=own,
             task=task,
             num_seeds=num_seeds,
             individual_ids={f.individual.hash: f.individual.id for f, *_ in finalists.values()},
         )
     )
+    forms = {name: canonicalise(program).program() for name, program in programs.items()}
+    subjects = {task: {**forms, **own} for task, own in others.items()}
+    record_curves(session.store, session.pool, subjects, num_seeds)
+    return rows
 
 
 def _names(niche: str, *, is_only: bool) -> tuple[str, str]:
