@@ -307,13 +307,23 @@ def load_baselines(task: str) -> Record:
     Raises:
         TaskError: there are none, and the command that makes them is given; or the file is damaged.
     """
-    beside = folder_of(task) if ":" in task else None
-    own = [Path(folder) / BASELINES_FOLDER / file_name(task) for folder in ("", beside) if folder is not None]
-    shipped = resources.files("lion_search.proxy_tasks") / BASELINES_FOLDER / file_name(task)
-    for path, source in (*((path, str(path)) for path in own), (shipped, "shipped")):
+    for path, source in _places(task):
         if path.is_file():
             return _record(path, source)
     raise TaskError(f"task '{task}' has no baselines; make them with: lion-search baseline '{task}'")
+
+
+def has_baselines(task: str) -> bool:
+    """Whether there are baselines of a task."""
+    return any(path.is_file() for path, _ in _places(task))
+
+
+def _places(task: str) -> list[tuple[Path | Traversable, str]]:
+    """Where baselines of a task may lie, and what that place is called."""
+    beside = folder_of(task) if ":" in task else None
+    own = [Path(folder) / BASELINES_FOLDER / file_name(task) for folder in ("", beside) if folder is not None]
+    shipped = resources.files("lion_search.proxy_tasks") / BASELINES_FOLDER / file_name(task)
+    return [*((path, str(path)) for path in own), (shipped, "shipped")]
 
 
 def _record(path: Path | Traversable, source: str) -> Record:

@@ -1,9 +1,9 @@
 """What one training gives, and how raw losses become fitness.
 
 Raw losses are what is logged; fitness is derived from them and from the baseline: the mean over tasks of
-``log(baseline loss / loss)``, or of ``(baseline loss - loss) / unit`` where the task's reference says so,
-each at least -1; -1 for any failure. Higher is better and 0 is parity with tuned AdamW. There is no bound
-above: of two losses better than the baseline's the lower always has the higher fitness.
+``log(baseline loss / loss)``, or of ``(baseline loss - loss) / unit`` where the task's reference says so;
+minus infinity for any failure. Higher is better and 0 is parity with tuned AdamW. There is no bound: of two
+losses the lower always has the higher fitness.
 """
 
 from __future__ import annotations
@@ -201,3 +201,18 @@ def fitness(scores: Sequence[Score], baseline_losses: Mapping[str, float]) -> fl
     if losses is None:
         return FAILURE_FITNESS
     return fmean(gain(task, loss, baseline_losses[task]) for task, loss in losses.items())
+
+
+def gains(scores: Sequence[Score], baseline: Sequence[Score]) -> list[float]:
+    """Fitness seed by seed, in the order of the seeds: the mean over tasks of the gain.
+
+    Args:
+        scores: of trainings that did not fail.
+        baseline: what they are compared with, on all their tasks and seeds.
+    """
+    reference = {(s.task, s.seed): s.loss or 0.0 for s in baseline}
+    found: dict[int, list[float]] = {}
+    for score in scores:
+        own = gain(score.task, score.loss or 0.0, reference[score.task, score.seed])
+        found.setdefault(score.seed, []).append(own)
+    return [fmean(own) for own in found.values()]

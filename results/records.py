@@ -37,7 +37,7 @@ NOVEL = (Outcome.EVALUATED, Outcome.REUSED)
 
 PROGRESS_FACT, SEARCH_SECONDS_FACT, PHASE_FACT, JUDGE_FACT = "progress", "search_seconds", "phase", "judge"
 """Facts of a run: how far its search is; its seconds, pauses not counted; where the run is (``search``,
-``selection``, ``simplification``, ``test``, ``finished``); what is taken off fitness."""
+``selection``, ``funnel``, ``simplification``, ``test``, ``finished``); what is taken off fitness."""
 CURVES_FACT = "training_curves"
 """A fact of a run: the losses along a few trainings of its winners and of what they are compared with."""
 
@@ -54,6 +54,7 @@ class Stage(enum.StrEnum):
     COMPARISON = "comparison"
     SIMPLIFICATION = "simplification"
     TUNING = "tuning"
+    FUNNEL = "funnel"
 
     def seeds(self, count: int, start: int = 0) -> range:
         """Some of the stage's seeds, of which there are ``MAX_SEEDS``; no two stages share one."""
@@ -69,6 +70,7 @@ _FIRST_SEEDS = {
     Stage.COMPARISON: 30_000,
     Stage.SIMPLIFICATION: 40_000,
     Stage.TUNING: 50_000,
+    Stage.FUNNEL: 60_000,
 }
 """``MAX_SEEDS`` from here on are a stage's. Tuning of baselines uses 100,000 and more."""
 

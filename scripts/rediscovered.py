@@ -1,8 +1,10 @@
 """What searches ended with: a Markdown table of the best program of a niche in each finished run.
 
 For each run: minutes of search, programs, the first individual that was the best of its niche and belongs to
-the family, the best of the niche as its simplification left it, and what that is. Then in how many runs it is
-of the family. Lion counts with two averages of different weights only: with equal ones it is Signum.
+the family, the best of the niche as its simplification left it, what that is, and its lead on tuned AdamW and
+on the tuned family on test data: the mean over seeds and tasks of log(loss of the other / its loss), and the
+standard error. Then in how many runs it is of the family. Lion counts with two averages of different weights
+only: with equal ones it is Signum.
 
     python scripts/rediscovered.py RUN... [--niche "1 state"] [--family lion] [--first]
 """
@@ -11,10 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from contextlib import closing
+from statistics import fmean
 from typing import Any
 
+from lion_search.dsl.equivalence.canonical import functional_hash
+from lion_search.dsl.shown import with_error
 from lion_search.dsl.text import format_program, parse
+from lion_search.proxy_tasks.scores import Score, first_failure, gains, standard_error
 from lion_search.results.judge import Judge
 from lion_search.results.ranking import HAS_OWN_SCORES, Ranking, judge_settings, read_scores
 from lion_search.results.records import Stage
@@ -51,6 +58,25 @@ def first_best(run: str, niche: str, family: str) -> int | None:
     return None
 
 
+def leads(run: str, program: str, others: Sequence[str]) -> list[str]:
+    """A program's lead on tuned optimizers in the test of its run; empty where one of them failed."""
+
+    def scores(subject: str) -> list[Score]:
+        return [row.score for row in store.evaluations(stage=Stage.TEST, subject=subject)]
+
+    found = []
+    with closing(open_run(run)) as store:
+        own = scores(functional_hash(parse(program)))
+        for name in others:
+            rival = scores(f"baseline:tuned {name}")
+            if not own or not rival or first_failure([*own, *rival]):
+                found.append("")
+                continue
+            differences = gains(own, rival)
+            found.append(with_error(fmean(differences), standard_error(differences), "+"))
+    return found
+
+
 def one_line(text: str) -> str:
     """The statements of a program, in one line."""
     return "; ".join(line.strip() for line in text.splitlines()[1:] if line.strip())
@@ -66,8 +92,11 @@ def main() -> None:
     parser.add_argument("--family", default="lion")
     parser.add_argument("--first", action="store_true", help="look for the first such best: minutes a run")
     options = parser.parse_args()
-    print("| run | minutes | programs | first best | fitness | best, simplified | recognised as |")
-    print("|---|---|---|---|---|---|---|")
+    rivals = ["adamw", options.family] if options.family != "adamw" else ["adamw"]
+    columns = ["run", "minutes", "programs", "first best", "best, simplified", "recognised as"]
+    columns += [f"on tuned {name}" for name in rivals]
+    print(f"| {' | '.join(columns)} |")
+    print(f"|{'---|' * len(columns)}")
     count = 0
     for run in options.runs:
         result: dict[str, Any] = json.loads((find_run(run) / RESULT_NAME).read_text(encoding="utf-8"))
@@ -83,9 +112,9 @@ def main() -> None:
             f"{search['seconds'] / 60:.1f}",
             f"{search['num_programs']:,}",
             "" if first is None else f"{first:,}",
-            f"{best['fitness']:+.4f}",
             f"`{one_line(shown)}`",
             best["recognized"],
+            *leads(run, best["simplified"], rivals),
         )
         print(f"| {' | '.join(cells)} |")
     print(f"\nOf {len(options.runs)} runs {count} end in {options.family}.")

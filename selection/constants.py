@@ -11,16 +11,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar, cast
 
 import numpy as np
 
-from lion_search.dsl.equivalence.canonical import canonicalise
+from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.records import Stage
 from lion_search.results.store import Store
 from lion_search.selection.logged import fitness_logged
+
+S = TypeVar("S", bound=Program | Baseline)
+"""What has constants."""
 
 WIDTHS = (1.0, 0.7, 0.5, 0.3)
 """Standard deviation of a round's moves, of the logarithm of a factor or of odds."""
@@ -29,74 +33,92 @@ NUM_RANKED = 4
 """So many of a round's new points are ranked."""
 NUM_KEPT = 3
 """The best of a round, which go on to the next."""
-NUM_FIRST_SEEDS, NUM_RANKING_SEEDS = 4, 8
+LEAST_TRAININGS, TRAININGS = 26, 416
+"""On each task, for one round with a seed a point, and for what a run spends on a finalist."""
 DIGITS = 3
 """Of new constants, or of their distance to 1 if that is smaller."""
 
 
 def tune_constants(
-    store: Store, pool: Pool, program: Program, baselines: Mapping[str, Baseline]
-) -> Program | None:
-    """Tunes the constants of a program on validation data; logs all trainings.
+    store: Store, pool: Pool, subject: S, reference: Mapping[str, Baseline], trainings: int = TRAININGS
+) -> S | None:
+    """Tunes the constants of a program or a baseline on validation data; logs all trainings.
 
     Args:
         store: the run's log, open for writing.
         pool: evaluates jobs.
-        program: any checked program.
-        baselines: tuned AdamW for each task; trained on the same seeds.
+        subject: any checked program, or a baseline.
+        reference: an optimizer for each task; trained on the same seeds, so that tasks can be averaged.
+        trainings: at most so many on each task, ``LEAST_TRAININGS`` or more.
 
     Returns:
-        Its canonical form with the best constants; ``None`` if nothing better than those it has was found.
+        It with the best constants, a program in canonical form; ``None`` if nothing better than those it has
+        was found.
     """
-    start = canonicalise(program).program()
+    start = _in_canonical_form(subject)
     if not any(constants(start)):
         return None
+    widths = WIDTHS if trainings >= len(WIDTHS) * LEAST_TRAININGS else WIDTHS[: trainings // LEAST_TRAININGS]
+    num_seeds = trainings // len(widths) // LEAST_TRAININGS
     kept = [start]
-    for number, width in enumerate(WIDTHS):
-        seeds = Stage.TUNING.seeds(
-            NUM_FIRST_SEEDS + NUM_RANKING_SEEDS, number * (NUM_FIRST_SEEDS + NUM_RANKING_SEEDS)
-        )
+    for number, width in enumerate(widths):
+        seeds = Stage.TUNING.seeds(3 * num_seeds, number * 3 * num_seeds)
         points = neighbours(kept, width, np.random.default_rng(number))
-        points = _best(store, pool, points, baselines, seeds[:NUM_FIRST_SEEDS])[:NUM_RANKED]
-        ranked = _best(store, pool, [*kept, *points], baselines, seeds[NUM_FIRST_SEEDS:])
-        kept = ranked[:NUM_KEPT] or kept
+        points = _best(store, pool, points, reference, seeds[:num_seeds])[:NUM_RANKED]
+        kept = _best(store, pool, [*kept, *points], reference, seeds[num_seeds:])[:NUM_KEPT] or kept
     return None if kept[0] == start else kept[0]
 
 
 def _best(
-    store: Store, pool: Pool, points: Sequence[Program], baselines: Mapping[str, Baseline], seeds: range
-) -> list[Program]:
+    store: Store, pool: Pool, points: Sequence[S], reference: Mapping[str, Baseline], seeds: range
+) -> list[S]:
     """Those that train on all seeds, the best first."""
-    forms = {(form := canonicalise(point)).hash: form.program() for point in points}
-    found = fitness_logged(store, pool, Stage.TUNING, forms, baselines, seeds, {})
-    trained = [hash_ for hash_, own in found.items() if own.failure is None]
-    return [forms[hash_] for hash_ in sorted(trained, key=lambda hash_: found[hash_][:2], reverse=True)]
+    subjects = {log_name(point): _in_canonical_form(point) for point in points}
+    found = fitness_logged(store, pool, Stage.TUNING, subjects, reference, seeds, {})
+    trained = [name for name, own in found.items() if own.failure is None]
+    return [subjects[name] for name in sorted(trained, key=lambda name: found[name][:2], reverse=True)]
 
 
-def constants(program: Program) -> list[float]:
-    """The constants of a program, in their order."""
-    return [arg for s in program.statements for arg in s.args if not isinstance(arg, str)]
+def _in_canonical_form(subject: S) -> S:
+    return cast(S, canonicalise(subject).program()) if isinstance(subject, Program) else subject
 
 
-def _with_constants(program: Program, values: Sequence[float]) -> Program:
+def log_name(subject: Program | Baseline) -> str:
+    """What is trained, as the log calls it."""
+    if isinstance(subject, Program):
+        return functional_hash(subject)
+    constants = ",".join(f"{name}={value:.10g}" for name, value in subject.hyperparameters)
+    return f"baseline:{subject.name}?form={subject.form},{constants}"
+
+
+def constants(subject: Program | Baseline) -> list[float]:
+    """The constants of a program or a baseline, in their order."""
+    if isinstance(subject, Baseline):
+        return [value for _, value in subject.hyperparameters]
+    return [arg for s in subject.statements for arg in s.args if not isinstance(arg, str)]
+
+
+def _with_constants(subject: S, values: Sequence[float]) -> S:
     left = iter(values)
+    if isinstance(subject, Baseline):
+        own = tuple((name, next(left)) for name, _ in subject.hyperparameters)
+        return cast(S, replace(subject, hyperparameters=own))
     statements = (
         replace(s, args=tuple(arg if isinstance(arg, str) else next(left) for arg in s.args))
-        for s in program.statements
+        for s in subject.statements
     )
-    return replace(program, statements=tuple(statements))
+    return cast(S, replace(subject, statements=tuple(statements)))
 
 
-def neighbours(best: Sequence[Program], width: float, rng: np.random.Generator) -> list[Program]:
+def neighbours(best: Sequence[S], width: float, rng: np.random.Generator) -> list[S]:
     """New points near the best; all have the form of the first, zeros stay zeros and signs stay."""
     points = []
     for number in range(NUM_POINTS):
         centre = best[number % len(best)]
         moves = width * rng.standard_normal(len(constants(centre)))
         moves *= rng.random(len(moves)) < 0.5
-        points.append(
-            _with_constants(centre, [_moved(c, m) for c, m in zip(constants(centre), moves, strict=True)])
-        )
+        moved = [_moved(c, m) for c, m in zip(constants(centre), moves, strict=True)]
+        points.append(_with_constants(centre, moved))
     return points
 
 

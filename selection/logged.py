@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.jobs import Subject
 from lion_search.proxy_tasks.run_jobs import evaluate_each
@@ -72,31 +71,33 @@ def fitness_logged(
     store: Store,
     pool: Pool,
     stage: Stage,
-    programs: Mapping[str, Program],
+    optimizers: Mapping[str, Subject],
     baselines: Mapping[str, Baseline],
     seeds: Sequence[int],
     individual_ids: Mapping[str, int],
 ) -> dict[str, LoggedFitness]:
-    """Fitness of programs on validation data, prices not taken off; logged as in :func:`evaluate_logged`.
+    """Fitness of optimizers on validation data, prices not taken off; logged as in :func:`evaluate_logged`.
 
     Args:
         store: the run's log, open for writing.
         pool: evaluates jobs.
         stage: under which the trainings are logged.
-        programs: in canonical form, by functional hash.
+        optimizers: by name in the log; a program's is its functional hash.
         baselines: tuned AdamW for each task; trained on the same seeds.
         seeds: of the stage.
-        individual_ids: by functional hash, the individual that a program is.
+        individual_ids: by name in the log, the individual that a program is.
 
     Returns:
-        By functional hash.
+        By name in the log.
     """
     subjects: dict[tuple[str, str], Subject] = {(BASELINE_SUBJECT, t): b for t, b in baselines.items()}
-    subjects |= {(hash_, task): program for hash_, program in programs.items() for task in baselines}
+    subjects |= {(name, task): own for name, own in optimizers.items() for task in baselines}
     scores = evaluate_logged(store, pool, stage, subjects, Part.VALIDATION, seeds, individual_ids)
-    of = {key: [s for task in baselines for s in scores[key, task]] for key in (BASELINE_SUBJECT, *programs)}
+    of = {
+        key: [s for task in baselines for s in scores[key, task]] for key in (BASELINE_SUBJECT, *optimizers)
+    }
     judge = Judge(of[BASELINE_SUBJECT])
-    return {h: LoggedFitness(judge.fitness(of[h]), first_failure(of[h])) for h in programs}
+    return {name: LoggedFitness(judge.fitness(of[name]), first_failure(of[name])) for name in optimizers}
 
 
 def _is_complete(own: Mapping[int, Score], seeds: Sequence[int]) -> bool:

@@ -20,7 +20,7 @@ from lion_search.dsl.shown import plural
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.run_jobs import evaluate_all, evaluate_baselines
-from lion_search.proxy_tasks.scores import Part, Score, Status, gain, overall_status, standard_error
+from lion_search.proxy_tasks.scores import Part, Score, Status, gains, overall_status, standard_error
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.curves import CurvePoint, FitnessCurve, FitnessPoint, checkpoints, learning_curve
 from lion_search.results.judge import Judge
@@ -124,22 +124,23 @@ def compare_runs(
     part: Part = Part.TEST,
     max_trainings: int | None = None,
 ) -> RunComparison:
-    """Trains what was best at the checkpoints of each run on fresh seeds of the runs' tasks.
+    """Trains what was best at the checkpoints of each run on fresh seeds of tasks.
 
     Args:
         runs: one or more.
         pool: evaluates jobs.
-        baselines: tuned AdamW for each task.
+        baselines: AdamW for each task; these are the tasks.
         points: how many checkpoints, at evenly spaced numbers of trainings.
         num_seeds: fresh seeds for each distinct program.
         part: of the data.
         max_trainings: the last checkpoint; by default what the shortest run has.
 
     Raises:
-        RunComparisonError: the tasks differ, or a run is too short.
+        RunComparisonError: the runs' tasks differ, or a run is too short.
         TaskError: a baseline cannot be trained.
     """
-    tasks = common_tasks(runs)
+    common_tasks(runs)  # else the curves would say nothing
+    tasks = tuple(baselines)
     amounts = checkpoints(points, _last_checkpoint(runs, max_trainings))
     found = [(run, point, _program(run, point)) for run in runs for point in _best(run, points, amounts)]
     distinct = {canonical.hash: canonical.program() for _, _, canonical in found}
@@ -210,17 +211,7 @@ def _spread(scores: Sequence[Score], baseline: Sequence[Score]) -> tuple[float, 
     status = overall_status(scores)
     if status is not Status.OK:
         return math.nan, status, next(s.reason for s in scores if s.status is status)
-    return standard_error(_gains(scores, baseline)), status, ""
-
-
-def _gains(scores: Sequence[Score], baseline: Sequence[Score]) -> list[float]:
-    """Fitness seed by seed: the mean over tasks of the gain."""
-    reference = {(s.task, s.seed): s.loss or 0.0 for s in baseline}
-    gains: dict[int, list[float]] = {}
-    for score in scores:
-        own = gain(score.task, score.loss or 0.0, reference[score.task, score.seed])
-        gains.setdefault(score.seed, []).append(own)
-    return [fmean(own) for own in gains.values()]
+    return standard_error(gains(scores, baseline)), status, ""
 
 
 def _curves(runs: Sequence[LabelledRun], measured: Iterable[Measured]) -> tuple[FitnessCurve, ...]:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from lion_search.dsl.errors import LionSearchError
+from lion_search.proxy_tasks.baseline import has_baselines, load_baselines
 from lion_search.proxy_tasks.scores import Part
 from lion_search.results.figures import curves_figure, to_html
 from lion_search.results.strict_json import to_json
@@ -22,6 +23,7 @@ from lion_search.selection.run_comparison import LabelledRun, RunComparison, Run
 def compare_runs(
     specs: Sequence[str],
     *,
+    tasks: Sequence[str] = (),
     points: int,
     seeds: int,
     part: Part = Part.TEST,
@@ -33,6 +35,8 @@ def compare_runs(
 
     Args:
         specs: ``RUN``, or ``LABEL=RUN,RUN,...`` for runs of one setting.
+        tasks: other ones than the runs', such as their larger sisters; AdamW has the constants there that it
+            has on the first task of the runs, unless it was tuned there.
         points: checkpoints.
         seeds: fresh seeds for each program.
         part: of the tasks' data.
@@ -51,9 +55,13 @@ def compare_runs(
         for label, name in named:
             runs.append(LabelledRun(label, name, open_run(name)))
             stack.callback(runs[-1].store.close)
-        problems = check_tasks(comparison.common_tasks(runs), None)
-        records = find_baselines(problems, report)
-        pool = make_pool(list(problems), workers=workers, report=report)
+        own = check_tasks(comparison.common_tasks(runs), None)
+        records = find_baselines(own, report)
+        if tasks:
+            own = check_tasks(tasks, None)
+            stand_in = next(iter(records.values()))
+            records = {t: load_baselines(t) if has_baselines(t) else stand_in for t in own}
+        pool = make_pool(list(own), workers=workers, report=report)
         stack.callback(pool.close)
         found = comparison.compare_runs(
             runs,

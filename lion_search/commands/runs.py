@@ -75,6 +75,24 @@ def resume(
 
 
 @app.command()
+def select(
+    run: Run,
+    workers: OptionalWorkers = None,
+    settings: Settings = None,
+    quiet: Quiet = False,
+) -> None:
+    """Ends a run's search and sends its best through the funnel.
+
+    The search ends where it is. Rungs are in the run's config, or given: --set 'funnel=[{tasks:
+    ["fashion7_he?scale=10"]}]'. What an earlier try has trained is not trained again.
+    """
+    from lion_search.runs import pipeline
+
+    overrides = [*(settings or []), *([f"workers={read_workers(workers)}"] if workers is not None else [])]
+    _show_run(quiet, lambda audience: pipeline.resume(run, overrides, audience, ends_search=True))
+
+
+@app.command()
 def config(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="A YAML file, or the name of a shipped configuration.")
@@ -274,6 +292,9 @@ def compare_runs(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="The figure; its numbers go into a .json beside it.")
     ] = Path("learning_curves.html"),
+    tasks: Annotated[
+        list[str] | None, typer.Option("--task", help="Other tasks than the runs', such as larger ones.")
+    ] = None,
     points: Annotated[int, typer.Option(min=1, max=1000, help="Checkpoints along each curve.")] = 10,
     seeds: Annotated[int, typer.Option(min=2, max=10_000, help="Fresh seeds for each program.")] = 32,
     part: Annotated[str, typer.Option(help="Where the loss is measured: test or validation.")] = "test",
@@ -282,7 +303,8 @@ def compare_runs(
 ) -> None:
     """Draws learning curves of searches at equal compute.
 
-    They are of the fitness of the best so far, on fresh seeds.
+    They are of the fitness of the best so far, on fresh seeds; with --task on larger tasks, where a search
+    that fits its own too closely falls behind.
     """
     from lion_search.analysis.comparing import compare_runs as compare
     from lion_search.commands.printing.display import reporting
@@ -293,6 +315,7 @@ def compare_runs(
     with reporting(quiet=as_json) as screen:
         found = compare(
             runs,
+            tasks=tasks or (),
             points=points,
             seeds=seeds,
             part=Part(read_choice("part", part, list(Part))),

@@ -22,6 +22,7 @@ from lion_search.results.judge import JudgeSettings
 from lion_search.results.records import MAX_SEEDS
 from lion_search.search.methods.table import settings_class
 from lion_search.search.settings import Budget, HurdleSettings, LoopSettings, NoiseSettings, SearchSettings
+from lion_search.selection.funnel import RungSettings
 
 if TYPE_CHECKING:
     _ShippedSettings = LoopSettings
@@ -133,6 +134,10 @@ class Config(Settings):
     better; what fails is below all. Where losses may be zero or negative,
     "mine:task?fitness=difference,unit=0.5" makes it their difference, so much of which counts as 1."""
     selection: SelectionSection = SelectionSection()
+    funnel: list[RungSettings] = Field(default_factory=list)
+    """Then rungs of larger and larger tasks, such as [{tasks: ["digits_mlp?scale=10"]}]. On each the
+    constants of programs and baselines are tuned with equal effort; those programs go on that are ahead of
+    tuned AdamW and of the best known optimizer that takes no more memory. [] is no funnel."""
     simplification: SimplificationSection = SimplificationSection()
     mode: Literal["auto", "interpreted", "compiled", "batched"] = "auto"
     """How programs are run: interpreted (as data, compiled once for all), compiled (each for itself, for

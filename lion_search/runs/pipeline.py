@@ -67,13 +67,16 @@ def run(config: Config, name: str, out: Path | None, audience: Audience) -> RunR
         return _drive(plan, folder, store, audience)
 
 
-def resume(run_reference: str, overrides: Sequence[str], audience: Audience) -> RunResult:
+def resume(
+    run_reference: str, overrides: Sequence[str], audience: Audience, *, ends_search: bool = False
+) -> RunResult:
     """Goes on with a run from its log: what was killed, stopped, or ended with a smaller budget.
 
     Args:
         run_reference: the run folder, or a name under ``runs/``.
         overrides: ``key.path=value`` each, of what may change.
         audience: is told what happens.
+        ends_search: whether the search ends with what is in its log.
 
     Raises:
         LionSearchError: another process drives it; its config, tasks or semantics are not those of its log;
@@ -84,6 +87,8 @@ def resume(run_reference: str, overrides: Sequence[str], audience: Audience) -> 
     with lock(folder):
         with closing(Store.open(database_of(folder))) as reader:
             facts = reader.run_facts()
+            if ends_search:
+                overrides = [*overrides, f"budget.programs={max(1, reader.num_individuals())}"]
         find_own_code(facts)
         config = load_config(str(folder / CONFIG_NAME), overrides)
         check_unchanged(config, facts, folder)

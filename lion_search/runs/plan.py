@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lion_search.config import Config
+from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.functions import own_functions
 from lion_search.dsl.program import Program
 from lion_search.dsl.shown import plural
-from lion_search.proxy_tasks.baseline import Baseline, Record
+from lion_search.proxy_tasks.baseline import Baseline, Record, has_baselines, load_baselines
 from lion_search.proxy_tasks.scores import Score
 from lion_search.proxy_tasks.tasks import find_task
 from lion_search.results.records import Stage
@@ -18,6 +19,7 @@ from lion_search.runs.audience import Report
 from lion_search.runs.facts import run_facts
 from lion_search.runs.preflight import check_tasks, find_baselines, set_environment
 from lion_search.runs.reuse import earlier_scores
+from lion_search.selection.funnel import RungSettings
 
 if TYPE_CHECKING:
     from lion_search.proxy_tasks.training.prepare import FlatProblem
@@ -32,6 +34,7 @@ class Plan:
         initial: the program everything begins with.
         problems: of the tasks by name, the cheapest first.
         records: the tasks' baselines.
+        rungs: of the funnel, tasks by their names, each with the baselines it begins with.
         earlier: scores of earlier runs, by functional hash.
         reused: how many individuals of each earlier run were looked at.
     """
@@ -40,6 +43,7 @@ class Plan:
     initial: Program
     problems: Mapping[str, FlatProblem]
     records: Mapping[str, Record]
+    rungs: Sequence[tuple[RungSettings, Mapping[str, Baseline]]]
     earlier: Mapping[str, tuple[Score, ...]]
     reused: Mapping[str, int]
 
@@ -84,10 +88,33 @@ def make_plan(config: Config, initial: Program, sizes: Mapping[str, int], report
     records = find_baselines(problems, report)
     order = sorted(problems, key=lambda name: _work(problems[name]))  # a hurdle is on the cheapest
     problems = {name: problems[name] for name in order}
+    rungs = _find_rungs(config, records[order[0]], max(map(_work, problems.values())))
     earlier, reused = earlier_scores(config.reuse, problems, _samples(config, problems), sizes)
     if reused:
         report(f"Reusing the scores of {plural(len(earlier), 'program')} of {', '.join(reused)}")
-    return Plan(config, initial, problems, {name: records[name] for name in order}, earlier, reused)
+    in_order = {name: records[name] for name in order}
+    return Plan(config, initial, problems, in_order, rungs, earlier, reused)
+
+
+def _find_rungs(
+    config: Config, record: Record, work: int
+) -> list[tuple[RungSettings, Mapping[str, Baseline]]]:
+    """The rungs of the funnel and the baselines they begin with: their task's own, or those of the search.
+
+    Raises:
+        LionSearchError: a task cannot be used, or a rung is smaller than what comes before it.
+    """
+    rungs, before = [], "the tasks of the search"
+    for number, rung in enumerate(config.funnel, start=1):
+        problems = check_tasks(rung.tasks, config.limits.memory_gb)
+        smaller, work = work, max(map(_work, problems.values()))
+        if work < smaller:
+            raise LionSearchError(f"funnel: rung {number} trains less than {before}; expected larger tasks")
+        before = f"rung {number}"
+        first, *_ = problems
+        own = load_baselines(first) if has_baselines(first) else record
+        rungs.append((rung.model_copy(update={"tasks": [*problems]}), own.baselines))
+    return rungs
 
 
 def _work(problem: FlatProblem) -> int:

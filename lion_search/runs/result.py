@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,11 +16,14 @@ from lion_search.dsl.text import format_program
 from lion_search.proxy_tasks.scores import describe_failure
 from lion_search.results.judge import JudgeSettings
 from lion_search.results.strict_json import to_json
+from lion_search.runs.climbing import Ascent
 from lion_search.runs.folder import EXPORTS_FOLDER, RESULT_NAME, make_folder, write_file
 from lion_search.runs.simplify_record import SimplifyRecord
 from lion_search.search.progress import Progress
 from lion_search.selection.comparison import Measurement
 from lion_search.selection.finalists import Finalist
+from lion_search.selection.funnel import ADAMW, Placing, RungResult
+from lion_search.selection.verdicts import Lead
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Best:
         program: the winner's text without what is redundant.
         simplification: of the winner: the record.
         exports: the files written.
+        confirmed: what the last rung of the funnel says of the simplified program, if its winner passed all.
     """
 
     niche: str
@@ -39,6 +44,7 @@ class Best:
     program: str
     simplification: SimplifyRecord
     exports: tuple[Path, ...]
+    confirmed: Placing | None = None
 
     @property
     def winner(self) -> Finalist:
@@ -55,19 +61,59 @@ class RunResult:
         progress: the search's last snapshot.
         judged_by: what was taken off fitness.
         frontier: the best of each niche in which something trains.
+        ascent: how far programs came in the funnel.
         test_rows: losses on test: the winners, then what they are compared with.
+        recommended: files of the program to use, with the constants of the funnel's last rung; empty if none
+            passed it.
     """
 
     folder: Path
     progress: Progress
     judged_by: JudgeSettings
     frontier: tuple[Best, ...]
+    ascent: Ascent
     test_rows: tuple[Measurement, ...]
+    recommended: tuple[Path, ...] = ()
 
     @property
     def best(self) -> Best:
-        """The best of all niches by fitness on fresh seeds, prices taken off."""
-        return max(self.frontier, key=lambda best: best.winner.fitness - best.winner.price)
+        """The best of all niches.
+
+        Of those that passed the funnel the one with the fewest states that is not clearly behind another;
+        else the one that came furthest, and without a funnel the fittest, prices taken off.
+        """
+        through = [best for best in self.frontier if self.ascent.through(best.niche)]
+        if not through:
+            return max(self.frontier, key=self._rank)
+        leads = {best.niche: self._lead(best) for best in through}
+        top = max(leads.values(), key=lambda own: own.mean)
+        close = [b for b in through if top.mean - leads[b.niche].mean <= _noise(top, leads[b.niche])]
+        return min(close, key=lambda best: best.winner.individual.num_states)
+
+    def passed(self, best: Best) -> Placing | None:
+        """What passed the funnel for a niche: the simplified program if that did too, else its winner."""
+        simplified = best.confirmed
+        return (
+            simplified
+            if simplified is not None and simplified.has_passed
+            else self.ascent.through(best.niche)
+        )
+
+    def _rank(self, best: Best) -> tuple[float, ...]:
+        number, placing = self.ascent.furthest(best.niche)
+        lead = () if placing is None else (placing.has_passed, placing.least_lead)
+        return (number, *lead, best.winner.fitness - best.winner.price)
+
+    def _lead(self, best: Best) -> Lead:
+        """On AdamW, on the last rung."""
+        placing = self.ascent.through(best.niche)
+        assert placing is not None
+        return placing.leads[ADAMW]
+
+
+def _noise(lead: Lead, other: Lead) -> float:
+    """Two standard errors of a difference of leads."""
+    return 2 * math.hypot(lead.standard_error, other.standard_error)
 
 
 def write_exports(folder: Path, winner: Finalist, programs: Mapping[str, Program]) -> tuple[Path, ...]:
@@ -105,6 +151,8 @@ def summary(result: RunResult) -> dict[str, Any]:
         "frontier": [_summary_of(best, result.folder) for best in result.frontier],
         "search": {**asdict(result.progress), "hit_rate": result.progress.hit_rate},
         "judged_by": result.judged_by,
+        "recommended": [str(path.relative_to(result.folder)) for path in result.recommended],
+        "funnel": [_rung_summary(rung) for rung in result.ascent.rungs],
         "test": [
             {
                 "optimizer": row.name,
@@ -140,5 +188,27 @@ def _summary_of(best: Best, folder: Path) -> dict[str, Any]:
             }
             for f in best.finalists
         ],
+        "confirmed": None if best.confirmed is None else _placing_summary(best.confirmed),
         "exports": [str(path.relative_to(folder)) for path in best.exports],
+    }
+
+
+def _rung_summary(rung: RungResult) -> dict[str, Any]:
+    return {
+        "tasks": rung.settings.tasks,
+        "num_seeds": rung.settings.seeds,
+        "baselines": {name: dict(b.hyperparameters) for name, b in rung.baselines.items()},
+        "programs": [_placing_summary(placing) for placing in rung.placings],
+    }
+
+
+def _placing_summary(placing: Placing) -> dict[str, Any]:
+    return {
+        "id": placing.entrant.individual.id,
+        "niche": placing.entrant.niche,
+        "has_passed": placing.has_passed,
+        "verdict": placing.verdict(),
+        "num_seeds": placing.num_seeds,
+        "leads": {name: asdict(lead) for name, lead in placing.leads.items()},
+        "program": format_program(placing.entrant.program),
     }

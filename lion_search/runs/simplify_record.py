@@ -80,6 +80,7 @@ class SimplifyRecord(_Record):
         seconds: how long it took, the test not counted.
         proof_seconds: how long proofs took of that.
         versions: of packages.
+        minutes: how long it might take; ``None`` if it is not of a run.
     """
 
     reference: str
@@ -99,6 +100,7 @@ class SimplifyRecord(_Record):
     seconds: float
     proof_seconds: float
     versions: dict[str, str]
+    minutes: float | None = None
 
     def to_json(self) -> str:
         """The record as JSON; numbers that JSON cannot say are null."""
@@ -113,6 +115,7 @@ def make_record(
     test: Sequence[Measurement] = (),
     *,
     is_recognized: bool = True,
+    minutes: float | None = None,
 ) -> SimplifyRecord:
     """The record of what simplification came to.
 
@@ -123,6 +126,7 @@ def make_record(
         settings: how sure they had to be.
         test: original and result on test data, the original first.
         is_recognized: whether to look for a known optimizer, which takes seconds.
+        minutes: how long it might take.
     """
     return SimplifyRecord(
         reference=reference,
@@ -143,11 +147,17 @@ def make_record(
         settings=settings,
         scale=found.scale,
         notes=found.notes,
-        test=tuple(_test(row, next(first for first in test if first.task == row.task)) for row in test),
+        test=test_records(test),
         seconds=found.seconds,
         proof_seconds=found.proof_seconds,
         versions=versions(),
+        minutes=minutes,
     )
+
+
+def test_records(rows: Sequence[Measurement]) -> tuple[TestRecord, ...]:
+    """What a record keeps of a test; on each task the first is the original."""
+    return tuple(_test(row, next(first for first in rows if first.task == row.task)) for row in rows)
 
 
 def _test(row: Measurement, original: Measurement) -> TestRecord:

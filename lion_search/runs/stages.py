@@ -6,41 +6,43 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.cost import static_cost
-from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
+from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.errors import LionSearchError
-from lion_search.dsl.program import Program
+from lion_search.dsl.liveness import prune
 from lion_search.dsl.shown import duration, plural
-from lion_search.dsl.text import format_program
-from lion_search.proxy_tasks.baseline import Record
-from lion_search.proxy_tasks.jobs import Job, Subject
+from lion_search.dsl.text import format_program, parse
+from lion_search.proxy_tasks.jobs import Job
 from lion_search.proxy_tasks.run_jobs import evaluate_baselines, run_jobs
 from lion_search.proxy_tasks.scores import FAULTS, Part, Score, Status, describe_failure, first_failure
 from lion_search.results.judge import Judge
 from lion_search.results.ranking import Ranked, rank
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Stage
+from lion_search.runs.climbing import Ascent, confirm, run_funnel
 from lion_search.runs.events import Events
 from lion_search.runs.facts import ResumeError
+from lion_search.runs.final_test import SIMPLIFIED, WINNER, names_in_tables, test, test_on_last_rung
 from lion_search.runs.folder import RESULT_NAME
+from lion_search.runs.readability import make_readable
 from lion_search.runs.result import Best, RunResult, write_exports, write_result
 from lion_search.runs.session import Session
-from lion_search.runs.simplify_record import SimplifyRecord, make_record, path_in_run, save
-from lion_search.runs.training_curves import record_curves
+from lion_search.runs.simplify_record import (
+    SimplifyRecord,
+    path_in_run,
+    save,
+    test_records,
+)
 from lion_search.search.driver import Search
 from lion_search.search.niches import NICHES
 from lion_search.search.progress import Progress
 from lion_search.search.replay import ReplayError
 from lion_search.search.settings import Budget
 from lion_search.selection.comparison import Measurement
-from lion_search.selection.finalists import Finalist, choose_winner, measure_on_test
-from lion_search.simplify.experiments.trainer import Trainer
-from lion_search.simplify.experiments.trials import TrialSettings
-from lion_search.simplify.simplifier import HowFar, Simplified, limits_within, simplify
+from lion_search.selection.finalists import Finalist, choose_winner
+from lion_search.selection.funnel import Placing
+from lion_search.simplify.writing.readable import readable
 
 SECONDS_BETWEEN_EVENTS = 15.0
-WINNER, SIMPLIFIED = "winner", "simplified"
-"""What the winner and the result of its simplification are called in tables and exports."""
 
 
 def run_stages(session: Session) -> RunResult:
@@ -53,11 +55,16 @@ def run_stages(session: Session) -> RunResult:
     progress = _search(session)
     finalists = _select(session)
     session.stop_if_asked(progress)
-    simplified = _simplify(session, finalists)
+    ascent = run_funnel(session, finalists, progress)
+    finalists = {niche: ascent.in_order(niche, own) for niche, own in finalists.items()}
+    simplified = make_readable(session, finalists)
     session.stop_if_asked(progress)
-    rows = _test(session, finalists, simplified)
+    readable_forms = {niche: parse(record.simplified) for niche, record in simplified.items()}
+    confirmed = confirm(session, ascent, readable_forms, progress)
+    rows = test(session, finalists, readable_forms)
+    rows += test_on_last_rung(session, ascent, confirmed, is_only=len(finalists) == 1)
     session.stop_if_asked(progress)
-    result = _hand_over(session, progress, finalists, simplified, rows)
+    result = _hand_over(session, progress, finalists, ascent, confirmed, simplified, rows)
     session.enter("finished")
     write_result(result)
     return result
@@ -221,102 +228,33 @@ def _by_niche(session: Session) -> dict[str, list[Ranked]]:
     return found
 
 
-def _simplify(session: Session, finalists: Mapping[str, Sequence[Finalist]]) -> dict[str, Simplified]:
-    """Makes the winners readable, in the time the configuration gives, which is shared out evenly."""
-    from lion_search.proxy_tasks.training.recording import recorder  # it imports JAX
-
-    settings = session.plan.config.simplification
-    session.enter(
-        "simplification", f"Simplification: {settings.how_far}, for at most {duration(60 * settings.minutes)}"
-    )
-    end = awake_seconds() + 60 * settings.minutes
-    problems = session.plan.problems
-    record = recorder([*problems.values()])
-    trainer = Trainer(session.pool, tuple(problems), session.was_stopped, record=record)
-    found = {}
-    for place, (niche, (winner, *_)) in enumerate(finalists.items()):
-        seconds = max(1.0, end - awake_seconds()) / (len(finalists) - place)
-        if len(finalists) > 1:
-            session.audience.report(f"The best with {niche}, {winner.individual.id}:")
-        found[niche] = _simplify_one(session, winner, seconds, trainer)
-    return found
-
-
-def _simplify_one(session: Session, winner: Finalist, seconds: float, trainer: Trainer) -> Simplified:
-    settings, deadline = session.plan.config.simplification, awake_seconds() + seconds
-    trainer = replace(trainer, should_stop=lambda: session.was_stopped() or awake_seconds() > deadline)
-    return simplify(
-        winner.program,
-        trainer,
-        how_far=HowFar(settings.how_far),
-        settings=TrialSettings(margin=settings.margin),
-        limits=limits_within(seconds / 60),
-        report=session.audience.report,
-    )
-
-
-def _test(
-    session: Session,
-    finalists: Mapping[str, Sequence[Finalist]],
-    simplified: Mapping[str, Simplified],
-) -> tuple[Measurement, ...]:
-    """The winners, what was made of them, and their rivals on the test part of all tasks."""
-    plan, num_seeds = session.plan, session.plan.config.selection.test_seeds
-    seeds = plural(num_seeds, "other seed")
-    session.enter("test", f"Test: the winner beside its rivals on {seeds}, test part")
-    programs: dict[str, Program] = {}
-    for niche, (winner, *_) in finalists.items():
-        name, simplified_name = _names(niche, is_only=len(finalists) == 1)
-        programs[name] = winner.program
-        if functional_hash(simplified[niche].after) != functional_hash(winner.program):
-            programs[simplified_name] = simplified[niche].after
-    start: dict[str, Subject] = {"untuned start": canonicalise(plan.initial).program()}
-    others = {task: {**_tuned(record), **start} for task, record in plan.records.items()}
-    rows = tuple(
-        row
-        for task, own in others.items()
-        for row in measure_on_test(
-            session.store,
-            session.pool,
-            programs=programs,
-            others=own,
-            task=task,
-            num_seeds=num_seeds,
-            individual_ids={f.individual.hash: f.individual.id for f, *_ in finalists.values()},
-        )
-    )
-    forms = {name: canonicalise(program).program() for name, program in programs.items()}
-    subjects = {task: {**forms, **own} for task, own in others.items()}
-    record_curves(session.store, session.pool, subjects, num_seeds)
-    return rows
-
-
-def _names(niche: str, *, is_only: bool) -> tuple[str, str]:
-    """What a niche's winner and its simplified form are called in tables."""
-    return (WINNER, SIMPLIFIED) if is_only else (niche, f"{niche}, {SIMPLIFIED}")
-
-
-def _tuned(record: Record) -> dict[str, Subject]:
-    return {f"tuned {name}": baseline for name, baseline in record.baselines.items()}
-
-
 def _hand_over(
     session: Session,
     progress: Progress,
     finalists: Mapping[str, Sequence[Finalist]],
-    simplified: Mapping[str, Simplified],
+    ascent: Ascent,
+    confirmed: Mapping[str, Placing],
+    simplified: Mapping[str, SimplifyRecord],
     rows: tuple[Measurement, ...],
 ) -> RunResult:
     """Writes everything but the result's own file: the records of the simplifications and the exports."""
-    return RunResult(
+    frontier = [
+        _best(session, niche, found, simplified[niche], rows, is_only=len(finalists) == 1)
+        for niche, found in finalists.items()
+    ]
+    result = RunResult(
         folder=session.folder,
         progress=progress,
         judged_by=session.plan.config.judge_settings(),
-        frontier=tuple(
-            _best(session, niche, found, simplified[niche], rows, is_only=len(finalists) == 1)
-            for niche, found in finalists.items()
-        ),
+        frontier=tuple(replace(best, confirmed=confirmed.get(best.niche)) for best in frontier),
+        ascent=ascent,
         test_rows=rows,
+    )
+    if (passed := result.passed(result.best)) is None:
+        return result
+    program = readable(passed.entrant.program)
+    return replace(
+        result, recommended=write_exports(session.folder, result.best.winner, {"recommended": program})
     )
 
 
@@ -324,32 +262,19 @@ def _best(
     session: Session,
     niche: str,
     finalists: Sequence[Finalist],
-    simplified: Simplified,
+    simplified: SimplifyRecord,
     rows: Sequence[Measurement],
     *,
     is_only: bool,
 ) -> Best:
     """A niche's part of the result, written to the run's folder."""
     winner, suffix = finalists[0], "" if is_only else "_" + niche.replace(" ", "_")
-    own = _names(niche, is_only=is_only)
-    record = _record(session, winner, simplified, [row for row in rows if row.name in own])
-    programs = {WINNER + suffix: simplified.pruned, SIMPLIFIED + suffix: simplified.after}
+    own = names_in_tables(niche, is_only=is_only)
+    tasks = session.plan.problems
+    tested = test_records([row for row in rows if row.name in own and row.task in tasks])
+    record = simplified.model_copy(update={"test": tested})
+    save(record, path_in_run(session.folder, winner.individual.id))
+    pruned = prune(winner.program)
+    programs = {WINNER + suffix: pruned, SIMPLIFIED + suffix: parse(record.simplified)}
     exports = write_exports(session.folder, winner, programs)
-    return Best(niche, tuple(finalists), format_program(simplified.pruned), record, exports)
-
-
-def _record(
-    session: Session, winner: Finalist, simplified: Simplified, rows: Sequence[Measurement]
-) -> SimplifyRecord:
-    """Makes the record of a winner's simplification, and keeps it in the run's folder."""
-    config, folder = session.plan.config, session.folder
-    record = make_record(
-        f"{folder}:{winner.individual.id}",
-        simplified,
-        tuple(session.plan.problems) if config.simplification.how_far == "experiments" else (),
-        TrialSettings(margin=config.simplification.margin),
-        rows,
-        is_recognized=config.simplification.how_far != "redundancy",
-    )
-    save(record, path_in_run(folder, winner.individual.id))
-    return record
+    return Best(niche, tuple(finalists), format_program(pruned), record, exports)

@@ -12,6 +12,8 @@ LEVERS = (
     *("--set=selection.finalists=2", "--set=workers=inline"),
 )
 
+RUNG = '{tasks: ["tiny:sine?steps=60"], tuning: 26, seeds: 4, confidence: 0.5}'
+
 
 def test_a_run_with_all_levers_is_resumed_to_the_same_log(tiny: Any, options: Any) -> None:
     whole = tiny.run("whole", *options.tiny, *LEVERS, "--set=budget.programs=150")
@@ -28,12 +30,12 @@ def test_a_run_with_all_levers_is_resumed_to_the_same_log(tiny: Any, options: An
 
 
 def test_the_best_of_each_niche_is_handed_over(tiny: Any, options: Any) -> None:
-    """Selected, tuned, simplified, tested and exported each for itself; the best of them is the winner."""
+    """Selected, tuned, simplified, tested and exported each for itself, and sent through the funnel."""
     made = ("--set=simplification.how_far=proofs", "--set=selection.tuned=1", "--set=budget.programs=150")
-    run = tiny.run("frontier", *options.tiny, *LEVERS, *made)
+    run = tiny.run("frontier", *options.tiny, *LEVERS, *made, f"--set=funnel=[{RUNG}]")
     result, niches = run.result, ["0 states", "1 state", "2 states"]
     assert [best["niche"] for best in result["frontier"]] == niches
-    assert result["fitness"] == max(best["fitness"] for best in result["frontier"])
+    check_funnel(run)
     rows = [row["optimizer"] for row in result["test"]]
     for best in result["frontier"]:
         assert [f["is_tuned"] for f in best["finalists"]].count(True) <= 1
@@ -45,6 +47,32 @@ def test_the_best_of_each_niche_is_handed_over(tiny: Any, options: Any) -> None:
         assert parse((run.folder / f"exports/winner_{suffix}.py").read_text()) == parse(best["program"])
     assert any(f["is_tuned"] for best in result["frontier"] for f in best["finalists"])
     assert "2 states" in run.called.out
+
+
+def check_funnel(run: Any) -> None:
+    """Those ahead of tuned AdamW entered; what passed is recommended; a second time all stays as it is."""
+    result = run.result
+    (rung,) = result["funnel"]
+    assert rung["tasks"] == ["tiny:sine?steps=60"]
+    ahead = {best["niche"] for best in result["frontier"] if best["fitness"] > 0}
+    assert {placing["niche"] for placing in rung["programs"]} == ahead
+    passed = [placing for placing in rung["programs"] if placing["has_passed"]]
+    assert bool(result["recommended"]) == bool(passed)
+    if passed:
+        parse((run.folder / "exports/recommended.py").read_text())
+        assert "Recommended: " in run.called.out
+        assert any(row["task"] == "tiny:sine?steps=60" for row in result["test"])
+    before = run.count("evaluations")
+    assert run.command("select", run.folder.name).status == 0
+    assert run.count("evaluations") == before
+    assert {**run.result, "search": None} == {**result, "search": None}
+
+
+def test_a_rung_that_is_smaller_than_the_search_is_refused(tiny: Any, options: Any) -> None:
+    called = tiny("run", *options.tiny, *LEVERS, '--set=funnel=[{tasks: ["tiny:sine?steps=20"]}]')
+    assert called.status == 2
+    assert "funnel: rung 1 trains less than the tasks of the search" in called.err
+    assert not (tiny.folder / "runs").exists()
 
 
 def test_a_start_that_is_not_proportional_to_the_schedule_is_refused(tiny: Any, options: Any) -> None:

@@ -95,6 +95,13 @@ def test_all_are_trained_on_the_seeds_of_the_comparison_and_the_given_part(runs:
         assert {len(own.statements) for own in trained} == {1}
 
 
+def test_searches_are_compared_on_tasks_that_are_not_theirs(runs: Runs) -> None:
+    run, pool = runs("a", numbered((1, 0.3), (2, 0.2))), pool_of({1: 0.3, 2: 0.2})
+    found = compare_runs([run], pool, baselines={"digits_he": BASELINE}, points=2, num_seeds=NUM_SEEDS)
+    assert found.tasks == ("digits_he",)
+    assert {task for job in pool.jobs for task, _, _ in job.samples} == {"digits_he"}
+
+
 def test_a_program_that_is_the_best_again_and_again_is_trained_once(runs: Runs) -> None:
     pool = pool_of({1: 0.2})
     one = runs("one", numbered((1, 0.1), (2, 0.2), (3, 0.3)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from pathlib import Path
 
 from rich.console import Console
@@ -11,9 +13,10 @@ from lion_search.commands.printing.simplification import print_simplification
 from lion_search.commands.printing.tables import Column, print_table
 from lion_search.commands.printing.terminal import say, say_line
 from lion_search.dsl.errors import LionSearchError
-from lion_search.dsl.shown import duration, percent, plural, signed, significant
+from lion_search.dsl.shown import duration, percent, plural, signed, significant, with_error
 from lion_search.proxy_tasks.scores import FAULTS
 from lion_search.runs.result import RunResult
+from lion_search.selection.funnel import ADAMW, Placing
 
 FRONTIER_COLUMNS = (
     Column("Niche"),
@@ -41,13 +44,15 @@ def print_result(console: Console, result: RunResult, report: Path | LionSearchE
     if len(result.frontier) > 1:
         _print_frontier(console, result)
     reference = f"{result.folder}:{best.winner.individual.id}"
+    _print_funnel(console, result)
     _print_winner(console, result, reference)
-    print_rows(console, result.test_rows, "test")
+    for _, rows in itertools.groupby(result.test_rows, key=lambda row: row.num_seeds):
+        print_rows(console, [*rows], "test")
     for each in result.frontier:
         if len(result.frontier) > 1:
             say(console, f"The best with {each.niche}, {each.winner.individual.id}:")
         print_simplification(console, each.simplification)
-    exports = [path for each in result.frontier for path in each.exports]
+    exports = [*result.recommended, *(path for each in result.frontier for path in each.exports)]
     say_line(console, "Exported:")
     for path in exports:
         say_line(console, f"  {path}")
@@ -78,6 +83,54 @@ def _print_frontier(console: Console, result: RunResult) -> None:
         for best in result.frontier
     ]
     print_table(console, FRONTIER_COLUMNS, rows)
+
+
+def _print_funnel(console: Console, result: RunResult) -> None:
+    """A row for each program on each rung, then what follows for the user."""
+    if not result.ascent.num_rungs:
+        return
+    columns = (
+        Column("Rung", right=True), Column("Niche"), Column("ID", right=True),
+        Column("Seeds", right=True, drop=1),
+        Column("Lead on tuned AdamW"), Column("Verdict", prose=True),
+    )  # fmt: skip
+    rows = [
+        (
+            str(number),
+            placing.entrant.niche,
+            str(placing.entrant.individual.id),
+            f"{placing.num_seeds:,}",
+            _lead(placing),
+            placing.verdict(),
+        )
+        for number, rung in enumerate(result.ascent.rungs, start=1)
+        for placing in rung.placings
+    ]
+    if rows:
+        print_table(console, columns, rows)
+    if result.ascent.through(result.best.niche) is None:
+        say(console, "No program passed the funnel; the winner is the one that came furthest.\n")
+        return
+    passed = [best.niche for best in result.frontier if result.ascent.through(best.niche)]
+    why = ", the fewest states of those that are as good" * (len(passed) > 1)
+    confirmed = result.best.confirmed
+    how = (
+        ""
+        if confirmed is None
+        else ", simplified"
+        if confirmed.has_passed
+        else ", not simplified, which did not pass"
+    )
+    say(console, f"Passed the funnel: {', '.join(passed)}. Recommended: {result.best.niche}{how}{why}.\n")
+
+
+def _lead(placing: Placing) -> str:
+    own = placing.leads.get(ADAMW)
+    if own is None:
+        return ""
+    return (
+        signed(own.mean) if math.isnan(own.standard_error) else with_error(own.mean, own.standard_error, "+")
+    )
 
 
 def _print_winner(console: Console, result: RunResult, reference: str) -> None:
