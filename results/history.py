@@ -20,6 +20,7 @@ from lion_search.results.store import Store
 
 ALL = "all"
 """The line of the best of everything."""
+_POPULATION = "population "
 _WINDOWS = 100
 _LEAST_WINDOW = 50
 _RESOLUTION = math.log(1.01)
@@ -94,6 +95,11 @@ def read_history(store: Store, niche_of: Callable[[Individual], str] | None = No
     )
 
 
+def is_population(name: str) -> bool:
+    """Whether a line is that of a population, and not of a niche or of all."""
+    return name.startswith(_POPULATION)
+
+
 def _in_order(store: Store, hits: list[tuple[int, int, int]]) -> Iterator[Individual | tuple[int, int, int]]:
     """Individuals with scores of their own, and hits, in the order of the log."""
     trained = store.individuals(outcomes=HAS_OWN_SCORES)
@@ -130,13 +136,13 @@ class _Lines:
 
     def points(self, num_programs: int) -> dict[str, tuple[BestPoint, ...]]:
         """By line, that of all first."""
-        names = sorted(self._lines, key=lambda name: (name != ALL, len(name), name))
+        names = sorted(self._lines, key=lambda name: (name != ALL, is_population(name), name))
         found = {name: self._lines[name].points(num_programs) for name in names}
         return {name: points for name, points in found.items() if points}
 
 
 def _population(repeat: int) -> str:
-    return f"population {repeat + 1}"
+    return f"{_POPULATION}{repeat + 1}"
 
 
 class _Line:

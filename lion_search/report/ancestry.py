@@ -53,7 +53,7 @@ def lineage(material: Material) -> Html:
 def _about(paths: Sequence[_Path]) -> Html:
     most = plural(max(sum(step.generations for step in path.steps) for path in paths) - 1, "generation")
     return paragraph(
-        (f"{most} led to {paths[0].title}. " if len(paths) == 1 else f"At most {most} led to one of them. ")
+        (f"{most} led to {paths[0].title}. " if len(paths) == 1 else f"At most {most} led to a winner. ")
         + "A step is an ancestor that computes something else than the one before; mutations that changed "
         "nothing that matters are told with the next that did. Open one for what changed and its program."
     )

@@ -29,13 +29,13 @@ def joined(children: Iterable[str], between: str = "") -> Html:
 
 
 def paragraph(*children: str, **attributes: str) -> Html:
-    """A paragraph; a sign for plus or minus where a terminal has none."""
+    """A paragraph."""
     return element("p", *map(nice, children), **attributes)
 
 
 def nice(text: str) -> str:
-    """A text of the command line with a real plus-minus."""
-    return text if isinstance(text, Html) else text.replace(" +- ", " ± ")
+    """A text of the command line with signs that a terminal may not have."""
+    return text if isinstance(text, Html) else text.replace(" +- ", " ± ").replace(" -> ", " → ")
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> Html:

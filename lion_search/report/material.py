@@ -11,7 +11,7 @@ from typing import Any
 
 from lion_search.analysis.watching import Snapshot, read_snapshot
 from lion_search.dsl.errors import LionSearchError
-from lion_search.results.history import ALL, History, read_history
+from lion_search.results.history import ALL, History, is_population, read_history
 from lion_search.results.records import Individual
 from lion_search.results.store import Store
 from lion_search.runs.folder import RESULT_NAME, database_of
@@ -132,7 +132,7 @@ def _winners(material: Material) -> tuple[Winner, ...]:
         rows = result.get("frontier") or [result]  # earlier versions have one winner only
         found = [_handed_over(row) for row in rows]
         return tuple(sorted(found, key=lambda w: w.id != _id_of(result["winner"])))
-    titles = {w: points[-1].best_id for w, points in material.history.best.items() if "population" not in w}
+    titles = {w: points[-1].best_id for w, points in material.history.best.items() if not is_population(w)}
     best = titles.pop(ALL, None)
     if best is None:
         return ()

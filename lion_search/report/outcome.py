@@ -107,17 +107,19 @@ def _names(material: Material, winner: Winner) -> tuple[str, str]:
 
 def _finalists(winner: Winner) -> Iterator[Html]:
     """Whom it was chosen from."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             f"{f['id']}{', tuned' if f.get('is_tuned') else ''}",
             signed(f.get("fitness")),
             signed(f.get("search_fitness")),
-            significant(f["price"]) if f.get("price") else "",
+            significant(f.get("price")),
         )
         for f in winner.finalists
     ]
+    titles = ["Individual", "Fitness on fresh seeds", "In the search", "Price"]
+    if not any(f.get("price") for f in winner.finalists):
+        titles, rows = titles[:-1], [row[:-1] for row in rows]
     if rows:
-        titles = ("Individual", "Fitness on fresh seeds", "In the search", "Price")
         yield fold(f"Chosen from {plural(len(rows), 'finalist')}", table(titles, rows))
 
 

@@ -42,18 +42,19 @@ def course(material: Material) -> Html:
         "search",
         "The best fitness so far over the programs of the search",
         spec(traces, x, y, lines=lines),
-        _caption(material, has_stars=bool(fresh)),
+        _caption(material, has_stars=bool(fresh), has_others=bool(others)),
     )
 
 
-def _caption(material: Material, *, has_stars: bool) -> str:
+def _caption(material: Material, *, has_stars: bool, has_others: bool) -> str:
     judge: Mapping[str, float] = material.facts.get("judge", {})
-    less = [f"{judge['caution']:g} standard errors for few seeds"] if judge.get("caution") else []
+    caution = judge.get("caution", 0.0)
+    less = [f"{caution:g} standard error{'s' * (caution != 1)} for few seeds"] if caution else []
     less += ["prices"] if judge.get("state_price") or judge.get("statement_price") else []
     lines = [
         f"The best so far, by what the search knew then{': fitness less ' * bool(less)}{' and '.join(less)}.",
         "What is trained on further seeds is judged anew and may lose its place.",
-        "Dotted: other optimizers, tuned, by their loss on validation data.",
+        "Dotted: other optimizers, tuned, by their loss on validation data." * has_others,
         "Stars: winners, on fresh seeds." * has_stars,
         "Drag to look closer; a double click shows all.",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -88,7 +89,7 @@ def _times(material: Material) -> Iterator[Html]:
     """When what began; what stands still in between is a part of it."""
     events = [e for e in _events(material) if e.get("event") != "progress"]
     rows = []
-    for event, after in zip(events, [*events[1:], None], strict=True):
+    for event, after in itertools.zip_longest(events, events[1:]):
         began = _time(event)
         if began is None:
             continue

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lion_search.dsl.shown import plural
 from lion_search.dsl.text import format_program
-from lion_search.report.markup import Html, code, diff, element, fold, joined, paragraph
+from lion_search.report.markup import Html, code, diff, element, fold, joined, nice, paragraph
 from lion_search.report.material import Material, Winner, load_functions
 from lion_search.runs.simplify_record import RecordError, SimplifyRecord, path_in_run, read
 from lion_search.simplify.steps import Step
@@ -49,7 +49,7 @@ def _step(step: Step) -> Html:
     return element(
         "li",
         fold(
-            joined((element("span", kind, class_=f"kind {kind}"), f"{step.summary()}{about}"), " "),
+            joined((element("span", kind, class_=f"kind {kind}"), nice(f"{step.summary()}{about}")), " "),
             diff(changes) if changes else paragraph("The same text."),
         ),
     )

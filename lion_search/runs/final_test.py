@@ -41,9 +41,7 @@ def test(
     ids = {f.individual.hash: f.individual.id for f, *_ in finalists.values()}
     others = {task: {**_tuned(record.baselines), **start} for task, record in plan.records.items()}
     rows = tuple(
-        row
-        for task, own in others.items()
-        for row in _measure(session, programs, own, task, num_seeds, ids)
+        row for task, own in others.items() for row in _measure(session, programs, own, task, num_seeds, ids)
     )
     forms = {name: canonicalise(program).program() for name, program in programs.items()}
     subjects = {task: {**forms, **own} for task, own in others.items()}
