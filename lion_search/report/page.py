@@ -9,7 +9,7 @@ from pathlib import Path
 from lion_search.report.markup import Html, element
 from lion_search.report.material import Material, open_material
 from lion_search.report.sections import Section, written
-from lion_search.runs.folder import write_file, write_new
+from lion_search.runs.folder import check_new, write_file, write_new
 
 REPORT_NAME = "report.html"
 """In the run's folder."""
@@ -33,6 +33,8 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     Raises:
         LionSearchError: the run's log cannot be read, or the file cannot be written.
     """
+    if output is not None:
+        check_new(output)
     with open_material(folder) as material:
         text = page(material, written(material))
     if output is not None:

@@ -57,9 +57,6 @@ def test_training_curves_are_of_all_that_the_test_compares(finished: Any) -> Non
     figures = Page.at(finished.folder / REPORT_NAME).figures
     traces = figures["training-digits_mlp"]["data"]
     assert {trace["name"] for trace in traces} == {row["optimizer"] for row in finished.result["test"]}
-    assert {(trace["line"]["dash"], trace["marker"]["symbol"]) for trace in traces} == {
-        (trace["line"]["dash"], trace["marker"]["symbol"]) for trace in traces[:]
-    }
     assert all(trace["x"][0] == 0 and trace["y"][-1] < trace["y"][0] for trace in traces)
 
 
@@ -84,9 +81,9 @@ def test_a_run_without_programs_says_so(page: Any) -> None:
 
 
 def test_names_are_text_and_never_markup(page: Any) -> None:
-    tasks = {"<b>&\"'": {"task": "<script>alert(1)</script>"}}
-    found = page(0.3, name="<i>&amp;</i>", tasks=tasks)
-    assert "<i>&amp;</i>" in found.text
+    tasks = {"<b>&\"'": {"data": "<script>alert(1)</script>"}}
+    found = page(0.3, name="<i>&amp;", tasks=tasks)
+    assert "<i>&amp;" in found.text
     assert "<script>alert(1)</script>" in found.text
 
 
@@ -104,8 +101,11 @@ def test_a_log_of_the_schema_before_is_read(make_run: Any) -> None:
     run.log.store.close()
     with sqlite3.connect(run.folder / "log.db") as connection:
         connection.execute("UPDATE run SET value = '2' WHERE key = 'schema_version'")
-        for column in ("seen", "retry_of"):
-            connection.execute(f"ALTER TABLE individuals DROP COLUMN {column}")
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(individuals)")]
+        kept = ", ".join(column for column in columns if column not in ("seen", "retry_of"))
+        connection.execute(f"CREATE TABLE old AS SELECT {kept} FROM individuals")
+        connection.execute("DROP TABLE individuals")
+        connection.execute("ALTER TABLE old RENAME TO individuals")
     assert "Best so far: r:1" in Page.at(write_report(run.folder)).text
 
 
