@@ -32,7 +32,7 @@ def frontier(material: Material) -> Html:
         "title": "State arrays, and bytes for each weight",
         "tickvals": list(range(most + 1)),
         "ticktext": [f"{n}<br>{_BYTES * n} bytes" for n in range(most + 1)],
-        "range": [-0.5, most + 0.5],
+        "range": [-0.5, most + 0.6],
     }
     seen = [0.0, *known.values(), *(rows[0].judged for rows in by_states.values())]
     seen += [w.fitness for w in material.winners if w.fitness is not None]

@@ -7,16 +7,15 @@ function draw(figure) {
   const plot = figure.querySelector(".plot");
   const spec = JSON.parse(figure.querySelector("script").textContent);
   const config = {responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"]};
-  narrow(spec.layout, plot.clientWidth);
+  if (plot.clientWidth < 560) narrow(spec);
   return Plotly.react(plot, spec.data, spec.layout, config);
 }
 
-// On a narrow screen the legend needs more rows: they are given to the figure, not taken from it.
-function narrow(layout, width) {
-  if (width < 560) {
-    layout.margin = {...layout.margin, l: 45, r: 12};
-    layout.height += 80;
-  }
+// On a narrow screen the legend needs a row for each line: they are given to the figure, not taken from it.
+function narrow({data, layout}) {
+  layout.margin = {...layout.margin, l: 45, r: 12};
+  if (layout.showlegend !== false) layout.height += 20 * data.length;
+  layout.xaxis.nticks = layout.yaxis.nticks = 5;
 }
 
 function drawAll(root) {
