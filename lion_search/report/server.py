@@ -30,9 +30,9 @@ from lion_search.results.strict_json import to_json
 from lion_search.runs.lock import RunState
 
 ADDRESS = "127.0.0.1"
-_LEAST_SECONDS = 3.0
+_LEAST_SECONDS, _MOST_SECONDS = 3.0, 60.0
 _SHARE = 0.1
-"""Of the time at most so much goes into making the report anew."""
+"""Of the time about so much goes into making the report anew."""
 
 
 @dataclass(slots=True)
@@ -122,7 +122,8 @@ class LiveReport:
             old = before.get(section.key)
             self._parts[section.key] = old if old and old.html == html else _Part(html, self._version)
         self._seen = snapshot
-        self._next = self._now() + max(_LEAST_SECONDS, (self._now() - began) / _SHARE)
+        pause = (self._now() - began) / _SHARE
+        self._next = self._now() + min(max(_LEAST_SECONDS, pause), _MOST_SECONDS)
 
 
 _VERSION = "version-of-the-page"

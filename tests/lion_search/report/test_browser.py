@@ -93,8 +93,7 @@ def test_what_is_folded_opens_by_a_click_a_link_and_all_at_once(visit: Any, make
 def test_a_page_that_is_served_follows_the_run_and_keeps_what_was_opened(visit: Any, make_run: Any) -> None:
     run = make_run()
     run.go_on(0.4, 0.3)
-    live = LiveReport(run.folder)
-    with run.driven(), make_server(live, 0) as server:
+    with run.driven(), make_server(LiveReport(run.folder), 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
