@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,23 +91,46 @@ def test_what_is_folded_opens_by_a_click_a_link_and_all_at_once(visit: Any, make
     assert page.url.endswith("#search")
 
 
-def test_a_page_that_is_served_follows_the_run_and_keeps_what_was_opened(visit: Any, make_run: Any) -> None:
-    run = make_run()
-    run.go_on(0.4, 0.3)
-    with run.driven(), make_server(LiveReport(run.folder), 0) as server:
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address at which a run is served."""
+    with make_server(LiveReport(folder), 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            page = visit(f"http://127.0.0.1:{server.server_port}/")
-            page.click("#individual-1 summary")
-            assert "running" in page.inner_text("#standing")
-            run.go_on(0.2)
-            page.wait_for_selector("#individual-2", state="attached")
-            assert page.evaluate("document.getElementById('individual-1').open")
-            assert "figure-search" in drawn(page)
-            run.stop_driving()
-            page.wait_for_selector("text=interrupted")
-            assert page.complaints == []
+            yield f"http://127.0.0.1:{server.server_port}/"
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_a_page_that_is_served_follows_the_run_and_keeps_what_was_opened(visit: Any, make_run: Any) -> None:
+    run = make_run()
+    run.go_on(0.4, 0.3)
+    with run.driven(), served(run.folder) as address:
+        page = visit(address)
+        page.click("#individual-1 summary")
+        assert "running" in page.inner_text("#standing")
+        run.go_on(0.2)
+        page.wait_for_selector("#individual-2", state="attached")
+        assert page.evaluate("document.getElementById('individual-1').open")
+        assert "figure-search" in drawn(page)
+        run.stop_driving()
+        page.wait_for_selector("text=interrupted")
+        assert page.complaints == []
+
+
+def test_a_real_run_is_followed_to_its_end(visit: Any, tiny: Any, options: Any) -> None:
+    folder = tiny.folder / "r"
+    budget = ("budget.programs=1500", "selection.finalists=2")
+    seeds = ("selection.validation_seeds=8", "selection.test_seeds=8")
+    small = (f"--set={key}" for key in (*budget, *seeds))
+    running = tiny.start("run", *options.tiny, *small, "--out=r", "--workers=inline")
+    running.wait_until(lambda: "Search: until" in running.out)
+    with served(folder) as address:
+        page = visit(address)
+        page.wait_for_selector("#standing >> text=finished")
+        page.wait_for_selector("#figure-training-tiny\\:sine .main-svg", state="attached")
+        assert "figure-search" in drawn(page)
+        assert page.complaints == []
+    assert running.process.wait() == 0
