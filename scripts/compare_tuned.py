@@ -3,7 +3,8 @@
 On each task the constants of each program and each baseline are tuned with the same number of trainings, from
 what they are in the program, and in the record of baselines of the task or of another one. Then all are
 trained on the same fresh seeds, test part. Prints a Markdown table: the mean loss and, in brackets, the mean
-over seeds of log(loss / Lion's) and its standard error; positive is worse than Lion. Trainings are kept in a
+over seeds of log(loss / Lion's) and its standard error; positive is worse than Lion; a dash where a record
+lacks a family. Trainings are kept in a
 database, so that a comparison that was cut short goes on.
 
     python scripts/compare_tuned.py REF... --task TASK [--task TASK] [--trainings 104] [--seeds 64]
@@ -20,7 +21,7 @@ from statistics import fmean
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
-from lion_search.proxy_tasks.baseline import Baseline, has_baselines, load_baselines
+from lion_search.proxy_tasks.baseline import FAMILIES, Baseline, has_baselines, load_baselines
 from lion_search.proxy_tasks.scores import Part, Score, Status, gains, standard_error
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.records import Stage
@@ -88,15 +89,15 @@ def main() -> None:
     programs = {reference: find_program(reference).program for reference in options.references}
     database: Path = options.database
     store = Store.reopen(database) if database.exists() else Store.create(database, {})
-    told = []
+    told: list[str] = []
+    columns = [*FAMILIES, *programs]
+    print(f"| task | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
     with closing(store), closing(make_pool(tasks, workers=options.workers)) as pool:
         for task in tasks:
             record = load_baselines(task if has_baselines(task) else options.constants_of)
             tuned = tune_all(store, pool, {**record.baselines, **programs}, task, options.trainings)
-            if not told:
-                print(f"| task | {' | '.join(tuned)} |\n|{'---|' * (len(tuned) + 1)}")
             scores = measure(store, pool, tuned, task, options.seeds)
-            cells = [cell(own, scores[REFERENCE]) for own in scores.values()]
+            cells = [cell(scores[name], scores[REFERENCE]) if name in scores else "-" for name in columns]
             print(f"| `{task}` | {' | '.join(cells)} |", flush=True)
             told += [f"{task}, {name}:\n{shown(own)}" for name, own in tuned.items()]
     print("", *told, sep="\n")
