@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import Baseline
-from lion_search.proxy_tasks.scores import Part, Score
+from lion_search.proxy_tasks.scores import Curve, Part, Score
 
 Sample = tuple[str, int, Part]
 """A task's reference, a seed, and the part to score on."""
@@ -50,3 +50,24 @@ class JobResult:
     scores: tuple[Score, ...]
     chosen: int = 0
     others: tuple[tuple[int, Score], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CurveJob:
+    """What to train once and to score on the way; what comes of it is a :class:`Curve`.
+
+    Attributes:
+        subject: what to train.
+        sample: on what.
+        num_points: how often it is scored.
+    """
+
+    subject: Subject
+    sample: Sample
+    num_points: int
+
+
+Payload = Job | CurveJob
+"""What a worker is given."""
+PayloadResult = JobResult | Curve
+"""What it gives back."""

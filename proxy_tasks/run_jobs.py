@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from lion_search.proxy_tasks.baseline import Baseline
-from lion_search.proxy_tasks.jobs import Job, Subject
-from lion_search.proxy_tasks.scores import Part, Score
+from lion_search.proxy_tasks.jobs import CurveJob, Job, Subject
+from lion_search.proxy_tasks.scores import Curve, Part, Score
 from lion_search.proxy_tasks.workers.failures import failed
-from lion_search.proxy_tasks.workers.pool import Pool
+from lion_search.proxy_tasks.workers.pool import Finished, Pool
 
 
 def evaluate_all(
@@ -42,7 +42,29 @@ def run_jobs(
         jobs: each with at least one sample.
         should_stop: asked now and then; once it says yes, only what is under way is finished.
     """
-    waiting = deque(enumerate(jobs))
+    for outcome in _run(pool, jobs, should_stop):
+        task, seed, part = jobs[outcome.job_id].samples[0]
+        failure = outcome.failure
+        yield (
+            outcome.job_id,
+            outcome.value.scores if failure is None else (failed(task, part, seed, failure),),
+        )
+
+
+def measure_curves(
+    pool: Pool, jobs: Sequence[CurveJob], should_stop: Callable[[], bool] = lambda: False
+) -> dict[int, Curve]:
+    """Trains and looks on the way; curves by the place of their job, without those that failed."""
+    return {
+        outcome.job_id: outcome.value for outcome in _run(pool, jobs, should_stop) if outcome.failure is None
+    }
+
+
+def _run(
+    pool: Pool, payloads: Sequence[Job | CurveJob], should_stop: Callable[[], bool]
+) -> Iterator[Finished]:
+    """Gives a pool payloads as it has room, and yields what comes back, numbered by place."""
+    waiting = deque(enumerate(payloads))
     num_open = 0
     while True:
         if should_stop():
@@ -54,12 +76,7 @@ def run_jobs(
             return
         for outcome in pool.wait(timeout_seconds=1.0):
             num_open -= 1
-            task, seed, part = jobs[outcome.job_id].samples[0]
-            failure = outcome.failure
-            yield (
-                outcome.job_id,
-                outcome.value.scores if failure is None else (failed(task, part, seed, failure),),
-            )
+            yield outcome
 
 
 def evaluate_baselines(

@@ -78,6 +78,19 @@ class Score:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The losses along one training.
+
+    Attributes:
+        steps: increasing numbers of steps, from 0 to the last.
+        losses: the task's metric after each; NaN once training has diverged.
+    """
+
+    steps: tuple[int, ...]
+    losses: tuple[float, ...]
+
+
 def overall_status(scores: Sequence[Score]) -> Status:
     """``ok``, or the first failure."""
     failed = first_failure(scores)

@@ -41,7 +41,7 @@ def curves_figure(curves: Sequence[FitnessCurve], *, title: str = "") -> go.Figu
     figure.update_xaxes(title="Trainings", rangemode="tozero", separatethousands=True, **_AXIS)
     figure.update_yaxes(title="Fitness on fresh seeds (0 is tuned AdamW)", zeroline=False, **_AXIS)
     figure.update_layout(
-        title={"text": _plain(title), "font": {"size": 15}},
+        title={"text": plain(title), "font": {"size": 15}},
         template="none",
         font={"family": "Helvetica, Arial, sans-serif", "size": 14, "color": "#222"},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
@@ -62,7 +62,7 @@ def _line(curve: FitnessCurve, colour: str, dash: str) -> go.Scatter:
     runs = f" ({curve.num_runs} runs)" if curve.num_runs > 1 else ""
     shown = [with_error(p.fitness, p.standard_error, "+") for p in curve.points]
     return go.Scatter(
-        name=_plain(curve.label) + runs,
+        name=plain(curve.label) + runs,
         legendgroup=curve.label,
         x=[point.trainings for point in curve.points],
         y=[point.fitness for point in curve.points],
@@ -94,6 +94,6 @@ def _band(label: str, points: Sequence[FitnessPoint], colour: str) -> go.Scatter
     )
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """The text as Plotly shows it unchanged, which reads HTML tags and entities."""
     return text.replace("&", "&amp;").replace("<", "&lt;")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from lion_search.proxy_tasks.scores import Status
-from lion_search.results.records import Outcome, Stage
+from lion_search.results.records import HITS, Outcome, Stage
 from lion_search.results.schema import EVALUATIONS, INDIVIDUALS
 from lion_search.results.store import Store
 
@@ -77,6 +77,23 @@ class FailureGroup:
     reason: str
     count: int
     example: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What became of some individuals that follow each other in the log.
+
+    Attributes:
+        end: how many the log has up to the last of them.
+        count: how many they are.
+        hit_rate: share of hits, in [0, 1].
+        redundant_share: mean share of redundant statements, in [0, 1].
+    """
+
+    end: int
+    count: int
+    hit_rate: float
+    redundant_share: float
 
 
 def failure_groups(store: Store, most: int) -> list[FailureGroup]:
@@ -168,7 +185,42 @@ def redundant_share(store: Store, last: int) -> float | None:
         .subquery()
         .c
     )
-    has_any = recent.num_statements > 0
-    share = 1.0 - sa.cast(recent.num_live_statements, sa.Float) / recent.num_statements
+    query = sa.select(_redundant(recent.num_statements, recent.num_live_statements))
     with store.transaction() as connection:
-        return connection.scalars(sa.select(sa.func.avg(sa.case((has_any, share), else_=0.0)))).one()
+        return connection.scalars(query).one()
+
+
+def windows(store: Store, size: int) -> list[Window]:
+    """What became of the individuals of a log, of so many after each other; the last may have fewer."""
+    own = INDIVIDUALS.c
+    place = (own.id // size).label("place")
+    is_hit = sa.case((own.outcome.in_(list(HITS)), 1), else_=0)
+    query = (
+        sa.select(
+            sa.func.max(own.id).label("last"),
+            sa.func.count().label("num"),
+            sa.func.sum(is_hit).label("hits"),
+            _redundant(own.num_statements, own.num_live_statements).label("redundant"),
+        )
+        .group_by(place)
+        .order_by(place)
+    )
+    with store.transaction() as connection:
+        return [
+            Window(row.last + 1, row.num, row.hits / row.num, row.redundant)
+            for row in connection.execute(query)
+        ]
+
+
+def meetings(store: Store) -> list[tuple[int, int, int]]:
+    """Of each hit its number, its population, and the individual whose scores it shares."""
+    own = INDIVIDUALS.c
+    query = sa.select(own.id, own.repeat, own.scored_id).where(own.outcome.in_(list(HITS))).order_by(own.id)
+    with store.transaction() as connection:
+        return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+
+
+def _redundant(num_statements: sa.ColumnElement[int], num_live: sa.ColumnElement[int]) -> sa.Function[float]:
+    """The mean share of redundant statements."""
+    share = 1.0 - sa.cast(num_live, sa.Float) / num_statements
+    return sa.func.avg(sa.case((num_statements > 0, share), else_=0.0))

@@ -63,14 +63,17 @@ class Ranking:
         self._judge = judge
         self._programs: Leaders[str, Ranked] = Leaders(lambda row: (row.status is Status.OK, row.judged))
 
-    def add(self, individual: Individual, evaluations: Sequence[Evaluation]) -> None:
+    def add(self, individual: Individual, evaluations: Sequence[Evaluation]) -> Ranked | None:
         """Takes in the next individual of the log and its evaluations.
 
         Those of update scales that were not kept say nothing of its program.
+
+        Returns:
+            Its program, judged anew; ``None`` if the evaluations say nothing of it.
         """
         scores = [e.score for e in evaluations if e.subject == individual.hash]
         if not scores:
-            return
+            return None
         row = self._programs.get(individual.hash)
         if row is None:
             row = Ranked(
@@ -86,6 +89,7 @@ class Ranking:
             row.fitness = self._judge.fitness(own)
             row.judged = row.fitness - self._judge.caution(own)
         row.judged -= row.price
+        return row
 
     def best(self) -> Ranked | None:
         """The best, the first of equals; ``None`` if there is none that trains."""

@@ -208,6 +208,12 @@ class Store:
         with self.transaction() as connection:
             return connection.scalars(sa.select(sa.func.count()).select_from(INDIVIDUALS)).one()
 
+    def num_repeats(self) -> int:
+        """How many populations have individuals."""
+        query = sa.select(sa.func.count(sa.distinct(INDIVIDUALS.c.repeat)))
+        with self.transaction() as connection:
+            return connection.scalars(query).one()
+
     def counts(self) -> dict[Outcome, int]:
         """How many individuals there are of each outcome; those of which there are none are left out."""
         query = sa.select(INDIVIDUALS.c.outcome, sa.func.count()).group_by(INDIVIDUALS.c.outcome)

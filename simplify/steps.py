@@ -16,6 +16,13 @@ REDUNDANCY, IDENTITIES, REWRITING = "redundancy", "identities", "rewriting"
 """Stages: what no update depends on is dropped; equals are computed once; rules find a cheaper form."""
 EXPERIMENT, WRITING = "experiment", "writing"
 """A change is shown to cost nothing; names, order and form are those people use."""
+_ABOUT = {
+    REDUNDANCY: "what no update depends on is dropped",
+    IDENTITIES: "what is the same is computed once",
+    REWRITING: "a simpler equal form",
+    WRITING: "names, order and form for people",
+}
+"""What is done in stages whose steps say no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,19 @@ class Step:
     def size_after(self) -> Size:
         """How large it is now."""
         return size(self.after)
+
+    @property
+    def about(self) -> str:
+        """What was done, in words."""
+        return self.what or _ABOUT.get(self.stage, "")
+
+    def why(self) -> str:
+        """Why it is right, in a line for people."""
+        if self.evidence is not None:
+            return self.evidence.summary()
+        if self.rules:
+            return f"proof by rules ({', '.join(self.kinds)}); of {len(self.rules)} that matched: --json"
+        return "proof"
 
     def summary(self) -> str:
         """One line for people."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -44,6 +45,18 @@ class Ancestor:
     program: Program
     changes: tuple[str, ...]
 
+    @property
+    def how(self) -> str:
+        """The mutations that led to it, for people: ``delete, 3 x modify``."""
+        runs = [(kind, len(list(same))) for kind, same in itertools.groupby(self.mutations)]
+        return ", ".join(kind if count == 1 else f"{count} x {kind}" for kind, count in runs)
+
+    def gained(self, before: Ancestor | None) -> float | None:
+        """The fitness gained since the ancestor before; ``None`` where one of them does not train."""
+        if before is None or before.status is not Status.OK or self.status is not Status.OK:
+            return None
+        return self.fitness - before.fitness
+
 
 def lineage(reference: str) -> list[Ancestor]:
     """The ancestors of an individual from the start of its search to itself, where what they compute changes.
@@ -57,18 +70,23 @@ def lineage(reference: str) -> list[Ancestor]:
     if found is None:
         raise UnknownReferenceError(f"'{reference}' has no lineage; expected RUN:ID, a program of a search")
     with closing(open_run(found[0])) as store:
-        judge = Judge(_scores(store, BASELINE_SUBJECT), judge_settings(store))
-        path: list[Ancestor] = []
-        last: tuple[str, list[str]] = "", []
-        since: list[str] = []
-        for individual in _from_the_start(store, find_individual(store, *found)):
-            since.append(individual.mutation)
-            if individual.hash == last[0]:
-                continue
-            program = readable(parse(individual.program))
-            lines = [line.strip() for line in format_program(program).splitlines()[1:]]
-            path.append(_ancestor(store, judge, individual, program, since, _changes(last[1], lines)))
-            last, since = (individual.hash, lines), []
+        return ancestors(store, find_individual(store, *found))
+
+
+def ancestors(store: Store, individual: Individual) -> list[Ancestor]:
+    """The same of an individual of an open log, whose programs can be read."""
+    judge = Judge(_scores(store, BASELINE_SUBJECT), judge_settings(store))
+    path: list[Ancestor] = []
+    last: tuple[str, list[str]] = "", []
+    since: list[str] = []
+    for one in _from_the_start(store, individual):
+        since.append(one.mutation)
+        if one.hash == last[0]:
+            continue
+        program = readable(parse(one.program))
+        lines = [line.strip() for line in format_program(program).splitlines()[1:]]
+        path.append(_ancestor(store, judge, one, program, since, _changes(last[1], lines)))
+        last, since = (one.hash, lines), []
     return path
 
 

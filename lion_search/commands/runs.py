@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,7 @@ from lion_search.commands.arguments import (
     read_choice,
     read_workers,
 )
+from lion_search.dsl.errors import LionSearchError
 
 if TYPE_CHECKING:
     from lion_search.runs.audience import Audience
@@ -114,8 +116,14 @@ def _show_run(quiet: bool, drive: Callable[[Audience], RunResult]) -> None:
     with make_screen(console, quiet=quiet) as screen:
         result = drive(audience_of(screen))
     from lion_search.commands.printing.result import print_result
+    from lion_search.report.page import write_report
 
-    print_result(console, result)
+    report: Path | LionSearchError
+    try:
+        report = write_report(result.folder)
+    except LionSearchError as error:  # the run itself is well
+        report = error
+    print_result(console, result, report)
 
 
 @app.command()
@@ -128,6 +136,45 @@ def watch(run: Run, as_json: AsJson = False) -> None:
     from lion_search.commands.printing.watching import watch as watch_run
 
     watch_run(run, make_console(), as_json=as_json)
+
+
+@app.command()
+def report(
+    run: Run,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file; default report.html in the run's folder.")
+    ] = None,
+) -> None:
+    """Writes a run as one page: its figures, programs, lineage and settings.
+
+    The file needs nothing else and no network. A run that goes on or was killed is shown as far as it is.
+    """
+    from lion_search.commands.printing.terminal import make_console, say_line
+    from lion_search.report.page import write_report
+    from lion_search.runs.references import find_run
+
+    say_line(make_console(), f"Wrote {write_report(find_run(run), output)}")
+
+
+@app.command()
+def serve(
+    run: Run,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On this machine; 0 for any free one.")] = 8000,
+) -> None:
+    """Shows the same page in a browser, live while the run goes on.
+
+    It can be reached from this machine only, and nothing is written. Ctrl-C ends it.
+    """
+    from lion_search.commands.printing.terminal import make_console, say_line
+    from lion_search.report.server import LiveReport, make_server
+    from lion_search.runs.references import find_run
+
+    with make_server(LiveReport(find_run(run)), port) as server:
+        say_line(
+            make_console(), f"http://{server.server_name}:{server.server_port}/ shows {run}; Ctrl-C ends it"
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 @app.command()

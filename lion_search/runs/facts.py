@@ -20,6 +20,7 @@ from lion_search.dsl.text import format_program
 from lion_search.proxy_tasks.baseline import Record
 from lion_search.results.records import JUDGE_FACT
 from lion_search.results.strict_json import json_value
+from lion_search.runs.hardware import hardware
 from lion_search.runs.own_code import own_code_facts
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def run_facts(
         },
         "reused": dict(reused),
         "versions": versions(),
+        "hardware": hardware(),
     }
 
 

@@ -10,6 +10,7 @@ from lion_search.dsl.shown import plural
 from lion_search.proxy_tasks.jobs import Subject
 from lion_search.runs.climbing import Ascent
 from lion_search.runs.session import Session
+from lion_search.runs.training_curves import record_curves
 from lion_search.selection.comparison import Measurement
 from lion_search.selection.finalists import Finalist, measure_on_test
 from lion_search.selection.funnel import Placing
@@ -38,11 +39,14 @@ def test(
             programs[simplified_name] = simplified[niche]
     start: dict[str, Subject] = {"untuned start": canonicalise(plan.initial).program()}
     ids = {f.individual.hash: f.individual.id for f, *_ in finalists.values()}
-    return tuple(
-        row
-        for task, record in plan.records.items()
-        for row in _measure(session, programs, {**_tuned(record.baselines), **start}, task, num_seeds, ids)
+    others = {task: {**_tuned(record.baselines), **start} for task, record in plan.records.items()}
+    rows = tuple(
+        row for task, own in others.items() for row in _measure(session, programs, own, task, num_seeds, ids)
     )
+    forms = {name: canonicalise(program).program() for name, program in programs.items()}
+    subjects = {task: {**forms, **own} for task, own in others.items()}
+    record_curves(session.store, session.pool, subjects, num_seeds)
+    return rows
 
 
 def test_on_last_rung(

@@ -221,14 +221,23 @@ def load(reference: str) -> SimplifyRecord:
     in_run = split_individual(reference)
     if in_run is not None:
         open_run(in_run[0]).close()  # its own functions are known after that
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    if not path.exists():
         task = "" if in_run else " --task TASK"
         raise RecordError(
             f"'{reference}' has not been simplified: there is no '{path}'; "
             f"make it: lion-search simplify {reference}{task}"
-        ) from None
+        )
+    return read(path)
+
+
+def read(path: Path) -> SimplifyRecord:
+    """Reads a record; functions that its programs use are known already.
+
+    Raises:
+        RecordError: it cannot be read, or is none of ours.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"cannot read '{path}': {error}") from error
     try:

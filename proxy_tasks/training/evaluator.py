@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from lion_search.dsl.encode import TooLargeError
 from lion_search.dsl.functions import Function, own_functions
 from lion_search.dsl.program import Program
-from lion_search.proxy_tasks.scores import Part, Score, Status
+from lion_search.proxy_tasks.scores import Curve, Part, Score, Status
 from lion_search.proxy_tasks.tasks import Task, find_task
 from lion_search.proxy_tasks.training.batched import CODE_AXES, Batch, assemble, trainings_that_fit
 from lion_search.proxy_tasks.training.flags import pin_flags
@@ -94,18 +94,41 @@ class Evaluator:
                     raise
                 self._batch_size //= 2  # the estimate was too bold
 
-    def train_function(self, bound: Bound, *, num_trainings: int = 0) -> Callable[..., Trained]:
+    def curve(self, subject: Program | Optimizer, part: Part, seed: int, num_points: int) -> Curve:
+        """Trains an optimizer once and scores it on the way, at about evenly spaced steps from the first on.
+
+        Args:
+            subject: what to train; a program alone, whatever the evaluator's mode.
+            part: where to measure the loss.
+            seed: of initial weights and batches.
+            num_points: how often.
+
+        Raises:
+            TooLargeError: the interpreter does not take the program.
+        """
+        last = self.task.num_steps
+        after = tuple(sorted({round(last * k / num_points) for k in range(num_points + 1)}))
+        optimizer = self._optimizer(subject) if isinstance(subject, Program) else subject
+        bound = optimizer.bind(self.problem.layout)
+        train = self.train_function(bound, after=after)
+        trained = jax.device_get(train(bound.theta, seed, self._examples["train"], self._examples[part]))
+        return Curve(after, tuple(map(float, trained.loss)))
+
+    def train_function(
+        self, bound: Bound, *, num_trainings: int = 0, after: tuple[int, ...] = ()
+    ) -> Callable[..., Trained]:
         """The jitted training loop of a rule; compiled at its first call.
 
         Args:
             bound: the rule.
             num_trainings: of a batch; 0 for a single training, without a batch axis.
+            after: for a learning curve, see :func:`make_train`.
         """
         pin_flags()  # an optimizer's module may have set them
-        key = (bound.key, num_trainings)
+        key = (bound.key, num_trainings, after)
         function = self._compiled.get(key)
         if function is None:
-            train = make_train(self.problem, bound.rule, batched=num_trainings > 0)
+            train = make_train(self.problem, bound.rule, batched=num_trainings > 0, after=after)
             if num_trainings:
                 train = jax.vmap(train, in_axes=(CODE_AXES, 0, None, None))
             function = self._compiled[key] = jax.jit(train)

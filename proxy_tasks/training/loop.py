@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -23,6 +23,7 @@ class Trained(NamedTuple):
 
     Attributes:
         loss: float32 scalar, the task's metric on the examples it was scored on; NaN if training diverged.
+            ``[P]`` where it was scored after P numbers of steps.
         num_steps: int32 scalar, steps taken; training ends at the first weight that is not finite.
     """
 
@@ -48,7 +49,9 @@ class _Carry(NamedTuple):
     state: Any
 
 
-def make_train(problem: FlatProblem, rule: UpdateRule, *, batched: bool = False) -> Callable[..., Trained]:
+def make_train(
+    problem: FlatProblem, rule: UpdateRule, *, batched: bool = False, after: Sequence[int] = ()
+) -> Callable[..., Trained]:
     """The function ``train(theta, seed, train, examples)`` for one update rule, to be jitted.
 
     It initialises the weights and draws all batches from the seed, trains on ``train``, and scores the
@@ -59,6 +62,8 @@ def make_train(problem: FlatProblem, rule: UpdateRule, *, batched: bool = False)
         rule: how.
         batched: for ``vmap``: the loop takes every step, also where weights are not finite. A loop whose end
             differs between trainings costs a copy of everything at each of its steps. The result is the same.
+        after: for a learning curve: increasing numbers of steps after which weights are scored, the last of
+            them included; by default only at the end.
     """
     task = problem.task
     schedule = task.schedule.values(task.num_steps)
@@ -71,9 +76,6 @@ def make_train(problem: FlatProblem, rule: UpdateRule, *, batched: bool = False)
         batches = jax.random.randint(batch_key, shape, 0, num_examples(train))
         gradient_of = _gradient_function(problem, batch_key)
 
-        def goes_on(carry: _Carry) -> jax.Array:
-            return (carry.position < task.num_steps) & (batched | carry.is_finite)
-
         def step(carry: _Carry) -> _Carry:
             batch = batches[carry.position]
             gradient = gradient_of(carry.weights, jax.tree.map(lambda a: a[batch], train))
@@ -85,11 +87,20 @@ def make_train(problem: FlatProblem, rule: UpdateRule, *, batched: bool = False)
                 carry.position + 1, carry.is_finite & all_finite(weights), num_steps, weights, state
             )
 
+        def advance(carry: _Carry, position: Any) -> tuple[_Carry, jax.Array]:
+            def goes_on(carry: _Carry) -> jax.Array:
+                return (carry.position < position) & (batched | carry.is_finite)
+
+            end = lax.while_loop(goes_on, step, carry)
+            scored = rule.weights_to_score(theta, end.weights, end.state)
+            return end, jnp.where(end.is_finite, _score(problem, scored, examples), jnp.nan)
+
         zero = jnp.int32(0)
         start = _Carry(zero, jnp.bool_(True), zero, weights, rule.init(theta, weights))
-        end = lax.while_loop(goes_on, step, start)
-        scored = rule.weights_to_score(theta, end.weights, end.state)
-        loss = jnp.where(end.is_finite, _score(problem, scored, examples), jnp.nan)
+        if after:
+            end, loss = lax.scan(advance, start, jnp.asarray(after))
+        else:
+            end, loss = advance(start, task.num_steps)
         return Trained(loss, end.num_steps)
 
     return train

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from lion_search.dsl.equivalence.canonical import canonicalise
@@ -13,8 +13,8 @@ from lion_search.dsl.imports import take_over
 from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import Baseline
-from lion_search.proxy_tasks.jobs import Job, JobResult, Sample, Subject
-from lion_search.proxy_tasks.scores import Part, Score, one_line
+from lion_search.proxy_tasks.jobs import CurveJob, Job, Payload, PayloadResult, Sample, Subject
+from lion_search.proxy_tasks.scores import Curve, Part, Score, one_line
 from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.proxy_tasks.workers.pool import failure_of
 from lion_search.proxy_tasks.workers.work import Train, work
@@ -25,7 +25,7 @@ def make_worker(
     tasks: Sequence[str] = (),
     mode: str | None = None,
     code: bytes | None = None,
-) -> Callable[[Sequence[Job]], list[JobResult]]:
+) -> Callable[[Sequence[Payload]], list[PayloadResult]]:
     """The function that evaluates a batch of jobs in this process.
 
     Args:
@@ -42,7 +42,12 @@ def make_worker(
         take_over(code)
     for reference in own_functions:
         load_function(reference)
-    worker = partial(work, train=_evaluators(mode))
+    train, curve = _evaluators(mode)
+
+    def worker(payloads: Sequence[Payload]) -> list[PayloadResult]:
+        found = iter(work([job for job in payloads if isinstance(job, Job)], train))
+        return [next(found) if isinstance(job, Job) else curve(job) for job in payloads]
+
     adamw = canonicalise(library_program("adamw")).program()
     for task in tasks:
         try:
@@ -55,8 +60,8 @@ def make_worker(
     return worker
 
 
-def _evaluators(mode: str | None) -> Train:
-    """Training by this process's evaluators."""
+def _evaluators(mode: str | None) -> tuple[Train, Callable[[CurveJob], Curve]]:
+    """Training by this process's evaluators, and training that is looked at on the way."""
     from lion_search.proxy_tasks.training.evaluator import Evaluator, evaluator
     from lion_search.proxy_tasks.training.modes import Mode
 
@@ -77,7 +82,13 @@ def _evaluators(mode: str | None) -> Train:
         own = evaluator_of(task)
         return [own.evaluate(optimizer_of(s, own.problem.layout), part, seeds) for s in subjects]
 
-    return train
+    def curve(job: CurveJob) -> Curve:
+        task, seed, part = job.sample
+        own, subject = evaluator_of(task), job.subject
+        optimizer = subject if isinstance(subject, Program) else optimizer_of(subject, own.problem.layout)
+        return own.curve(optimizer, part, seed, job.num_points)
+
+    return train, curve
 
 
 def _optimizer(subject: Subject, layout: Any) -> Any:

@@ -43,6 +43,7 @@ def test_the_run_folder_holds_the_database_the_config_the_result_and_the_exports
         "events.jsonl",
         "lock",
         "result.json",
+        "report.html",
         *(f"exports/{name}{end}.py" for name in ("winner", "simplified") for end in ("_optax", "_torch", "")),
         f"simplified/{finished.result['finalists'][0]['id']}.json",
     }
@@ -68,6 +69,7 @@ def test_the_log_knows_how_the_run_was_made(finished: Any, log: Store) -> None:
     assert facts["semantics_version"] == SEMANTICS_VERSION
     assert facts["tasks"].keys() == {"digits_mlp"}
     assert facts["phase"] == "finished"
+    assert {"processor", "cores", "memory"} <= facts["hardware"].keys()
     assert facts["config"] == yaml.safe_load((finished.folder / "config.yaml").read_text())
     assert facts["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert {"jax", "jaxlib", "numpy", "optax", "ray", "lion-search"} <= facts["versions"].keys()

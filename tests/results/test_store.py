@@ -19,6 +19,7 @@ from logs import Log, individual, score
 
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.results.curves import learning_curve
+from lion_search.results.history import read_history
 from lion_search.results.ranking import rank
 from lion_search.results.records import Evaluation, Individual, Outcome, Stage
 from lion_search.results.schema import INDIVIDUALS, RUN, SCHEMA_VERSION
@@ -146,7 +147,8 @@ def test_what_is_computed_from_a_log_does_not_depend_on_the_database(database: s
                 "", own, outcome, others, num_statements=number % 3, num_live_statements=(number % 3) // 2
             )
     ours, theirs = (
-        (statistics(s), rank(s, Stage.SEARCH), learning_curve(s, 20)) for s in (log.store for log in logs)
+        (statistics(s), rank(s, Stage.SEARCH), learning_curve(s, 20), read_history(s))
+        for s in (log.store for log in logs)
     )
     assert ours == theirs
     assert len(ours[2]) > 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 
 from rich.console import Console
 
@@ -11,6 +12,7 @@ from lion_search.commands.printing.comparison import print_rows
 from lion_search.commands.printing.simplification import print_simplification
 from lion_search.commands.printing.tables import Column, print_table
 from lion_search.commands.printing.terminal import say, say_line
+from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.shown import duration, percent, plural, signed, significant, with_error
 from lion_search.proxy_tasks.scores import FAULTS
 from lion_search.runs.result import RunResult
@@ -25,8 +27,8 @@ FRONTIER_COLUMNS = (
 )
 
 
-def print_result(console: Console, result: RunResult) -> None:
-    """What a run found, and the commands to look at it."""
+def print_result(console: Console, result: RunResult, report: Path | LionSearchError) -> None:
+    """What a run found, and where to look next: its report, or why there is none, and commands."""
     progress, best = result.progress, result.best
     say(
         console,
@@ -54,7 +56,11 @@ def print_result(console: Console, result: RunResult) -> None:
     say_line(console, "Exported:")
     for path in exports:
         say_line(console, f"  {path}")
+    if isinstance(report, LionSearchError):
+        say(console, f"Note: there is no report: {report}")
     say(console, "\nNext:")
+    if isinstance(report, Path):
+        say_line(console, f"  {report}  (open it in a browser)")
     for command in (
         f"top {result.folder}",
         f"show {reference} --simplified",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +107,7 @@ def print_lineage(console: Console, path: Sequence[Ancestor]) -> None:
     for one in path:
         say(
             console,
-            f"{one.id}  {_how(one)}, {plural(one.num_states, 'state')}, {_fitness_gained(one, before)}",
+            f"{one.id}  {one.how}, {plural(one.num_states, 'state')}, {_fitness_gained(one, before)}",
         )
         for line in one.changes:
             say_line(console, f"    {line}")
@@ -117,17 +116,11 @@ def print_lineage(console: Console, path: Sequence[Ancestor]) -> None:
     say(console, f"{plural(generations, 'generation')}. Fitness: 0 is tuned AdamW, higher is better.")
 
 
-def _how(one: Ancestor) -> str:
-    """The mutations that led to an ancestor: ``delete, 3 x modify``."""
-    runs = [(kind, len(list(same))) for kind, same in itertools.groupby(one.mutations)]
-    return ", ".join(kind if count == 1 else f"{count} x {kind}" for kind, count in runs)
-
-
 def _fitness_gained(one: Ancestor, before: Ancestor | None) -> str:
     if one.status is not Status.OK:
         return str(one.status)
-    gained = "" if before is None or before.status is not Status.OK else one.fitness - before.fitness
-    told = f" ({signed(gained)})" if isinstance(gained, float) else ""
+    gained = one.gained(before)
+    told = "" if gained is None else f" ({signed(gained)})"
     return f"fitness {signed(one.fitness)}{told} on {plural(one.num_seeds, 'seed')}"
 
 

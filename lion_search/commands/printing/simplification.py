@@ -10,15 +10,7 @@ from lion_search.commands.printing.tables import Column, print_table
 from lion_search.commands.printing.terminal import say, say_line
 from lion_search.dsl.shown import plural, with_error
 from lion_search.runs.simplify_record import SimplifyRecord
-from lion_search.simplify.steps import IDENTITIES, REDUNDANCY, REWRITING, WRITING, Step
-
-_WHAT = {
-    REDUNDANCY: "what no update depends on is dropped",
-    IDENTITIES: "what is the same is computed once",
-    REWRITING: "a simpler equal form",
-    WRITING: "names, order and form for people",
-}
-"""What is done in stages whose steps say no more."""
+from lion_search.simplify.steps import Step
 
 
 def print_record(console: Console, record: SimplifyRecord) -> None:
@@ -71,21 +63,12 @@ def _step_cells(step: Step) -> tuple[str, ...]:
     before, after = step.size_before, step.size_after
     return (
         step.stage,
-        step.what or _WHAT.get(step.stage, ""),
+        step.about,
         _change(before.statements, after.statements),
         _change(before.states, after.states),
-        _evidence(step),
+        step.why(),
     )
 
 
 def _change(before: int, after: int) -> str:
     return str(after) if before == after else f"{before} -> {after}"
-
-
-def _evidence(step: Step) -> str:
-    found = step.evidence
-    if found is not None:
-        return found.summary()
-    if step.rules:
-        return f"proof by rules ({', '.join(step.kinds)}); of {len(step.rules)} that matched: --json"
-    return "proof"

@@ -1,0 +1,1 @@
+"""A run as one page to read: ``lion-search report`` and ``serve``."""
