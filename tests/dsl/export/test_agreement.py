@@ -105,24 +105,27 @@ def with_keras(program: Program, trace: Any) -> np.ndarray:
     return _flat(updates, NUM_STEPS)
 
 
-TARGETS: dict[str, tuple[Callable[..., np.ndarray], float]] = {
-    "torch": (with_torch, 1e-4),
-    "torch, foreach": (with_foreach, 1e-4),
-    "numpy": (with_numpy, 1e-4),
-    "keras": (with_keras, 1e-2),
+TARGETS: dict[str, tuple[Callable[..., np.ndarray], type, float]] = {
+    "torch": (with_torch, np.float64, 1e-4),
+    "torch, foreach": (with_foreach, np.float64, 1e-4),
+    "numpy": (with_numpy, np.float64, 1e-4),
+    "keras": (with_keras, np.float32, 1e-2),
 }
-"""How each is replayed, and within which share of an update it agrees."""
+"""How each is replayed, in which precision, and within which share of an update it agrees."""
 
 
 def _wrong(
-    program: Program, target: str, trace: Any, reference: Callable[..., SimpleNamespace]
+    program: Program, target: str, trace: Any, walk: Callable, reference: Callable[..., SimpleNamespace]
 ) -> tuple[str, float]:
     """What is wrong with an export, and how much of it can be compared."""
-    replay, tolerance = TARGETS[target]
-    exact = reference(program, num_steps=NUM_STEPS, shake=1e-6)
-    expected, comparable = exact.outputs[:, 0], exact.comparable[:, 0]
-    comparable = comparable & ((np.abs(expected) > 1e-30) | (expected == 0)) & (np.abs(expected) < 1e30)
+    replay, dtype, tolerance = TARGETS[target]
+    expected = walk(program, num_steps=NUM_STEPS, dtype=dtype)[:, 0]
+    comparable = reference(program, num_steps=NUM_STEPS, shake=1e-6).comparable[:, 0] & np.isfinite(expected)
+    # What float32 cannot hold has lost digits or been flushed to zero.
+    comparable &= ((np.abs(expected) > 1e-30) | (expected == 0)) & (np.abs(expected) < 1e30)
     found = replay(program, trace)
+    if dtype is np.float32:  # XLA takes subnormal numbers for zero, and the sign of zero has no inverse
+        comparable &= np.isfinite(found)
     with np.errstate(invalid="ignore"):
         wrong = comparable & ~(np.abs(found - expected) <= tolerance * np.abs(expected))
     if not wrong.any():
@@ -154,6 +157,7 @@ CORNERS = [
 def test_an_export_does_what_the_program_does(
     target: str,
     trace: Any,
+    walk: Callable[..., np.ndarray],
     reference: Callable[..., SimpleNamespace],
     evolve: Callable[..., Program],
     known_programs: dict[str, Program],
@@ -162,10 +166,10 @@ def test_an_export_does_what_the_program_does(
     """Of all known programs, corners, and evolved ones; prints how much can be compared."""
     number = 200 if pytestconfig.getoption("--large") else 16 if target == "keras" else 60
     found = [
-        _wrong(program, target, trace, reference)
+        _wrong(program, target, trace, walk, reference)
         for program in (*known_programs.values(), *CORNERS, *map(evolve, range(number)))
     ]
     shares = [share for _, share in found]
     print(f"{target}: {np.mean(shares):.0%} can be compared, nothing of {shares.count(0)} of {len(shares)}")
-    assert [message for message, _ in found if message] == []
+    assert "".join(message for message, _ in found) == ""
     assert np.mean(shares) > 0.5
