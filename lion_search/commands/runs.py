@@ -169,10 +169,9 @@ def serve(
     from lion_search.report.server import ADDRESS, LiveReport, make_server
     from lion_search.runs.references import find_run
 
-    with make_server(LiveReport(find_run(run)), port) as server:
+    with contextlib.suppress(KeyboardInterrupt), make_server(LiveReport(find_run(run)), port) as server:
         say_line(make_console(), f"http://{ADDRESS}:{server.server_port}/ shows {run}; Ctrl-C ends it")
-        with contextlib.suppress(KeyboardInterrupt):
-            server.serve_forever()
+        server.serve_forever()
 
 
 @app.command()
