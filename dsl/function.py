@@ -127,7 +127,8 @@ class Function:
         about: one line for people.
         jax_code: the code of an export to JAX, such as ``"jnp.tanh({0})"``: short for ``codes["jax"]``.
         code: the code of any export, such as ``"{xp}.tanh({0})"``; ``{xp}`` is the array library, ``{0}`` the
-            first argument: one array at a time or, of a row that looks across arrays, a list of them.
+            first argument: one array at a time or, of a row that looks across arrays, a list of them;
+            ``{eps}`` is the language's epsilon, which exports make a hyper-parameter.
         codes: the code of single exports where it is another, by the name of the target.
         helpers: Python functions that the code calls, as text, in the order in which they are needed.
         latex: makes its LaTeX of its arguments' (:mod:`lion_search.dsl.tex`); else its name is printed.

@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import Any
 
 from lion_search.dsl import tex
+from lion_search.dsl.codes import codes_of
 from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.function import (
     CommonFactor,
@@ -101,10 +102,16 @@ def _global_norm(x):
 '''
 _CLIP_HELPER = '''
 def _clip(x, limit):
-    """x * min(1, limit / global norm)."""
+    """x * min(1, limit / global norm); the limit may be one for each array."""
     norm = _global_norm(x)
-    factor = {xp}.where(norm == 0, 1, {xp}.minimum(1, limit / {xp}.where(norm == 0, 1, norm)))
-    return [a * factor for a in x]
+
+    def factor(c):
+        return {xp}.where((norm <= c) | (norm == 0), 1, c / norm)
+
+    if isinstance(limit, list):
+        return [a * factor(c) for a, c in zip(x, limit)]
+    of_all = factor(limit)
+    return [a * of_all for a in x]
 '''
 _NORM_HELPERS = (_DOT_HELPER, _GLOBAL_NORM_HELPER)
 
@@ -122,6 +129,7 @@ def _row(
 ) -> Function:
     """A function of each number; most are called alike in all array libraries."""
     more.setdefault("code", f"{{xp}}.{name}({{0}})")
+    more["codes"] = codes_of(name)
     return Function(name, (_T,), None, meaning, cost=cost, about=about, properties=properties, **more)
 
 
@@ -130,6 +138,7 @@ def _pair(
 ) -> Function:
     """A function of each two numbers."""
     more.setdefault("code", f"{{xp}}.{name}({{0}}, {{1}})")
+    more["codes"] = codes_of(name)
     return Function(name, (_T, _T), None, meaning, cost=cost, about=about, properties=properties, **more)
 
 
@@ -137,7 +146,7 @@ def _number(name: str, value: float, about: str, code: str, latex: str, note: st
     """A function without arguments."""
     properties = Properties(low=value, high=value, is_positive=True)
     return Function(
-        name, (), _S, lambda xp: value, cost=0, about=about, code=code,
+        name, (), _S, lambda xp: value, cost=0, about=about, code=code, codes=codes_of(name),
         latex=tex.atom(latex), latex_note=note, properties=properties,
     )  # fmt: skip
 
@@ -224,7 +233,7 @@ _ROWS = (
           words=Words("product", "scaled")),
     _pair("divide", lambda xp, x, y: x / (y + EPSILON), 2.5, "x / (y + 1e-8)",
           _is(parity=_PRODUCT, keeps_nonnegative=True, zero_if=_FIRST, degrees=(1,), divides=True),
-          symbol="/", code="{0} / ({1} + 1e-8)", latex=tex.quotient, latex_note=_EPSILON_NOTE,
+          symbol="/", code="{0} / ({1} + {eps})", latex=tex.quotient, latex_note=_EPSILON_NOTE,
           words=Words("ratio", "scaled")),
     _pair("power", lambda xp, x, y: xp.power(x, y), 55, "x^y", _is(keeps_nonnegative=True, zero_if=_FIRST),
           latex=tex.power, words=Words("raised")),
@@ -238,25 +247,29 @@ _ROWS = (
           commutative=True, latex=tex.call(r"\min"), words=Words("smaller")),
     Function("norm", (_T,), _P, lambda xp, x: tuple(xp.sqrt(xp.sum(a * a)) for a in x), cost=9,
              about="Euclidean norm of each array", code="{xp}.sqrt({xp}.sum({xp}.square({0})))",
-             latex=tex.between(r"\lVert ", r" \rVert_{\mathrm{array}}"),
+             codes=codes_of("norm"), latex=tex.between(r"\lVert ", r" \rVert_{\mathrm{array}}"),
              properties=_is(parity=_EVEN, low=0.0, zero_if=_FIRST, degrees=(1,))),
     Function("global_norm", (_T,), _S, _global_norm, cost=3, about="Euclidean norm of all numbers",
-             code="_global_norm({0})", helpers=_NORM_HELPERS, latex=tex.between(r"\lVert ", r" \rVert"),
+             code="_global_norm({0})", codes=codes_of("global_norm"), helpers=_NORM_HELPERS,
+             latex=tex.between(r"\lVert ", r" \rVert"),
              properties=_is(parity=_EVEN, low=0.0, zero_if=_FIRST, degrees=(1,))),
     Function("dot", (_T, _T), _S, _dot, cost=3, about="inner product of both as vectors", commutative=True,
-             code="_dot({0}, {1})", helpers=(_DOT_HELPER,), latex=tex.between(r"\langle ", r" \rangle"),
+             code="_dot({0}, {1})", codes=codes_of("dot"), helpers=(_DOT_HELPER,),
+             latex=tex.between(r"\langle ", r" \rangle"),
              properties=_is(parity=_PRODUCT, zero_if=_ANY, degrees=(1, 1))),
     Function("cosine_sim", (_T, _T), _S, _cosine_similarity, cost=9, about="cosine of both as vectors",
              commutative=True, code="_dot({0}, {1}) / (_global_norm({0}) * _global_norm({1}))",
+             codes=codes_of("cosine_sim"),
              helpers=_NORM_HELPERS, words=Words("cosine"),
              properties=_is(parity=_PRODUCT, low=-1.0, high=1.0)),
     Function("clip", (_T, _S), _T, _clip, cost=3, about="x * min(1, c / global_norm(x))",
-             code="_clip({0}, {1})", helpers=(*_NORM_HELPERS, _CLIP_HELPER),
+             code="_clip({0}, {1})", codes=codes_of("clip"), helpers=(*_NORM_HELPERS, _CLIP_HELPER),
              latex_note="clip(x, c) = x min(1, c / ||x||)", mixes_arrays=True,
              properties=_is(parity=_ODD, keeps_nonnegative=True, zero_if=_FIRST,
                            common_factor=CommonFactor.POSITIVE)),
     Function("interp", (_T, _T, _S), None, _interp, cost=1, about="(1 - a) * x + a * y",
-             code="(1 - {2}) * {0} + {2} * {1}", latex=tex.average, words=Words("average"),
+             code="(1 - {2}) * {0} + {2} * {1}",
+             codes=codes_of("interp"), latex=tex.average, words=Words("average"),
              properties=_is(parity=_JOINT, zero_if=_BOTH, common_factor=CommonFactor.ANY, averages=True)),
     _number("get_pi", math.pi, "3.14159...", "{xp}.pi", r"\pi"),
     _number("get_e", math.e, "2.71828...", "{xp}.e", "e"),
@@ -314,7 +327,10 @@ def _check_helpers(row: Function) -> None:
             raise ProgramError(f"function '{row.name}': the name of its helper {name} is taken; rename it")
 
 
-_EXPORT_NAMES = ("_each", "_fill", "_step", "_like", "_updates")
+_EXPORT_NAMES = (
+    *("_step", "_foreach_step", "_like", "_fill", "_updates", "_number", "_numbers", "_check", "_dtype"),
+    *("_wide", "_use_foreach", "_peak", "_decays", "_STATES"),
+)
 """Names of exported files' own."""
 
 

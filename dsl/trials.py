@@ -21,7 +21,8 @@ from lion_search.dsl import functions
 from lion_search.dsl.arrays import ArrayDomain, step
 from lion_search.dsl.claims import Claim, claims
 from lion_search.dsl.errors import LionSearchError, ProgramError
-from lion_search.dsl.export.exports import EXPORTS, Export
+from lion_search.dsl.export.about import About
+from lion_search.dsl.export.exports import EXPORTS
 from lion_search.dsl.functions import Function, Type
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
@@ -182,7 +183,9 @@ def _in_jax(row: Function) -> Iterator[str]:
     def run(weights: Any, gradient: Any) -> Any:
         domain = ArrayDomain(jnp, SHAPES, jnp.float32)
         meanings = [step(p, domain, weights, gradient, (), _LR)[0] for _, p in trials]
-        return meanings, [export.first_update(text, "tried", weights, gradient) for export, _, text in texts]
+        return meanings, [
+            first_update(text, "tried", weights, gradient) for _, first_update, _, text in texts
+        ]
 
     meanings, exported = run(weights, gradient)
     domain = ArrayDomain(np, SHAPES, np.float32)
@@ -191,16 +194,18 @@ def _in_jax(row: Function) -> Iterator[str]:
         if (kind := next((a.dtype for a in found if a.dtype != np.float32), None)) is not None:
             yield f"under jax.jit it gives numbers of type {kind}, expected float32"
         yield from _differs("under jax.jit it", row, types, found, value)
-    for (export, index, _), found in zip(texts, exported, strict=True):
-        what = f"its code for the export to {export.name}"
+    for (name, _, index, _), found in zip(texts, exported, strict=True):
+        what = f"its code for the export to {name}"
         yield from _differs(what, row, trials[index][0], found, expected[index])
 
 
-def _texts(programs: Iterable[Program]) -> Iterator[tuple[Export, int, str]]:
-    """Export, number of the program and text, where there is code for the target."""
+def _texts(programs: Iterable[Program]) -> Iterator[tuple[str, Callable[..., Any], int, str]]:
+    """Export, how it is run, number of the program and text, where JAX can run it and there is code."""
     for (index, program), export in itertools.product(enumerate(programs), EXPORTS.values()):
-        with contextlib.suppress(ProgramError):
-            yield export, index, export.write(program, "tried", "A trial")
+        if export.first_update is not None:
+            with contextlib.suppress(ProgramError):
+                text = export.write(program, About("tried", "A trial"))
+                yield export.name, export.first_update, index, text
 
 
 def _differs(what: str, row: Function, types: Sequence[Type], found: Any, expected: Any) -> Iterator[str]:

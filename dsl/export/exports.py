@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from lion_search.dsl.export.about import About
+from lion_search.dsl.export.keras_code import to_keras
+from lion_search.dsl.export.numpy_code import to_numpy
 from lion_search.dsl.export.optax_code import to_optax
+from lion_search.dsl.export.plain import to_latex_file, to_text
+from lion_search.dsl.export.sympy_code import to_sympy
+from lion_search.dsl.export.torch_code import to_torch
 from lion_search.dsl.program import Program
 
 Arrays = Sequence[Any]
@@ -19,17 +25,18 @@ class Export:
 
     Attributes:
         name: what ``lion-search export --to`` calls it.
-        write: ``write(program, name, title)`` gives the text of a file that needs nothing of this project;
-            the optimizer in it has the name, its docstring the title.
+        write: ``write(program, about)`` gives the text of a file that needs nothing of this project.
         suffix: the end of the file's name.
+        in_runs: whether a run writes it for its winners.
         first_update: ``first_update(text, name, weights, gradient)`` runs such a text and gives the arrays of
-            its first update, to be subtracted; the schedule is at its peak. JAX may trace it.
+            its first update, to be subtracted, if JAX can trace that; the schedule is at its peak.
     """
 
     name: str
-    write: Callable[[Program, str, str], str]
+    write: Callable[[Program, About], str]
     suffix: str
-    first_update: Callable[[str, str, Arrays, Arrays], Arrays]
+    in_runs: bool = False
+    first_update: Callable[[str, str, Arrays, Arrays], Arrays] | None = None
 
 
 def _first_update_of_optax(text: str, name: str, weights: Arrays, gradient: Arrays) -> Arrays:
@@ -40,7 +47,15 @@ def _first_update_of_optax(text: str, name: str, weights: Arrays, gradient: Arra
     return [-update for update in updates]
 
 
-EXPORTS: Mapping[str, Export] = MappingProxyType(
-    {export.name: export for export in (Export("optax", to_optax, "_optax.py", _first_update_of_optax),)}
+_ROWS = (
+    Export("optax", to_optax, "_optax.py", in_runs=True, first_update=_first_update_of_optax),
+    Export("torch", to_torch, "_torch.py", in_runs=True),
+    Export("keras", to_keras, "_keras.py"),
+    Export("numpy", to_numpy, "_numpy.py"),
+    Export("latex", to_latex_file, ".tex"),
+    Export("sympy", to_sympy, "_sympy.py"),
+    Export("text", to_text, ".py", in_runs=True),
 )
+
+EXPORTS: Mapping[str, Export] = MappingProxyType({export.name: export for export in _ROWS})
 """All targets by name."""

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-EACH = '''
-def _each(function, *values):
-    """Applies a function to each array; numbers are used for all arrays."""
-    length = max(len(v) for v in values if isinstance(v, list))
-    columns = [v if isinstance(v, list) else [v] * length for v in values]
-    return [function(*row) for row in zip(*columns)]
-'''
-FILL = '''
-def _fill(value, like):
-    """A number, or one for each array, as arrays of the shapes of ``like``."""
-    values = value if isinstance(value, list) else [value] * len(like)
-    return [jnp.broadcast_to(v, a.shape) for v, a in zip(values, like)]
-'''
-TREES = '''
+USAGE = """
+optimizer = {name}()
+state = optimizer.init(params)
+updates, state = optimizer.update(gradients, state, params)
+params = optax.apply_updates(params, updates)
+"""
+CHECKS = '''
 def _dtype(x):
     """What is computed in: short numbers, as bfloat16, would lose what is added to them over many steps."""
     dtype = jnp.result_type(x)
     if not jnp.issubdtype(dtype, jnp.floating):
-        raise ValueError(f"{name} is for floating-point parameters, found {{dtype}}; see optax.masked")
+        raise ValueError(
+            f"{name} is for floating-point parameters, found {{dtype}}; see optax.masked"
+        )
     return dtype if dtype.itemsize >= 4 else jnp.dtype(jnp.float32)
 
 
@@ -30,63 +25,69 @@ def _check(what, tree, params):
     if jax.tree.structure(tree) == jax.tree.structure(params) and shapes[0] == shapes[1]:
         return
     both = [jax.tree_util.tree_flatten_with_path(t) for t in (tree, params)]
-    found, expected = ({{jax.tree_util.keystr(k): jnp.shape(x) for k, x in leaves}} for leaves, _ in both)
+    found, expected = (
+        {{jax.tree_util.keystr(k): jnp.shape(x) for k, x in leaves}} for leaves, _ in both
+    )
     for key in {{**expected, **found}}:
-        shapes = [shape.get(key, "nothing") for shape in (found, expected)]
-        if shapes[0] != shapes[1]:
-            where = f"at {{key or 'the array'}}: shape {{shapes[0]}} and {{shapes[1]}}"
+        one, other = (shape.get(key, "nothing") for shape in (found, expected))
+        if one != other:
+            where = f"at {{key or 'the array'}}: shape {{one}} and {{other}}"
             raise ValueError(f"{name}: {{what}} and parameters differ {{where}}")
     (_, found), (_, expected) = both
-    raise ValueError(f"{name}: {{what}} and parameters are different trees: {{found}} and {{expected}}")
+    raise ValueError(
+        f"{name}: {{what}} and parameters are different trees: {{found}} and {{expected}}"
+    )
+'''
+DECAYS = '''
+def _decays(weight_decay, mask, params):
+    """The weight decay of each array: none where the mask says so."""
+    keep = mask(params) if callable(mask) else True if mask is None else mask
+    return [weight_decay * k for k in jax.tree.leaves(jax.tree.broadcast(keep, params))]
 '''
 ZEROS = """        def zeros():
             def like(w):
                 return jnp.zeros_like(w, _dtype(w) if state_dtype is None else state_dtype)
 
             return jax.tree.map(like, params)
+
 """
-FILE = '''"""{title}, as an optax gradient transformation.
-
-    optimizer = {name}(schedule)
-    state = optimizer.init(params)
-    updates, state = optimizer.update(gradients, state, params)
-    params = optax.apply_updates(params, updates)
-
-``schedule`` is a number or a function of the step; its peak should be 1, because the peak learning rate
-is part of the program:
-
-{listing}
-"""
-
-from typing import Any, NamedTuple
+FILE = '''{docstring}
+{imports}from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
 
+{helpers}
+
+{step}
+
 class {state_name}(NamedTuple):
     """The number of steps taken{state_about}."""
 
     count: jax.Array
-{state_fields}{helpers}
-{step}
+{state_fields}
 
-def {name}(
-    schedule: optax.ScalarOrSchedule = 1.0, state_dtype: Any = None
-) -> optax.GradientTransformation:
-    """The optimizer.
+{signature}
+    """The optimizer; its hyper-parameters are as they were found.
 
-    ``schedule`` multiplies the learning rate inside it. Everything is computed in float32, or in the
-    parameters' type where that is wider; so are the states kept, unless ``state_dtype`` is another type.
-    Updates have the type of the parameters.
+    Everything is computed in float32, or in the parameters' type where that is wider; so are
+    the states kept, unless `state_dtype` is another type. Updates have the type of the
+    parameters.
+
+    Args:
+{arguments}
     """
 
     def init(params: optax.Params) -> {state_name}:
 {init}
 
     def update(
-        gradients: optax.Updates, state: {state_name}, params: optax.Params | None = None
+        gradients: optax.Updates,
+        state: {state_name},
+        params: optax.Params | None = None,
+        **extra_args: Any,
     ) -> tuple[optax.Updates, {state_name}]:
         if params is None:
             raise ValueError("{name} needs the parameters: call update(gradients, state, params)")
@@ -102,8 +103,8 @@ def {name}(
             types = map(jnp.result_type, jax.tree.leaves(tree))
             return structure.unflatten([x.astype(t) for x, t in zip(arrays, types)])
 
-        lr = schedule(state.count) if callable(schedule) else schedule
-        lr = jnp.asarray(lr, jnp.result_type(*weights))
+        rate = {scheduled}(state.count) if callable({scheduled}) else {scheduled}
+        rate = jnp.asarray(rate, jnp.result_type(*weights))
 {apply}
         return (
             cast([-u for u in _updates], params),
@@ -112,5 +113,5 @@ def {name}(
 {unflatten}            ),
         )
 
-    return optax.GradientTransformation(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)
 '''

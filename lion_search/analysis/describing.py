@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.equivalence.fingerprint import fingerprint
 from lion_search.dsl.errors import LionSearchError, did_you_mean
+from lion_search.dsl.export.about import About
 from lion_search.dsl.export.exports import EXPORTS
 from lion_search.dsl.program import Program
 from lion_search.dsl.types import check
@@ -62,13 +64,14 @@ def describe(program: Program) -> Description:
     )
 
 
-def export_code(found: Referenced, target: str, name: str | None) -> str:
+def export_code(found: Referenced, target: str, name: str | None, notes: tuple[str, ...] = ()) -> str:
     """The program as code for a library.
 
     Args:
         found: the program and what it is called.
         target: one of ``EXPORTS``.
         name: of the optimizer in the code; by default made of the program's own.
+        notes: what is known of it, for the file's docstring.
 
     Raises:
         LionSearchError: there is no such target, or Python does not accept the name.
@@ -77,9 +80,11 @@ def export_code(found: Referenced, target: str, name: str | None) -> str:
         raise LionSearchError(
             f"cannot export to '{target}'{did_you_mean(target, EXPORTS)}; targets: {', '.join(EXPORTS)}"
         )
-    own = "".join(c if c.isalnum() else "_" for c in found.name)
-    return EXPORTS[target].write(
-        found.program,
-        name or (own if own.isidentifier() else f"optimizer_{own}"),
-        f"{found.name}, exported by lion-search",
-    )
+    about = About(name or own_name(found.name), f"{found.name}, exported by lion-search", notes)
+    return EXPORTS[target].write(found.program, about)
+
+
+def own_name(name: str) -> str:
+    """What an optimizer is called in code after its program, where Python may not accept that."""
+    own = "".join(c if c.isalnum() else "_" for c in name)
+    return own if own.isidentifier() and not keyword.iskeyword(own) else f"optimizer_{own}"

@@ -147,17 +147,21 @@ def check(reference: Reference, own: OwnFunctions = None, as_json: AsJson = Fals
 @app.command()
 def export(
     reference: Reference,
-    to: Annotated[str, typer.Option(help="Target library: optax.")] = "optax",
+    to: Annotated[
+        str, typer.Option(help="Target: optax, torch, keras, numpy, latex, sympy or text.")
+    ] = "optax",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File; default: print.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the optimizer in the code.")] = None,
     own: OwnFunctions = None,
 ) -> None:
     """Writes a program as code that needs nothing of lion-search."""
-    from lion_search.analysis.describing import export_code
+    from lion_search.analysis.describing import export_code, own_name
     from lion_search.runs.folder import write_new
+    from lion_search.runs.origin import notes_on
     from lion_search.runs.references import find_program
 
-    code = export_code(find_program(reference), to, name)
+    found = find_program(reference)
+    code = export_code(found, to, name, notes_on(reference, found))
     if output is None:
         from lion_search.commands.printing.terminal import print_file
 
@@ -165,3 +169,5 @@ def export(
         return
     write_new(output, code)
     typer.echo(f"Wrote {output}")
+    if name is None and own_name(found.name) != found.name:
+        typer.echo(f"The optimizer in it is called {own_name(found.name)}; --name gives another name")

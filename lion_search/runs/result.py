@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from lion_search.dsl.errors import ProgramError
+from lion_search.dsl.export.about import About
 from lion_search.dsl.export.exports import EXPORTS
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
 from lion_search.proxy_tasks.scores import describe_failure
 from lion_search.results.judge import JudgeSettings
+from lion_search.results.store import Store
 from lion_search.results.strict_json import to_json
 from lion_search.runs.climbing import Ascent
 from lion_search.runs.folder import EXPORTS_FOLDER, RESULT_NAME, make_folder, write_file
+from lion_search.runs.origin import notes_in_run
 from lion_search.runs.simplify_record import SimplifyRecord
 from lion_search.search.progress import Progress
 from lion_search.selection.comparison import Measurement
@@ -116,24 +119,32 @@ def _noise(lead: Lead, other: Lead) -> float:
     return 2 * math.hypot(lead.standard_error, other.standard_error)
 
 
-def write_exports(folder: Path, winner: Finalist, programs: Mapping[str, Program]) -> tuple[Path, ...]:
-    """Writes programs for each export and as they are; those of an earlier end of the run are replaced.
+def write_exports(
+    folder: Path,
+    store: Store,
+    winner: Finalist,
+    programs: Mapping[str, Program],
+    adamw: Mapping[str, Mapping[str, float]] | None = None,
+) -> tuple[Path, ...]:
+    """Writes programs for the exports that are made in runs; those of an earlier end of the run are replaced.
 
     Args:
         folder: the run's folder.
+        store: its log.
         winner: what they were made of.
         programs: by the name of the file, and of the optimizer in it.
+        adamw: what tuned AdamW has, by task, where the constants are not of the tasks of the search.
     """
     exports = folder / EXPORTS_FOLDER
     make_folder(exports)
     tuned = ", its constants tuned" if winner.is_tuned else ""
     title = f"Individual {winner.individual.id} of run {folder.name}{tuned}, found by lion-search"
-    files = {}
+    files, run = {}, folder.resolve().name
     for name, program in programs.items():
-        for export in EXPORTS.values():
+        about = About(name, title, notes_in_run(store, run, winner.individual.id, program, adamw))
+        for export in filter(lambda e: e.in_runs, EXPORTS.values()):
             with contextlib.suppress(ProgramError):  # a function of the user's own may have no code for it
-                files[exports / f"{name}{export.suffix}"] = export.write(program, name, title)
-        files[exports / f"{name}.py"] = f"# {title}: the program itself\n{format_program(program)}"
+                files[exports / f"{name}{export.suffix}"] = export.write(program, about)
     for path, text in files.items():
         write_file(path, text)
     return tuple(files)

@@ -39,7 +39,7 @@ from lion_search.search.replay import ReplayError
 from lion_search.search.settings import Budget
 from lion_search.selection.comparison import Measurement
 from lion_search.selection.finalists import Finalist, choose_winner
-from lion_search.selection.funnel import Placing
+from lion_search.selection.funnel import ADAMW, Placing
 from lion_search.simplify.writing.readable import readable
 
 SECONDS_BETWEEN_EVENTS = 15.0
@@ -252,9 +252,10 @@ def _hand_over(
     )
     if (passed := result.passed(result.best)) is None:
         return result
-    program = readable(passed.entrant.program)
+    programs = {"recommended": readable(passed.entrant.program)}
+    adamw = {"its last tasks": dict(ascent.rungs[-1].baselines[ADAMW].hyperparameters)}
     return replace(
-        result, recommended=write_exports(session.folder, result.best.winner, {"recommended": program})
+        result, recommended=write_exports(session.folder, session.store, result.best.winner, programs, adamw)
     )
 
 
@@ -276,5 +277,5 @@ def _best(
     save(record, path_in_run(session.folder, winner.individual.id))
     pruned = prune(winner.program)
     programs = {WINNER + suffix: pruned, SIMPLIFIED + suffix: parse(record.simplified)}
-    exports = write_exports(session.folder, winner, programs)
+    exports = write_exports(session.folder, session.store, winner, programs)
     return Best(niche, tuple(finalists), format_program(pruned), record, exports)

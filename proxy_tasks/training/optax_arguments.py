@@ -14,9 +14,9 @@ from lion_search.dsl.errors import LionSearchError, did_you_mean
 from lion_search.proxy_tasks.reference_options import read_number
 
 PREFIX = "optax:"
-RATES = ("learning_rate", "schedule", "adam_learning_rate")
-"""What optimizers call the argument that takes the learning rate; exported programs have the second. The last
-is a second one of ``muon``."""
+RATES = ("schedule", "learning_rate", "adam_learning_rate")
+"""What optimizers call the argument that takes the learning rate. The first is of exports that look at the
+schedule itself: their learning rate is a number beside it. The last is a second one of ``muon``."""
 
 IN_A_FILE = f"make one in a function of your own, {PREFIX}FILE.py:FUNCTION"
 

@@ -214,7 +214,8 @@ class _OptaxRule:
         if main:
             peak = arguments.get(main, parameters[main].default)
             arguments[main] = lr * (peak if isinstance(peak, (int, float, np.floating, jax.Array)) else 1)
-        for other in {*RATES} & {*arguments} - {main}:
+        others = {*RATES} - {main} if main != "schedule" else set()
+        for other in others & {*arguments}:
             arguments[other] = lr * arguments[other]
         return self.make(**arguments)
 

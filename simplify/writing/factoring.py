@@ -13,13 +13,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
+from lion_search.dsl.dataflow import Dataflow, dataflow
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.program import GRADIENT, LEARNING_RATE, WEIGHTS, Argument, Program, Statement
 from lion_search.dsl.variation.statements import MAX_SIZE
 from lion_search.simplify.equality.egraph import RewriteLimits
 from lion_search.simplify.equality.rewriting import PROVED, egraph
-from lion_search.simplify.writing.dataflow import Dataflow, dataflow
 
 _LIMITS = RewriteLimits(nodes=1_000, rounds=6, seconds=10.0)
 """A split is one step; the number of nodes is what ends a proof, on any machine."""

@@ -13,15 +13,14 @@ import keyword
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lion_search.dsl.dataflow import SUMS, Dataflow, closing_chain, state_chain
 from lion_search.dsl.functions import FUNCTIONS, Parity
 from lion_search.dsl.program import GRADIENT, LEARNING_RATE, UPDATE, Argument, Program, Statement
-from lion_search.simplify.writing.dataflow import Dataflow, closing_chain, state_chain
 from lion_search.simplify.writing.roles import Role, state_roles
 
 WEIGHT_DECAY = "weight_decay"
 
 _LONGEST = 24
-_SUMS = frozenset(("add", "subtract"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def _wishes(flow: Dataflow, states: Mapping[str, str]) -> dict[Argument, _Wish]:
         if _prepares(statement.function) and statement.args[0] in gradients:
             gradients.add(value)
             wishes[value] = _Wish(GRADIENT)
-        elif flow.is_decay(value) and _is_added(value, flow):
+        elif flow.is_decay(value) and flow.is_added(value):
             wishes[value] = _Wish(WEIGHT_DECAY, otherwise=WEIGHT_DECAY)
         elif flow.sources[value] == {LEARNING_RATE}:
             wishes[value] = _Wish(LEARNING_RATE, otherwise=LEARNING_RATE)
@@ -114,19 +113,13 @@ def _prepares(function: str) -> bool:
     """Whether a function's value may take the gradient's place: it is one still, shifted, clipped or bent."""
     known = FUNCTIONS[function].properties
     is_bent = known.parity is Parity.ODD and known.zero_if is not None and not known.decides
-    return function in _SUMS or is_bent
+    return function in SUMS or is_bent
 
 
 def _is_prepared_gradient(value: Argument, flow: Dataflow) -> bool:
     while (statement := flow.definitions.get(value)) is not None and _prepares(statement.function):
         value = statement.args[0]
     return value == GRADIENT
-
-
-def _is_added(value: Argument, flow: Dataflow) -> bool:
-    """Whether a value is a term of a sum in the end, perhaps times numbers."""
-    readers = [flow.definitions[r] for r in flow.readers[value]]
-    return bool(readers) and all(r.function in _SUMS or flow.is_decay(r.target) for r in readers)
 
 
 # ---- What names are given.

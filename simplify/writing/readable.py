@@ -15,11 +15,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from lion_search.dsl.dataflow import Dataflow, closing_chain, dataflow, state_chain
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.equivalence.value_graph import round_to_float32
 from lion_search.dsl.functions import FUNCTIONS
 from lion_search.dsl.program import Argument, Program, Statement
-from lion_search.simplify.writing.dataflow import Dataflow, closing_chain, dataflow, state_chain
 from lion_search.simplify.writing.factoring import factor_learning_rate
 from lion_search.simplify.writing.naming import named
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 
+from lion_search.dsl.dataflow import Dataflow
 from lion_search.dsl.functions import FUNCTIONS, Parity
 from lion_search.dsl.program import GRADIENT, Argument
-from lion_search.simplify.writing.dataflow import Dataflow
 
 
 class Role(enum.StrEnum):

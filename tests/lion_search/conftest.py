@@ -53,17 +53,16 @@ def _set(**values: str) -> tuple[str, ...]:
     return tuple(f"--set={key.replace('__', '.')}={value}" for key, value in values.items())
 
 
-PLAIN = _set(
-    mutation__until_changed="0.0",
-    search__update_scales="[1.0]",
-    noise__max_seeds="null",
-    hurdle__percentile="null",
-    hurdle__rejects="false",
-    selection__tuned="0",
-    simplification__how_far="redundancy",
+PLAIN = (
+    *_set(tasks__0__name="digits_mlp", initial="adamw", search__niches="none", search__schedule="program"),
+    *_set(mutation__until_changed="0.0", mutation__wrap="0.0", mutation__duplicate="0.0"),
+    *_set(search__update_scales="[1.0]", search__population="500", prices__statement="0.0"),
+    *_set(noise__max_seeds="null", noise__hits="3", noise__near="2.0", noise__caution="1.0"),
+    *_set(hurdle__percentile="null", hurdle__rejects="false", hurdle__window="1000"),
+    *_set(selection__tuned="0", simplification__how_far="redundancy"),
 )
-"""A search without the quickstart's policies: programs are all trained on the same seeds; and no tuning, no
-proofs nor experiments at its end, which take seconds."""
+"""A search without the quickstart's policies: one population, and programs are all trained on the same seeds;
+and no tuning, no proofs nor experiments at its end, which take seconds."""
 SMALL = (
     *PLAIN,
     *_set(budget__programs="300", search__population="50", search__lag="32", tasks__0__seeds="1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import os
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from lion_search.dsl.equivalence.canonical import functional_hash
+from lion_search.dsl.export.exports import EXPORTS
 from lion_search.dsl.functions import FUNCTIONS
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.program import Program
@@ -188,7 +190,10 @@ def test_check_of_an_individual_agrees_with_the_log(main: Main, longest: Any) ->
 def test_export_of_an_individual_is_a_file_that_needs_nothing_of_ours(
     main: Main, finished: Any, tmp_path: Path
 ) -> None:
-    """Printed, or written to a file; the winner's is the code that the run has exported."""
+    """Printed, or written to a file; the winner's is the code that the run has exported.
+
+    It says where it comes from, which losses were measured, and how to begin with it elsewhere.
+    """
     winner = finished.result["winner"]
     printed = call(main, "export", winner, "--name", "winner")
     assert not re.search(r"^\s*(import|from) lion_search", printed, re.MULTILINE)
@@ -198,6 +203,11 @@ def test_export_of_an_individual_is_a_file_that_needs_nothing_of_ours(
     assert path.read_text() == printed
     exported = (finished.folder / "exports" / "winner_optax.py").read_text()
     assert printed.splitlines()[1:] == exported.splitlines()[1:]  # but for the title
+    told = " ".join((ast.get_docstring(ast.parse(printed)) or "").split())
+    origin = f"Origin: individual {winner.partition(':')[2]} of run found of 20"
+    assert re.search(re.escape(origin) + r"\d\d-\d\d-\d\d, seed \d+, config [0-9a-f]{12} .* jax \d", told)
+    assert re.search(r"Loss on test data, the mean over seeds: .* \(tuned AdamW .*, \d+ seeds\)", told)
+    assert "To begin on another task: multiply AdamW's best learning_rate by" in told
 
 
 @pytest.mark.parametrize("reference", LIBRARY)
@@ -221,11 +231,22 @@ def test_an_exported_function_may_be_called_like_something_in_its_file(main: Mai
 
 
 def test_a_program_of_the_users_is_exported_under_its_file_name(main: Main, tmp_path: Path) -> None:
-    """Or something like it, where Python would not accept that."""
-    for name, expected in (("mine.py", "mine"), ("my-2nd try.py", "my_2nd_try"), ("2nd.py", "optimizer_2nd")):
-        path = tmp_path / name
+    """Or something like it, where Python would not accept that; then it is said, and how to give another."""
+    names = {"mine.py": "mine", "my-2nd try.py": "my_2nd_try", "2nd.py": "optimizer_2nd"}
+    names["class.py"] = "optimizer_class"
+    for name, expected in names.items():
+        path, output = tmp_path / name, tmp_path / f"{expected}_exported.py"
         path.write_text("def train(w, g, lr):\n    update = g * lr\n    return update\n")
-        assert f"\ndef {expected}(" in call(main, "export", path)
+        said = call(main, "export", path, "-o", output)
+        assert f"\ndef {expected}(" in output.read_text()
+        assert (f"is called {expected}; --name gives another name" in said) == (path.stem != expected)
+
+
+@pytest.mark.parametrize("target", EXPORTS)
+def test_every_target_is_a_word_of_the_command(main: Main, target: str) -> None:
+    """The help names it; an entry of the library brings its source."""
+    assert re.search(rf"\b{target}\b", call(main, "export", "--help"))
+    assert "Symbolic Discovery" in " ".join(call(main, "export", "lion", "--to", target).split())
 
 
 def test_the_help_names_every_command_in_a_whole_sentence(main: Main) -> None:

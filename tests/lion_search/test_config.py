@@ -58,7 +58,8 @@ def test_defaults_are_the_papers() -> None:
 
 def test_without_further_seeds_nothing_is_taken_off_for_caution() -> None:
     """It would be the same for all, and shown with every fitness."""
-    assert load_config("quickstart", ["noise.max_seeds=null"]).judge_settings() == JudgeSettings()
+    config = load_config("quickstart", ["noise.max_seeds=null", "prices.statement=0.0"])
+    assert config.judge_settings() == JudgeSettings()
 
 
 def test_paper_is_shipped_and_has_no_policies() -> None:
@@ -81,6 +82,7 @@ def test_settings_reach_the_search() -> None:
             "search.lag=11",
             "search.method=constants",
             "search.order=asynchronous",
+            "search.niches=none",
             "search.repeats=3",
             "search.plateau=99",
             "search.fingerprint=false",

@@ -44,10 +44,7 @@ def test_the_run_folder_holds_the_database_the_config_the_result_and_the_exports
         "lock",
         "result.json",
         "report.html",
-        "exports/winner_optax.py",
-        "exports/winner.py",
-        "exports/simplified_optax.py",
-        "exports/simplified.py",
+        *(f"exports/{name}{end}.py" for name in ("winner", "simplified") for end in ("_optax", "_torch", "")),
         f"simplified/{finished.result['finalists'][0]['id']}.json",
     }
 

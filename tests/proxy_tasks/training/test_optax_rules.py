@@ -15,6 +15,7 @@ import pytest
 from by_hand import trajectory
 
 from lion_search.dsl.errors import LionSearchError
+from lion_search.dsl.export.about import About
 from lion_search.dsl.export.optax_code import to_optax
 from lion_search.dsl.imports import UserCodeError
 from lion_search.dsl.library import library_program
@@ -480,7 +481,7 @@ def exported(folder: Path) -> Callable[[str], str]:
 
     def write(name: str) -> str:
         function = name.rpartition("/")[2]
-        (folder / f"{function}_file.py").write_text(to_optax(library_program(name), function))
+        (folder / f"{function}_file.py").write_text(to_optax(library_program(name), About(function, "Found")))
         return f"optax:{function}_file.py:{function}"
 
     return write
@@ -488,13 +489,13 @@ def exported(folder: Path) -> Callable[[str], str]:
 
 @pytest.mark.parametrize("name", ["adamw", "paper/program8"])
 def test_an_exported_program_is_scored_as_the_program_is(exported: Callable[[str], str], name: str) -> None:
-    """With the learning rate's schedule, which an export takes as an argument of its own."""
+    """With the learning rate's schedule, which an export that looks at it takes as an argument of its own."""
     found = final_loss(read_optax(exported(name)))
     assert found == pytest.approx(final_loss(Interpreted(library_program(name))), rel=1e-4)
 
 
-def test_the_schedule_of_an_export_may_be_scaled(exported: Callable[[str], str]) -> None:
-    whole, half = (read_optax(exported("lion") + query) for query in ("", "?schedule=0.5"))
+def test_the_learning_rate_of_an_export_may_be_given(exported: Callable[[str], str]) -> None:
+    whole, half = (read_optax(exported("lion") + query) for query in ("", "?learning_rate=5e-5"))
     first_whole, first_half = path(whole)[0] - WEIGHTS, path(half)[0] - WEIGHTS
     assert np.abs(first_whole).max() > 0
     np.testing.assert_allclose(first_half, first_whole / 2, rtol=1e-2, atol=1e-7)

@@ -10,11 +10,11 @@ import hypothesis.strategies as st
 import pytest
 from programs import canonical, evolved
 
+from lion_search.dsl.dataflow import dataflow
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.functions import FUNCTIONS
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program, parse
-from lion_search.simplify.writing.dataflow import dataflow
 from lion_search.simplify.writing.naming import named
 
 

@@ -10,6 +10,7 @@ import hypothesis.strategies as st
 import pytest
 from programs import canonical, evolved
 
+from lion_search.dsl.dataflow import dataflow
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.program import Program
@@ -18,7 +19,6 @@ from lion_search.dsl.types import check
 from lion_search.dsl.variation.mutation import MutationSpace
 from lion_search.dsl.variation.random_program import random_program
 from lion_search.simplify.writing import factoring
-from lion_search.simplify.writing.dataflow import dataflow
 from lion_search.simplify.writing.factoring import factor_learning_rate
 from lion_search.simplify.writing.readable import readable
 from lion_search.simplify.writing.roles import Role, state_roles

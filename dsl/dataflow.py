@@ -1,4 +1,7 @@
-"""How values depend on each other in a program that assigns each name once: what writing it well needs."""
+"""How values depend on each other in a program that assigns each name once: what writing it well needs.
+
+Simplification writes programs for people by it, exports name constants by it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from dataclasses import dataclass
 from lion_search.dsl.functions import Type
 from lion_search.dsl.program import WEIGHTS, Argument, Program, Statement
 from lion_search.dsl.types import input_types, statement_types
+
+SUMS = frozenset(("add", "subtract"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,13 @@ class Dataflow:
     def is_decay(self, value: Argument) -> bool:
         """Whether a value is made of the weights and of single numbers only."""
         return value in self.trees and self.trees[value] == {WEIGHTS}
+
+    def is_added(self, value: Argument) -> bool:
+        """Whether a value is a term of a sum in the end, perhaps times numbers."""
+        readers = [self.definitions[r] for r in self.readers[value]]
+        return bool(readers) and all(
+            r.function in SUMS or (self.is_decay(r.target) and self.is_added(r.target)) for r in readers
+        )
 
     def has_memory(self, value: Argument) -> bool:
         """Whether a value depends on a state."""
