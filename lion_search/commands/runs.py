@@ -166,15 +166,12 @@ def serve(
     It can be reached from this machine only, and nothing is written. Ctrl-C ends it.
     """
     from lion_search.commands.printing.terminal import make_console, say_line
-    from lion_search.report.server import LiveReport, make_server
+    from lion_search.report.server import ADDRESS, LiveReport, make_server
     from lion_search.runs.references import find_run
 
-    with make_server(LiveReport(find_run(run)), port) as server:
-        say_line(
-            make_console(), f"http://{server.server_name}:{server.server_port}/ shows {run}; Ctrl-C ends it"
-        )
-        with contextlib.suppress(KeyboardInterrupt):
-            server.serve_forever()
+    with contextlib.suppress(KeyboardInterrupt), make_server(LiveReport(find_run(run)), port) as server:
+        say_line(make_console(), f"http://{ADDRESS}:{server.server_port}/ shows {run}; Ctrl-C ends it")
+        server.serve_forever()
 
 
 @app.command()

@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -58,13 +59,14 @@ class LiveReport:
         """
         self._folder, self._now = folder, now
         self._lock = threading.Lock()
+        self._maker = ThreadPoolExecutor(max_workers=1)
         self._token = secrets.token_hex(4)  # versions of another server of this run are not ours
         self._version = 0
         self._parts: dict[str, _Part] = {}
         self._seen: Snapshot | None = None
         self._trouble = Html("")
         self._next = -math.inf
-        self._make(read_snapshot(folder))
+        self._remake(read_snapshot(folder))
 
     def page(self) -> str:
         """The whole page as it is now."""
@@ -103,11 +105,15 @@ class LiveReport:
         try:
             snapshot = read_snapshot(self._folder)
             if snapshot != self._seen:
-                self._make(snapshot)
+                self._remake(snapshot)
             self._trouble = Html("")
         except LionSearchError as error:  # a database that is locked for a moment, or was moved
             self._trouble = element("p", element("strong", "cannot be read now"), f": {error}", id="standing")
             self._next = self._now() + _LEAST_SECONDS
+
+    def _remake(self, snapshot: Snapshot) -> None:
+        """In one and the same thread: proofs of programs need that, and each request has another."""
+        self._maker.submit(self._make, snapshot).result()
 
     def _make(self, snapshot: Snapshot) -> None:
         began = self._now()

@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from threading import Thread
 from typing import Any
 
 from lion_search.dsl.clock import awake_seconds
@@ -193,9 +194,13 @@ class _Rounds:
 
 
 @cache
-def default_engine(own: tuple[Function, ...] = ()) -> Engine:
-    """The engine with all rules; one for each state of the table of functions, which users may add to."""
-    del own
+def default_engine(own: tuple[Function, ...] = (), thread: Thread | None = None) -> Engine:
+    """The engine with all rules.
+
+    There is one for each state of the table of functions, which users may add to, and for each thread: an
+    e-graph of egglog's can be used by the thread that made it only.
+    """
+    del own, thread
     return Engine()
 
 

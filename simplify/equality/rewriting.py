@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from threading import current_thread
 
 from lion_search.dsl.clock import awake_seconds
 from lion_search.dsl.cost import static_cost
@@ -174,7 +175,9 @@ def egraph(
         lines.append(f"(set (width {entry}) {int(Type.SCALAR if name == LEARNING_RATE else Type.TREE)})")
     lines += [f"(state {terms.input(s)})" for s in program.states]
     lines += [f"(set (low {terms.input(s)}) 0.0)" for s in sorted(nonnegative)]
-    return (engine or default_engine(own_functions())).saturate(lines, len(roots), kinds, limits, goals)
+    return (engine or default_engine(own_functions(), current_thread())).saturate(
+        lines, len(roots), kinds, limits, goals
+    )
 
 
 def never_negative(program: Program) -> frozenset[str]:

@@ -16,7 +16,16 @@ from lion_search.runs.folder import CONFIG_NAME
 from lion_search.runs.lock import lock
 from lion_search.search.progress import Tally
 
-PROGRAM = "def train(w, g, m, lr):\n    m = interp(g, m, 0.9)\n    update = m * {}\n    return update, m\n"
+PROGRAM = """def train(w, g, m, lr):
+    m = interp(g, m, 0.9)
+    wd = w * 0.01
+    wd = wd * lr
+    update = m * lr
+    update = update + wd
+    update = update * {}
+    return update, m
+"""
+"""That the learning rate can be taken out of the sum is proved when it is written for people."""
 FACTS: dict[str, Any] = {
     JUDGE_FACT: {"caution": 1.0, "state_price": 0.0, "statement_price": 0.0},
     PHASE_FACT: "search",
