@@ -37,7 +37,7 @@ def test(
         programs[name] = winner.program
         if functional_hash(simplified[niche]) != functional_hash(winner.program):
             programs[simplified_name] = simplified[niche]
-    start: dict[str, Subject] = {"untuned start": canonicalise(plan.initial).program()}
+    start: dict[str, Subject] = {"the start": canonicalise(plan.initial).program()}
     ids = {f.individual.hash: f.individual.id for f, *_ in finalists.values()}
     others = {task: {**_tuned(record.baselines), **start} for task, record in plan.records.items()}
     rows = tuple(

@@ -162,10 +162,10 @@ def _mean_losses(log: Store, stage: Stage) -> dict[str, float]:
 
 
 def test_the_test_compares_optimizers_on_seeds_no_other_stage_has_seen(finished: Any, log: Store) -> None:
-    """Means are those of the raw test losses; the winner, the tuned baselines, the untuned start."""
+    """Means are those of the raw test losses; the winner, the tuned baselines, the start."""
     rows = {row["optimizer"]: row for row in finished.result["test"]}
     tuned = ["tuned adamw", "tuned lion", "tuned signum", "tuned sgd"]
-    assert [name for name in rows if name != "simplified"] == ["winner", *tuned, "untuned start"]
+    assert [name for name in rows if name != "simplified"] == ["winner", *tuned, "the start"]
     winner = log.individual(finished.result["finalists"][0]["id"])
     hashes = {"winner": winner.hash, "simplified": functional_hash(parse(finished.result["simplified"]))}
     logged = _mean_losses(log, Stage.TEST)
