@@ -145,7 +145,7 @@ def report(
         Path | None, typer.Option("-o", "--output", help="The file; default report.html in the run's folder.")
     ] = None,
 ) -> None:
-    """Writes a run as one page: its figures, programs, lineage and settings.
+    """Writes a run as one HTML page: figures, programs, lineage.
 
     The file needs nothing else and no network. A run that goes on or was killed is shown as far as it is.
     """
@@ -161,7 +161,7 @@ def serve(
     run: Run,
     port: Annotated[int, typer.Option(min=0, max=65535, help="On this machine; 0 for any free one.")] = 8000,
 ) -> None:
-    """Shows the same page in a browser, live while the run goes on.
+    """Shows the report in a browser, live while a run goes on.
 
     It can be reached from this machine only, and nothing is written. Ctrl-C ends it.
     """

@@ -50,7 +50,8 @@ def own_folder(tiny: Any) -> Any:
 
 @pytest.mark.parametrize("workers", ["inline", pytest.param("1", marks=pytest.mark.large)])
 def test_a_run_uses_it_from_the_start_to_the_export(own_folder: Any, options: Any, workers: str) -> None:
-    run = own_folder.run("r", *options.small, "--config=own.yaml", "--quiet", f"--set=workers={workers}")
+    own = ("--config=own.yaml", "--set=initial=start.py", f"--set=workers={workers}")
+    run = own_folder.run("r", *options.small, *own, "--quiet")
     with run.open() as store:
         assert any("softsign" in i.program for i in list(store.individuals())[1:])
     assert "softsign" in json.loads(own_folder("show", "r:0", "--json").out)["program"]

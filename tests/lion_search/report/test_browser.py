@@ -60,6 +60,15 @@ def drawn(page: Any) -> list[str]:
     )
 
 
+def settled_width(page: Any, expected: int) -> int:
+    """How wide the page is once its figures have been drawn anew, which takes them a while."""
+    for _ in range(100):
+        if (width := page.evaluate("document.documentElement.scrollWidth")) == expected:
+            break
+        page.wait_for_timeout(100)
+    return width
+
+
 def test_the_report_of_a_run_is_drawn_from_disk_at_any_width_and_in_print(
     visit: Any, finished: Any, tmp_path: Path
 ) -> None:
@@ -70,7 +79,7 @@ def test_the_report_of_a_run_is_drawn_from_disk_at_any_width_and_in_print(
     assert drawn(page) == names
     for size in SIZES.values():
         page.set_viewport_size(size)
-        assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
+        assert settled_width(page, size["width"]) == size["width"]
     page.pdf(path=tmp_path / "report.pdf")
     assert (tmp_path / "report.pdf").stat().st_size > 50_000
     assert page.complaints == []
