@@ -17,19 +17,12 @@ def evaluate_all(
     part: Part, seeds: Sequence[int],
 ) -> list[tuple[Score, ...]]:  # fmt: skip
     """Scores subjects on all tasks and seeds; one tuple for each subject, shorter after a failure."""
-    chunks = [(subject, task) for subject in range(len(subjects)) for task in tasks]
-    results = dict(evaluate_each(pool, [(subjects[s], task) for s, task in chunks], part, seeds))
+    jobs = [Job(s, tuple((task, seed, part) for seed in seeds)) for s in subjects for task in tasks]
+    results = dict(run_jobs(pool, jobs))
     return [
-        tuple(score for number, (s, _) in enumerate(chunks) if s == subject for score in results[number])
-        for subject in range(len(subjects))
+        tuple(score for number in range(first, first + len(tasks)) for score in results[number])
+        for first in range(0, len(jobs), len(tasks))
     ]
-
-
-def evaluate_each(
-    pool: Pool, chunks: Sequence[tuple[Subject, str]], part: Part, seeds: Sequence[int]
-) -> Iterator[tuple[int, tuple[Score, ...]]]:
-    """Scores pairs of a subject and a task on all seeds; yields each one's place and scores as they come."""
-    return run_jobs(pool, [Job(s, tuple((task, seed, part) for seed in seeds)) for s, task in chunks])
 
 
 def run_jobs(

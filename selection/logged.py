@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from lion_search.proxy_tasks.baseline import Baseline
-from lion_search.proxy_tasks.jobs import Subject
-from lion_search.proxy_tasks.run_jobs import evaluate_each
+from lion_search.proxy_tasks.jobs import Job, Subject
+from lion_search.proxy_tasks.run_jobs import run_jobs
 from lion_search.proxy_tasks.scores import Part, Score, Status, first_failure
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.judge import Judge
@@ -38,21 +39,40 @@ def evaluate_logged(
     Returns:
         Scores on the seeds, in their order, shorter after a failure.
     """
-    found: dict[tuple[str, str], dict[int, Score]] = {}
+    found: dict[tuple[str, str], dict[int, Score]] = {key: {} for key in subjects}
     for row in store.evaluations(stage=stage):
-        found.setdefault((row.subject, row.score.task), {})[row.score.seed] = row.score
-    scores = {}
-    for key in subjects:
-        own = found.get(key, {})
-        if _is_complete(own, seeds):
-            scores[key] = tuple(own[seed] for seed in seeds if seed in own)
-    missing = [key for key in subjects if key not in scores]
-    chunks = [(subjects[key], key[1]) for key in missing]
-    for place, own_scores in evaluate_each(pool, chunks, part, seeds):
-        key = missing[place]
-        scores[key] = own_scores
-        store.append((), [Evaluation(stage, key[0], s, individual_ids.get(key[0])) for s in own_scores])
-    return scores
+        if (key := (row.subject, row.score.task)) in found:
+            found[key][row.score.seed] = row.score
+    missing = {key: own for key, scores in found.items() if (own := _missing(scores, seeds))}
+    keys, jobs = [], []
+    for key, own in missing.items():
+        for some in _parts(own, math.ceil(pool.room / len(missing))):
+            keys.append(key)
+            jobs.append(Job(subjects[key], tuple((key[1], seed, part) for seed in some)))
+    for place, scores in run_jobs(pool, jobs):
+        name = keys[place][0]
+        found[keys[place]].update((score.seed, score) for score in scores)
+        store.append((), [Evaluation(stage, name, score, individual_ids.get(name)) for score in scores])
+    return {key: _until_failure(scores, seeds) for key, scores in found.items()}
+
+
+def _until_failure(scores: Mapping[int, Score], seeds: Sequence[int]) -> tuple[Score, ...]:
+    """Those on the seeds, in their order, up to and including the first failure."""
+    own = [scores[seed] for seed in seeds if seed in scores]
+    failures = [place for place, score in enumerate(own) if score.status is not Status.OK]
+    return tuple(own[: failures[0] + 1] if failures else own)
+
+
+def _missing(scores: Mapping[int, Score], seeds: Sequence[int]) -> list[int]:
+    """The seeds to train on still: none after the first known failure."""
+    failed = [i for i, seed in enumerate(seeds) if seed in scores and scores[seed].status is not Status.OK]
+    return [seed for seed in seeds[: failed[0] if failed else None] if seed not in scores]
+
+
+def _parts(seeds: Sequence[int], most: int) -> list[Sequence[int]]:
+    """Seeds in order, in at most so many parts of equal length, so that no worker is idle."""
+    length = math.ceil(len(seeds) / max(1, most))
+    return [seeds[start : start + length] for start in range(0, len(seeds), length)]
 
 
 class LoggedFitness(NamedTuple):
@@ -98,7 +118,3 @@ def fitness_logged(
     }
     judge = Judge(of[BASELINE_SUBJECT])
     return {name: LoggedFitness(judge.fitness(of[name]), first_failure(of[name])) for name in optimizers}
-
-
-def _is_complete(own: Mapping[int, Score], seeds: Sequence[int]) -> bool:
-    return all(seed in own for seed in seeds) or any(s.status is not Status.OK for s in own.values())

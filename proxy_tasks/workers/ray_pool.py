@@ -12,6 +12,7 @@ A SIGTERM to the whole process group ends Ray too; then collect nothing and call
 
 from __future__ import annotations
 
+import math
 import pickle
 import sys
 import time
@@ -159,20 +160,21 @@ class RayPool:
         stop_ray(self._guard)
 
     def _dispatch(self) -> None:
-        """Hands suspects to idle workers, and batches to workers with fewer than `depth` calls."""
+        """Hands suspects to idle workers, and batches to workers with fewer than `depth` calls.
+
+        A batch is no larger than a worker's share of what is pending, so that few long jobs keep all busy.
+        """
         for seat in sorted(self._seats, key=lambda seat: len(seat.calls)):
             if self._suspects and not any(call.jobs for call in seat.calls):
                 self._call(seat, [self._suspects.popleft()])
-        free = [
-            seat for seat in self._seats if not any(job.retried for call in seat.calls for job in call.jobs)
-        ]
-        while self._pending and free:
+        while self._pending and (free := [seat for seat in self._seats if self._has_room(seat)]):
             seat = min(free, key=lambda seat: len(seat.calls))
-            if len(seat.calls) >= self._depth:
-                return
-            self._call(
-                seat, [self._pending.popleft() for _ in range(min(self._batch_size, len(self._pending)))]
-            )
+            share = math.ceil(len(self._pending) / len(free))
+            self._call(seat, [self._pending.popleft() for _ in range(min(self._batch_size, share))])
+
+    def _has_room(self, seat: _Seat) -> bool:
+        """Whether a worker may have one more call; what may have killed another is alone."""
+        return len(seat.calls) < self._depth and not any(j.retried for call in seat.calls for j in call.jobs)
 
     def _call(self, seat: _Seat, jobs: list[_Job]) -> None:
         seat.calls.append(_Call(seat.actor.evaluate.remote([job.payload for job in jobs]), tuple(jobs)))

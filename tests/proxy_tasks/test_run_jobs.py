@@ -10,7 +10,7 @@ from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import load_baselines
 from lion_search.proxy_tasks.jobs import Job, JobResult, Subject
-from lion_search.proxy_tasks.run_jobs import evaluate_all, evaluate_baselines, evaluate_each, run_jobs
+from lion_search.proxy_tasks.run_jobs import evaluate_all, evaluate_baselines, run_jobs
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.workers.pool import Failure, FailureKind, Finished
 
@@ -92,19 +92,9 @@ def test_there_are_as_many_answers_as_subjects(subjects: list[Subject]) -> None:
     assert len(evaluate_all(FakePool(), subjects, ["a"], Part.TEST, range(1))) == len(subjects)  # type: ignore[arg-type]
 
 
-def test_each_chunk_is_yielded_once_with_its_place() -> None:
-    chunks: list[tuple[Subject, str]] = [(ADAMW, "a"), (LION, "bb"), (ADAMW, "bb")]
-    found = list(evaluate_each(FakePool(), chunks, Part.TEST, range(2)))  # type: ignore[arg-type]
-    assert sorted(place for place, _ in found) == [0, 1, 2]
-    for place, scores in found:
-        subject, task = chunks[place]
-        assert scores == tuple(score(subject, task, seed, Part.TEST) for seed in range(2))
-
-
-def test_a_chunk_is_yielded_before_the_others_have_ended() -> None:
+def test_a_job_is_yielded_before_the_others_have_ended() -> None:
     pool = FakePool()
-    scores = evaluate_each(pool, [(ADAMW, "a")] * 9, Part.TEST, range(1))  # type: ignore[arg-type]
-    next(scores)
+    next(run_jobs(pool, [Job(ADAMW, (("a", 0, Part.TEST),))] * 9))  # type: ignore[arg-type]
     assert pool._waiting
 
 

@@ -29,7 +29,11 @@ def trains(job: Job) -> tuple[Score, ...]:
 
 def dives(job: Job) -> tuple[Score, ...]:
     """Program A diverges on its second seed."""
-    return (trains(job)[0], diverged(job, 1)) if job.subject == A else trains(job)
+    seeds = [seed for _, seed, _ in job.samples]
+    if job.subject != A or SEEDS[1] not in seeds:
+        return trains(job)
+    place = seeds.index(SEEDS[1])
+    return (*trains(job)[:place], diverged(job, place))
 
 
 def crashes(job: Job) -> tuple[Score, ...] | Failure:
@@ -52,7 +56,7 @@ def evaluate(
 
 def test_each_subject_is_trained_on_its_task_and_all_seeds_and_logged(store: Store) -> None:
     """With stage and individual."""
-    pool = FakePool(trains)
+    pool = FakePool(trains, room=4)
     found = evaluate(store, pool)
     samples = [tuple((task, seed, Part.TEST) for seed in SEEDS) for _, task in SUBJECTS]
     assert [job.samples for job in pool.jobs] == samples
@@ -74,22 +78,44 @@ def test_what_is_in_the_log_is_taken_from_there(store: Store, answer: Any) -> No
     assert store.evaluations() == before
 
 
-@pytest.mark.parametrize("done", [0, 1, 3])
-def test_a_stage_that_was_interrupted_goes_on(store: Store, done: int) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        evaluate(store, FakePool(trains, breaks_after=done))
-    pool = FakePool(trains)
+@pytest.mark.parametrize("answer", [trains, dives])
+@pytest.mark.parametrize("room", [1, 5, 8, 100])
+def test_trainings_are_shared_out_among_as_many_workers_as_there_are(
+    store: Store, room: int, answer: Any
+) -> None:
+    """And the scores are the same."""
+    pool = FakePool(answer, room=room)
     found = evaluate(store, pool)
-    assert len(pool.jobs) == len(SUBJECTS) - done
+    assert max(len(job.samples) for job in pool.jobs) == {1: 3, 5: 2, 8: 2, 100: 1}[room]
+    own = [s.loss for s in found["a", "one"]]
+    assert own == ([0.7, 0.8, 0.9] if answer is trains else [0.7, None])
+
+
+@pytest.mark.parametrize("room", [4, 100])
+@pytest.mark.parametrize("done", [0, 1, 3])
+def test_a_stage_that_was_interrupted_goes_on(store: Store, done: int, room: int) -> None:
+    first = FakePool(trains, breaks_after=done, room=room)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(store, first)
+    logged = len(store.evaluations())
+    pool = FakePool(trains, room=room)
+    found = evaluate(store, pool)
+    assert sum(len(job.samples) for job in pool.jobs) == 12 - logged
     assert len(store.evaluations()) == 12
     assert set(found) == set(SUBJECTS)
     assert all([s.seed for s in scores] == list(SEEDS) for scores in found.values())
 
 
-@pytest.mark.parametrize("before", [{"stage": Stage.SELECTION}, {"seeds": SEEDS[:2]}])
-def test_another_stage_and_more_seeds_are_trained_anew(store: Store, before: dict[str, Any]) -> None:
-    evaluate(store, FakePool(trains), **before)
+def test_of_more_seeds_only_the_new_ones_are_trained(store: Store) -> None:
+    evaluate(store, FakePool(trains), seeds=SEEDS[:2])
     pool = FakePool(trains)
     found = evaluate(store, pool)
-    assert len(pool.jobs) == 4
+    assert {seed for job in pool.jobs for _, seed, _ in job.samples} == {SEEDS[2]}
     assert [s.seed for s in found["a", "one"]] == list(SEEDS)
+
+
+def test_another_stage_is_trained_anew(store: Store) -> None:
+    evaluate(store, FakePool(trains), stage=Stage.SELECTION)
+    pool = FakePool(trains)
+    evaluate(store, pool)
+    assert sum(len(job.samples) for job in pool.jobs) == 12

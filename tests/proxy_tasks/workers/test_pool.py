@@ -182,11 +182,13 @@ def test_importing_a_pool_imports_neither_ray_nor_jax(module: str) -> None:
 # Workers.
 
 
-def test_workers_are_other_processes_and_share_the_jobs(ray_pool: RayPool) -> None:
+@pytest.mark.parametrize("num_jobs", [2, 16])
+def test_workers_are_other_processes_and_share_the_jobs(ray_pool: RayPool, num_jobs: int) -> None:
+    """Few as well: two jobs of minutes are not one worker's batch."""
     for number in range(4):
         ray_pool.submit(number, ("sleep", 0.0))
     drain(ray_pool)
-    for number in range(16):
+    for number in range(num_jobs):
         ray_pool.submit(number, ("pid", None))
     pids = set(values(ray_pool).values())
     assert len(pids) == 2
