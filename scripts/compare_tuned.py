@@ -7,7 +7,9 @@ over seeds of log(loss / Lion's) and its standard error; positive is worse than 
 lacks a family. Trainings are kept in a
 database, so that a comparison that was cut short goes on.
 
-    python scripts/compare_tuned.py REF... --task TASK [--task TASK] [--trainings 104] [--seeds 64]
+    python scripts/compare_tuned.py [REF...] --task TASK [--task TASK] [--trainings 104] [--seeds 64]
+
+Without a REF and with 0 trainings: the baselines of the records beside each other.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ def tune_all(store: Store, pool: Pool, subjects: Tuned, task: str, trainings: in
     assert isinstance(adamw, Baseline)
     found = {}
     for name, subject in subjects.items():
-        found[name] = tune_constants(store, pool, subject, {task: adamw}, trainings) or subject
+        better = trainings and tune_constants(store, pool, subject, {task: adamw}, trainings)
+        found[name] = better or subject
     return found
 
 
@@ -74,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("references", nargs="+", metavar="REF")
+    parser.add_argument("references", nargs="*", metavar="REF")
     parser.add_argument("--task", action="append", required=True)
     parser.add_argument(
         "--constants-of", default="fashion7_he", help="where baselines begin that have no record"
