@@ -55,6 +55,8 @@ class Stage(enum.StrEnum):
     SIMPLIFICATION = "simplification"
     TUNING = "tuning"
     FUNNEL = "funnel"
+    CARD = "card"
+    META_VALIDATION = "meta_validation"
 
     def seeds(self, count: int, start: int = 0) -> range:
         """Some of the stage's seeds, of which there are ``MAX_SEEDS``; no two stages share one."""
@@ -71,6 +73,8 @@ _FIRST_SEEDS = {
     Stage.SIMPLIFICATION: 40_000,
     Stage.TUNING: 50_000,
     Stage.FUNNEL: 60_000,
+    Stage.CARD: 70_000,
+    Stage.META_VALIDATION: 80_000,
 }
 """``MAX_SEEDS`` from here on are a stage's. Tuning of baselines uses 100,000 and more."""
 
