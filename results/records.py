@@ -37,9 +37,13 @@ NOVEL = (Outcome.EVALUATED, Outcome.REUSED)
 
 PROGRESS_FACT, SEARCH_SECONDS_FACT, PHASE_FACT, JUDGE_FACT = "progress", "search_seconds", "phase", "judge"
 """Facts of a run: how far its search is; its seconds, pauses not counted; where the run is (``search``,
-``selection``, ``funnel``, ``simplification``, ``test``, ``finished``); what is taken off fitness."""
+``meta-validation``, ``selection``, ``funnel``, ``simplification``, ``test``, ``transfer card``,
+``finished``); what is taken off fitness."""
 CURVES_FACT = "training_curves"
 """A fact of a run: the losses along a few trainings of its winners and of what they are compared with."""
+
+CARD_FACT = "transfer_card"
+"""A fact of a run: the transfer card of what it recommends."""
 
 MAX_SEEDS = 10_000
 """Most seeds of a stage."""

@@ -14,12 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from lion_search.dsl.cost import static_cost
+from lion_search.dsl.cost import relative_cost
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.export.hyperparameters import WEIGHT_DECAY
 from lion_search.dsl.export.learning_rate import RATE
-from lion_search.dsl.library import library_program
-from lion_search.dsl.program import Program
 from lion_search.dsl.shown import percent, plural, significant, with_error
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.reference_options import join_options, split_options
@@ -196,12 +194,6 @@ def _memory(bench: Bench, grid: Grid) -> Finding:
         f"A step costs {cost:.2g} times AdamW's, by count of operations."
     )
     return Finding(text, {"states": states, "bytes_per_weight": 4 * states, "relative_cost": cost})
-
-
-def relative_cost(program: Program) -> float:
-    """Static cost of a step relative to AdamW's."""
-    adamw = canonicalise(library_program("adamw")).program()
-    return static_cost(canonicalise(program).program()) / static_cost(adamw)
 
 
 def _diverged(bench: Bench, grid: Grid) -> Finding:
