@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.functions import FUNCTIONS, Type
+from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program
 from lion_search.dsl.types import statement_types
 
@@ -19,3 +21,9 @@ def static_cost(program: Program) -> float:
         is_scalar = row.elementwise and max(*arguments, result) is Type.SCALAR
         total += 0.0 if is_scalar else row.cost
     return total
+
+
+def relative_cost(program: Program) -> float:
+    """The cost of a step in steps of AdamW, both in canonical form: of a count, the same on every machine."""
+    adamw = canonicalise(library_program("adamw")).program()
+    return static_cost(canonicalise(program).program()) / static_cost(adamw)

@@ -106,6 +106,27 @@ def learning_curve(store: Store, points: int, max_trainings: int | None = None) 
     return curve.points
 
 
+def best_of_slices(store: Store, every: int) -> list[CurvePoint]:
+    """The best of a search after each so many programs, and at its end.
+
+    What it says of a place depends on the log up to there only.
+    """
+    total = store.num_individuals()
+    waiting = sorted({*range(every, total + 1, every), total} - {0}, reverse=True)
+    baseline, rows = read_scores(store, Stage.SEARCH)
+    if not rows:
+        return []
+    curve = _Curve(Ranking(Judge(baseline, judge_settings(store))))
+    for individual in store.individuals(outcomes=HAS_OWN_SCORES):
+        while waiting and individual.id >= waiting[-1]:
+            curve.add_point(curve.trainings, waiting.pop())
+        own = rows.get(individual.id, [])
+        curve.go_on(individual, own, 0 if individual.outcome is Outcome.REUSED else len(own))
+    for num_programs in reversed(waiting):
+        curve.add_point(curve.trainings, num_programs)
+    return curve.points
+
+
 @dataclass(slots=True)
 class _Curve:
     """What a search knows and has used at a place of its log, and the points before that place."""

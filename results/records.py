@@ -37,9 +37,13 @@ NOVEL = (Outcome.EVALUATED, Outcome.REUSED)
 
 PROGRESS_FACT, SEARCH_SECONDS_FACT, PHASE_FACT, JUDGE_FACT = "progress", "search_seconds", "phase", "judge"
 """Facts of a run: how far its search is; its seconds, pauses not counted; where the run is (``search``,
-``selection``, ``funnel``, ``simplification``, ``test``, ``finished``); what is taken off fitness."""
+``meta-validation``, ``selection``, ``funnel``, ``simplification``, ``test``, ``transfer card``,
+``finished``); what is taken off fitness."""
 CURVES_FACT = "training_curves"
 """A fact of a run: the losses along a few trainings of its winners and of what they are compared with."""
+
+CARD_FACT = "transfer_card"
+"""A fact of a run: the transfer card of what it recommends."""
 
 MAX_SEEDS = 10_000
 """Most seeds of a stage."""
@@ -55,6 +59,8 @@ class Stage(enum.StrEnum):
     SIMPLIFICATION = "simplification"
     TUNING = "tuning"
     FUNNEL = "funnel"
+    CARD = "card"
+    META_VALIDATION = "meta_validation"
 
     def seeds(self, count: int, start: int = 0) -> range:
         """Some of the stage's seeds, of which there are ``MAX_SEEDS``; no two stages share one."""
@@ -71,6 +77,8 @@ _FIRST_SEEDS = {
     Stage.SIMPLIFICATION: 40_000,
     Stage.TUNING: 50_000,
     Stage.FUNNEL: 60_000,
+    Stage.CARD: 70_000,
+    Stage.META_VALIDATION: 80_000,
 }
 """``MAX_SEEDS`` from here on are a stage's. Tuning of baselines uses 100,000 and more."""
 

@@ -7,13 +7,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from lion_search.dsl.errors import LionSearchError
-from lion_search.proxy_tasks.baseline import has_baselines, load_baselines
 from lion_search.proxy_tasks.scores import Part
 from lion_search.results.figures import curves_figure, to_html
 from lion_search.results.strict_json import to_json
 from lion_search.runs.audience import Report
 from lion_search.runs.folder import check_new, write_new
-from lion_search.runs.preflight import check_tasks, find_baselines, set_environment
+from lion_search.runs.preflight import baselines_or, check_tasks, find_baselines, set_environment
 from lion_search.runs.references import find_run, open_run
 from lion_search.runs.workers import make_pool
 from lion_search.selection import run_comparison as comparison
@@ -59,8 +58,7 @@ def compare_runs(
         records = find_baselines(own, report)
         if tasks:
             own = check_tasks(tasks, None)
-            stand_in = next(iter(records.values()))
-            records = {t: load_baselines(t) if has_baselines(t) else stand_in for t in own}
+            records = baselines_or(own, next(iter(records.values())))
         pool = make_pool(list(own), workers=workers, report=report)
         stack.callback(pool.close)
         found = comparison.compare_runs(

@@ -1,4 +1,4 @@
-"""Commands about tasks: tasks, evaluate, baseline. They parse, call and print."""
+"""Commands about tasks: tasks, evaluate, card, baseline. They parse, call and print."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from lion_search.commands.arguments import MODES, AsJson, OwnFunctions, Workers, read_choice, read_workers
+from lion_search.commands.arguments import (
+    MODES,
+    AsJson,
+    OwnFunctions,
+    Reference,
+    Workers,
+    read_choice,
+    read_workers,
+)
 
 app = typer.Typer()
 
@@ -76,6 +84,43 @@ def evaluate(
         print_rows(make_console(), rows, part)
     if not is_scored(rows, references):
         raise typer.Exit(1)
+
+
+@app.command()
+def card(
+    reference: Reference,
+    task: Annotated[
+        list[str] | None, typer.Option(help="A task with tuned baselines; repeatable; default: digits_he.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=2, max=1000, help="Trainings of each point of the grid.")] = 4,
+    workers: Workers = "auto",
+    own: OwnFunctions = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measures what to know before using a program elsewhere.
+
+    Learning rate and weight decay beside AdamW's, batch sizes, the scale of gradients, memory, failures,
+    first steps, states in bfloat16, the bound of sign-type rules. Trainings are kept in cards/: what was
+    stopped goes on there.
+    """
+    from lion_search.analysis.carding import make_cards
+    from lion_search.commands.printing.card import print_card
+    from lion_search.commands.printing.display import reporting
+    from lion_search.commands.printing.terminal import make_console, print_json
+
+    with reporting(quiet=as_json) as screen:
+        cards = make_cards(
+            reference,
+            task or ["digits_he"],
+            num_seeds=seeds,
+            workers=read_workers(workers),
+            report=screen.report,
+        )
+    if as_json:
+        print_json([each.to_json() for each in cards])
+        return
+    for each in cards:
+        print_card(make_console(), each)
 
 
 @app.command()

@@ -23,6 +23,7 @@ from lion_search.results.records import MAX_SEEDS
 from lion_search.search.methods.table import settings_class
 from lion_search.search.settings import Budget, HurdleSettings, LoopSettings, NoiseSettings, SearchSettings
 from lion_search.selection.funnel import RungSettings
+from lion_search.selection.meta_validation import MetaValidationSettings
 
 if TYPE_CHECKING:
     _ShippedSettings = LoopSettings
@@ -138,6 +139,13 @@ class Config(Settings):
     """Then rungs of larger and larger tasks, such as [{tasks: ["digits_mlp?scale=10"]}]. On each the
     constants of programs and baselines are tuned with equal effort; those programs go on that are ahead of
     tuned AdamW and of the best known optimizer that takes no more memory. [] is no funnel."""
+    meta_validation: MetaValidationSettings | None = None
+    """The best program of each slice of the search is trained on larger tasks, such as {tasks:
+    ["digits_mlp?scale=10"], every: 1000}: whether what rises in the search rises there as well. null is
+    none. With stop: true the search ends where they part."""
+    transfer_card: bool = False
+    """Whether the winner gets a transfer card on the first task: learning rate and weight decay beside
+    AdamW's, batch sizes, bfloat16 and more, in some 300 trainings; see `lion-search card`."""
     simplification: SimplificationSection = SimplificationSection()
     mode: Literal["auto", "interpreted", "compiled", "batched"] = "auto"
     """How programs are run: interpreted (as data, compiled once for all), compiled (each for itself, for

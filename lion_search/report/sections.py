@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lion_search.dsl.errors import LionSearchError
-from lion_search.report import ancestry, frontier, outcome, search, setup, simplification
+from lion_search.report import ancestry, frontier, outcome, search, setup, simplification, transfer
 from lion_search.report.markup import Html, element, paragraph
 from lion_search.report.material import Material
 
@@ -32,6 +32,8 @@ SECTIONS = (
     Section("training", "Training curves", outcome.training),
     Section("search", "Search curve", search.course),
     Section("frontier", "Memory against fitness", frontier.frontier),
+    Section("meta-validation", "Meta-validation", transfer.meta_validation),
+    Section("card", "Transfer card", transfer.card),
     Section("shares", "Hits and redundancy", search.shares),
     Section("lineage", "Lineage", ancestry.lineage),
     Section("simplification", "Simplification", simplification.simplification),

@@ -31,7 +31,7 @@ _PACKAGES = (
     "egglog",
 )
 MAY_CHANGE = (
-    *("budget", "selection", "funnel", "simplification"),
+    *("budget", "selection", "funnel", "meta_validation", "transfer_card", "simplification"),
     *("workers", "gpus_per_worker", "limits.seconds", "limits.memory_gb"),
 )
 """Keys of the config that change no program of the search: a resumed run may have others."""

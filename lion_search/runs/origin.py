@@ -16,7 +16,7 @@ from lion_search.dsl.library import LIBRARY
 from lion_search.dsl.program import Program
 from lion_search.dsl.shown import plural, significant, with_error
 from lion_search.proxy_tasks.scores import Status, standard_error
-from lion_search.results.records import BASELINE_SUBJECT, Stage
+from lion_search.results.records import BASELINE_SUBJECT, CARD_FACT, Stage
 from lion_search.runs.references import Referenced, find_run, open_log, split_individual
 
 if TYPE_CHECKING:
@@ -62,8 +62,10 @@ def notes_in_run(
     """
     facts = store.run_facts()
     adamw = adamw or {t: dict(b["adamw"]["hyperparameters"]) for t, b in facts["baselines"].items()}
+    measured = _measured(facts.get(CARD_FACT), functional_hash(program))
     return tuple(filter(None, (
-        _origin(facts, run, individual_id), _losses(store, functional_hash(program)), _advice(adamw, program)
+        _origin(facts, run, individual_id), _losses(store, functional_hash(program)),
+        measured or _advice(adamw, program),
     )))  # fmt: skip
 
 
@@ -109,6 +111,13 @@ def _one_task(task: str, own: Mapping[int, float], tuned: Mapping[int, float]) -
 
 def _mean(losses: list[float]) -> str:
     return with_error(fmean(losses), standard_error(losses)) if len(losses) > 1 else significant(losses[0])
+
+
+def _measured(card: Mapping[str, Any] | None, program_hash: str) -> str:
+    """The same advice from the program's transfer card; empty if there is none of it."""
+    if card is None or card["hash"] != program_hash or "constants" not in card["rows"]:
+        return ""
+    return f"To begin on another task, as measured: {card['rows']['constants']['text']}"
 
 
 def _advice(adamw: Mapping[str, Mapping[str, float]], program: Program) -> str:

@@ -11,13 +11,13 @@ from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.functions import own_functions
 from lion_search.dsl.program import Program
 from lion_search.dsl.shown import plural
-from lion_search.proxy_tasks.baseline import Baseline, Record, has_baselines, load_baselines
+from lion_search.proxy_tasks.baseline import Baseline, Record
 from lion_search.proxy_tasks.scores import Score
 from lion_search.proxy_tasks.tasks import find_task
 from lion_search.results.records import Stage
 from lion_search.runs.audience import Report
 from lion_search.runs.facts import run_facts
-from lion_search.runs.preflight import check_tasks, find_baselines, set_environment
+from lion_search.runs.preflight import baselines_or, check_tasks, find_baselines, set_environment
 from lion_search.runs.reuse import earlier_scores
 from lion_search.selection.funnel import RungSettings
 
@@ -35,6 +35,7 @@ class Plan:
         problems: of the tasks by name, the cheapest first.
         records: the tasks' baselines.
         rungs: of the funnel, tasks by their names, each with the baselines it begins with.
+        meta_validation: AdamW on each task of the meta-validation.
         earlier: scores of earlier runs, by functional hash.
         reused: how many individuals of each earlier run were looked at.
     """
@@ -44,6 +45,7 @@ class Plan:
     problems: Mapping[str, FlatProblem]
     records: Mapping[str, Record]
     rungs: Sequence[tuple[RungSettings, Mapping[str, Baseline]]]
+    meta_validation: Mapping[str, Baseline]
     earlier: Mapping[str, tuple[Score, ...]]
     reused: Mapping[str, int]
 
@@ -89,11 +91,14 @@ def make_plan(config: Config, initial: Program, sizes: Mapping[str, int], report
     order = sorted(problems, key=lambda name: _work(problems[name]))  # a hurdle is on the cheapest
     problems = {name: problems[name] for name in order}
     rungs = _find_rungs(config, records[order[0]], max(map(_work, problems.values())))
+    larger = () if config.meta_validation is None else config.meta_validation.tasks
+    on_larger = baselines_or(check_tasks(larger, config.limits.memory_gb), records[order[0]])
+    meta_validation = {task: record.adamw for task, record in on_larger.items()}
     earlier, reused = earlier_scores(config.reuse, problems, _samples(config, problems), sizes)
     if reused:
         report(f"Reusing the scores of {plural(len(earlier), 'program')} of {', '.join(reused)}")
     in_order = {name: records[name] for name in order}
-    return Plan(config, initial, problems, in_order, rungs, earlier, reused)
+    return Plan(config, initial, problems, in_order, rungs, meta_validation, earlier, reused)
 
 
 def _find_rungs(
@@ -112,7 +117,7 @@ def _find_rungs(
             raise LionSearchError(f"funnel: rung {number} trains less than {before}; expected larger tasks")
         before = f"rung {number}"
         first, *_ = problems
-        own = load_baselines(first) if has_baselines(first) else record
+        own = baselines_or([first], record)[first]
         rungs.append((rung.model_copy(update={"tasks": [*problems]}), own.baselines))
     return rungs
 

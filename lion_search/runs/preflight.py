@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.trials import try_in_jax
-from lion_search.proxy_tasks.baseline import Record, load_baselines
+from lion_search.proxy_tasks.baseline import Record, has_baselines, load_baselines
 from lion_search.proxy_tasks.scores import check_ratio
 from lion_search.proxy_tasks.tasks import TaskError, find_task
 from lion_search.proxy_tasks.workers.environment import worker_environment
@@ -102,6 +102,11 @@ def find_baselines(problems: Mapping[str, FlatProblem], report: Callable[[str], 
         if different := record.mismatch(data):
             report(f"Note: the baselines of {name} were tuned on other data ({different})")
     return records
+
+
+def baselines_or(tasks: Iterable[str], stand_in: Record) -> dict[str, Record]:
+    """Baselines of larger tasks, where they were tuned; else those of another task."""
+    return {task: load_baselines(task) if has_baselines(task) else stand_in for task in tasks}
 
 
 def _machine_bytes() -> int:

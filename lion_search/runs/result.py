@@ -9,23 +9,27 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lion_search.dsl.cost import relative_cost
 from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.export.about import About
 from lion_search.dsl.export.exports import EXPORTS
 from lion_search.dsl.program import Program
-from lion_search.dsl.text import format_program
+from lion_search.dsl.text import format_program, parse
 from lion_search.proxy_tasks.scores import describe_failure
 from lion_search.results.judge import JudgeSettings
 from lion_search.results.store import Store
 from lion_search.results.strict_json import to_json
 from lion_search.runs.climbing import Ascent
 from lion_search.runs.folder import EXPORTS_FOLDER, RESULT_NAME, make_folder, write_file
+from lion_search.runs.meta_validating import told
 from lion_search.runs.origin import notes_in_run
 from lion_search.runs.simplify_record import SimplifyRecord
 from lion_search.search.progress import Progress
+from lion_search.selection.card.card import Card
 from lion_search.selection.comparison import Measurement
 from lion_search.selection.finalists import Finalist
 from lion_search.selection.funnel import ADAMW, Placing, RungResult
+from lion_search.selection.meta_validation import MetaValidation
 from lion_search.selection.verdicts import Lead
 
 
@@ -68,6 +72,8 @@ class RunResult:
         test_rows: losses on test: the winners, then what they are compared with.
         recommended: files of the program to use, with the constants of the funnel's last rung; empty if none
             passed it.
+        meta_validation: what the best of the search's slices came to on larger tasks, if that was asked for.
+        card: of what is recommended, if that was asked for.
     """
 
     folder: Path
@@ -77,6 +83,8 @@ class RunResult:
     ascent: Ascent
     test_rows: tuple[Measurement, ...]
     recommended: tuple[Path, ...] = ()
+    meta_validation: MetaValidation | None = None
+    card: Card | None = None
 
     @property
     def best(self) -> Best:
@@ -163,6 +171,8 @@ def summary(result: RunResult) -> dict[str, Any]:
         "search": {**asdict(result.progress), "hit_rate": result.progress.hit_rate},
         "judged_by": result.judged_by,
         "recommended": [str(path.relative_to(result.folder)) for path in result.recommended],
+        "meta_validation": _meta_summary(result.meta_validation),
+        "card": None if result.card is None else result.card.to_json(),
         "funnel": [_rung_summary(rung) for rung in result.ascent.rungs],
         "test": [
             {
@@ -186,6 +196,7 @@ def _summary_of(best: Best, folder: Path) -> dict[str, Any]:
         "is_tuned": best.winner.is_tuned,
         "fitness": best.winner.fitness,
         "num_states": best.winner.individual.num_states,
+        "relative_cost": relative_cost(parse(best.simplification.simplified)),
         "program": best.program,
         "simplified": best.simplification.simplified,
         "recognized": best.simplification.recognized,
@@ -202,6 +213,10 @@ def _summary_of(best: Best, folder: Path) -> dict[str, Any]:
         "confirmed": None if best.confirmed is None else _placing_summary(best.confirmed),
         "exports": [str(path.relative_to(folder)) for path in best.exports],
     }
+
+
+def _meta_summary(found: MetaValidation | None) -> dict[str, Any] | None:
+    return None if found is None else {**asdict(found), "text": told(found)}
 
 
 def _rung_summary(rung: RungResult) -> dict[str, Any]:

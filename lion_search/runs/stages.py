@@ -23,6 +23,7 @@ from lion_search.runs.events import Events
 from lion_search.runs.facts import ResumeError
 from lion_search.runs.final_test import SIMPLIFIED, WINNER, names_in_tables, test, test_on_last_rung
 from lion_search.runs.folder import RESULT_NAME
+from lion_search.runs.meta_validating import run_meta_validation, search_by_slices
 from lion_search.runs.readability import make_readable
 from lion_search.runs.result import Best, RunResult, write_exports, write_result
 from lion_search.runs.session import Session
@@ -32,6 +33,7 @@ from lion_search.runs.simplify_record import (
     save,
     test_records,
 )
+from lion_search.runs.transfer import make_transfer_card
 from lion_search.search.driver import Search
 from lion_search.search.niches import NICHES
 from lion_search.search.progress import Progress
@@ -52,7 +54,9 @@ def run_stages(session: Session) -> RunResult:
         LionSearchError: nothing found trains on fresh seeds, or the log does not fit the config.
         RunInterruptedError: the user stopped the run.
     """
-    progress = _search(session)
+    progress = search_by_slices(session, lambda budget: _search(session, budget))
+    meta_validation = run_meta_validation(session)
+    session.stop_if_asked(progress)
     finalists = _select(session)
     session.stop_if_asked(progress)
     ascent = run_funnel(session, finalists, progress)
@@ -65,15 +69,16 @@ def run_stages(session: Session) -> RunResult:
     rows += test_on_last_rung(session, ascent, confirmed, is_only=len(finalists) == 1)
     session.stop_if_asked(progress)
     result = _hand_over(session, progress, finalists, ascent, confirmed, simplified, rows)
+    result = replace(result, meta_validation=meta_validation, card=make_transfer_card(session, result))
     session.enter("finished")
     write_result(result)
     return result
 
 
-def _search(session: Session) -> Progress:
+def _search(session: Session, budget: Budget) -> Progress:
     """Searches, from the log's end if there is one already, until the budget is spent."""
     session.enter("search")
-    search = _make_search(session)
+    search = _make_search(session, budget)
     try:
         search.replay_log()
     except ReplayError as error:
@@ -82,7 +87,7 @@ def _search(session: Session) -> Progress:
     if not session.store.num_individuals():
         _check_start(session)
     log_progress = _EveryNowAndThen(session.events)
-    session.audience.report(f"Search: {_limits(session.plan.config.budget)}")
+    session.audience.report(f"Search: {_limits(budget)}")
     with session.audience.display(session.folder.resolve().name) as show:
 
         def tell(progress: Progress) -> None:
@@ -104,7 +109,7 @@ def _limits(budget: Budget) -> str:
     return f"until {' or '.join(limits)}"
 
 
-def _make_search(session: Session) -> Search:
+def _make_search(session: Session, budget: Budget) -> Search:
     plan, config = session.plan, session.plan.config
     return Search(
         plan.initial,
@@ -114,7 +119,7 @@ def _make_search(session: Session) -> Search:
         session.store,
         samples=plan.samples,
         judge=Judge(_baseline_scores(session), config.judge_settings()),
-        budget=config.budget,
+        budget=budget,
         max_cost=config.limits.cost,
         earlier_scores=plan.earlier,
     )

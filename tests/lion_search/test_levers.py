@@ -12,6 +12,7 @@ LEVERS = (
     *("--set=selection.finalists=2", "--set=workers=inline"),
 )
 
+META = '{tasks: ["tiny:sine?steps=60"], every: 40, seeds: 4}'
 RUNG = '{tasks: ["tiny:sine?steps=60"], tuning: 26, seeds: 4, confidence: 0.5}'
 
 
@@ -32,9 +33,11 @@ def test_a_run_with_all_levers_is_resumed_to_the_same_log(tiny: Any, options: An
 def test_the_best_of_each_niche_is_handed_over(tiny: Any, options: Any) -> None:
     """Selected, tuned, simplified, tested and exported each for itself, and sent through the funnel."""
     made = ("--set=simplification.how_far=proofs", "--set=selection.tuned=1", "--set=budget.programs=150")
-    run = tiny.run("frontier", *options.tiny, *LEVERS, *made, f"--set=funnel=[{RUNG}]")
+    asked = (f"--set=funnel=[{RUNG}]", f"--set=meta_validation={META}", "--set=transfer_card=true")
+    run = tiny.run("frontier", *options.tiny, *LEVERS, *made, *asked)
     result, niches = run.result, ["0 states", "1 state", "2 states"]
     assert [best["niche"] for best in result["frontier"]] == niches
+    check_meta_validation_and_card(run)
     check_funnel(run)
     rows = [row["optimizer"] for row in result["test"]]
     for best in result["frontier"]:
@@ -47,6 +50,17 @@ def test_the_best_of_each_niche_is_handed_over(tiny: Any, options: Any) -> None:
         assert parse((run.folder / f"exports/winner_{suffix}.py").read_text()) == parse(best["program"])
     assert any(f["is_tuned"] for best in result["frontier"] for f in best["finalists"])
     assert "2 states" in run.called.out
+
+
+def check_meta_validation_and_card(run: Any) -> None:
+    """Every slice has a best on the larger task; what is recommended has a card; the report has both."""
+    found, card = run.result["meta_validation"], run.result["card"]
+    assert [own["num_programs"] for own in found["slices"]][-2:] == [120, 150]
+    assert "meta-validation" in found["text"]
+    assert {"constants", "memory", "diverged"} <= {*card["rows"]}
+    page = (run.folder / "report.html").read_text()
+    assert "Transfer card" in page
+    assert found["text"][1:40] in page
 
 
 def check_funnel(run: Any) -> None:

@@ -153,7 +153,7 @@ def test_a_run_whose_config_was_changed_is_refused(copy: Any, refused: Callable[
     assert "search.tournament was 2 and is 3" in message
     assert "seed was 0 and is 5" in message
     assert "budget.programs was" not in message
-    assert "What may change: budget, selection, funnel, simplification, workers" in message
+    assert "What may change: budget, selection, funnel, meta_validation, transfer_card" in message
     path = copy.folder / "config.yaml"
     path.write_text(path.read_text().replace("population: 60", "population: 61"))
     assert "search.population was 60 and is 61" in refused()

@@ -12,7 +12,7 @@ import pytest
 from logs import Log, score
 
 from lion_search.proxy_tasks.scores import Score, Status
-from lion_search.results.curves import CurvePoint, checkpoints, learning_curve
+from lion_search.results.curves import CurvePoint, best_of_slices, checkpoints, learning_curve
 from lion_search.results.judge import Judge, JudgeSettings
 from lion_search.results.ranking import rank
 from lion_search.results.records import JUDGE_FACT, Evaluation, Individual, Outcome, Stage
@@ -222,3 +222,13 @@ def test_every_point_is_what_looking_at_everything_again_gives(tmp_path: Path, s
     assert len({best_id for best_id, _ in curve.values()}) > 1
     leader = rank(log.store, Stage.SEARCH)[0]
     assert curve[total] == (leader.individual.id, leader.judged)
+
+
+# Slices of so many programs.
+
+
+def test_the_best_of_slices_is_what_was_known_then(log: Log) -> None:
+    for number, loss in enumerate((0.3, 0.2, 0.25, 0.1, 0.15)):
+        log.add(f"p{number}", [score(loss, 0)])
+    whole = best_of_slices(log.store, 2)
+    assert [(point.num_programs, point.best_id) for point in whole] == [(2, 1), (4, 3), (5, 3)]

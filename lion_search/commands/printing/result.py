@@ -8,13 +8,17 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lion_search.commands.printing.card import print_card
 from lion_search.commands.printing.comparison import print_rows
 from lion_search.commands.printing.simplification import print_simplification
 from lion_search.commands.printing.tables import Column, print_table
 from lion_search.commands.printing.terminal import say, say_line
+from lion_search.dsl.cost import relative_cost
 from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.shown import duration, percent, plural, signed, significant, with_error
+from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.scores import FAULTS
+from lion_search.runs.meta_validating import told
 from lion_search.runs.result import RunResult
 from lion_search.selection.funnel import ADAMW, Placing
 
@@ -23,6 +27,7 @@ FRONTIER_COLUMNS = (
     Column("ID", right=True),
     Column("Fitness", right=True),
     Column("Statements", right=True, drop=1),
+    Column("Cost", right=True, drop=2),
     Column("Recognition", prose=True),
 )
 
@@ -44,6 +49,7 @@ def print_result(console: Console, result: RunResult, report: Path | LionSearchE
     if len(result.frontier) > 1:
         _print_frontier(console, result)
     reference = f"{result.folder}:{best.winner.individual.id}"
+    _print_meta_validation(console, result)
     _print_funnel(console, result)
     _print_winner(console, result, reference)
     for _, rows in itertools.groupby(result.test_rows, key=lambda row: row.num_seeds):
@@ -52,6 +58,13 @@ def print_result(console: Console, result: RunResult, report: Path | LionSearchE
         if len(result.frontier) > 1:
             say(console, f"The best with {each.niche}, {each.winner.individual.id}:")
         print_simplification(console, each.simplification)
+    if result.card is not None:
+        print_card(console, result.card)
+    _print_files(console, result, report, reference)
+
+
+def _print_files(console: Console, result: RunResult, report: Path | LionSearchError, reference: str) -> None:
+    """What was exported, and commands."""
     exports = [*result.recommended, *(path for each in result.frontier for path in each.exports)]
     say_line(console, "Exported:")
     for path in exports:
@@ -70,6 +83,13 @@ def print_result(console: Console, result: RunResult, report: Path | LionSearchE
         say_line(console, f"  lion-search {command}")
 
 
+def _print_meta_validation(console: Console, result: RunResult) -> None:
+    """Where it parts from fitness, if it was asked for."""
+    if result.meta_validation is not None:
+        text = told(result.meta_validation)
+        say(console, f"{text[0].upper()}{text[1:]}.\n")
+
+
 def _print_frontier(console: Console, result: RunResult) -> None:
     """A row for each niche: its winner, how good it is, and what it is."""
     rows = [
@@ -78,11 +98,13 @@ def _print_frontier(console: Console, result: RunResult) -> None:
             str(best.winner.individual.id),
             signed(best.winner.fitness),
             str(best.simplification.sizes["experiments"].statements),
+            f"{relative_cost(parse(best.simplification.simplified)):.2f}",
             best.simplification.recognized,
         )
         for best in result.frontier
     ]
     print_table(console, FRONTIER_COLUMNS, rows)
+    say(console, "Cost is that of a step, simplified, in steps of AdamW, by count of operations.\n")
 
 
 def _print_funnel(console: Console, result: RunResult) -> None:
