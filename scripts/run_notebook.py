@@ -1,6 +1,7 @@
-"""Runs docs/notebook.ipynb from its first cell to its last and keeps what it shows: `python scripts/run_notebook.py`.
+"""Runs docs/notebook.ipynb from its first cell to its last and keeps what it shows.
 
-The documentation shows these outputs. The tests run the notebook too, and keep nothing.
+`python scripts/run_notebook.py`; the documentation shows these outputs. The tests run the notebook too, and
+keep nothing.
 """
 
 from __future__ import annotations
