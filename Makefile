@@ -31,9 +31,8 @@ test: lint
 test-all: lint
 	$(TEST) --large $(PYTEST_FLAGS)
 
-# Material announces its successor at each build, and MkDocs needs to know of no terminal.
 docs: $(VENV)/.installed-test
-	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet  # the warning is of the theme's successor
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

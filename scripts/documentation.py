@@ -173,10 +173,10 @@ def _key_page(
     parts = [f"# {key}", *([] if found[0][0] == key else [_code(about)])]
     for path, field in found:
         values = {name: _value(config, path) for name, config in shipped.items()}
-        rows = [("values", _type(field)), ("default", _json(field["default"]) if "default" in field else "")]
-        rows += [(f"in `{name}`", _json(value)) for name, value in values.items() if value is not _MISSING]
+        cells = {"Values": _type(field), "Default": _json(field["default"]) if "default" in field else ""}
+        cells |= {f"In `{name}`": _json(value) for name, value in values.items() if value is not _MISSING}
         parts += [f"## `{path}` {{#{_anchor(path)}}}", _code(field.get("description", "") or about)]
-        parts.append(_table(("", ""), [row for row in rows if row[1]]))
+        parts.append(_table(tuple(cells), [tuple(cells.values())]))
     return "\n\n".join(parts)
 
 
@@ -234,19 +234,27 @@ def api_page() -> str:
 
 
 def _documented(value: Any, name: str) -> str:
-    parts = [f"```python\n{name}{_signature(value)}\n```", _docstring(value)]
+    parts = [_call(name, value), _docstring(value)]
     if name in ("Run", "FoundProgram"):
         for own, member in vars(value).items():
             if not own.startswith("_") and isinstance(member, property):
                 parts.append(f"**`{own}`** {_docstring(member.fget)}")
             elif inspect.isfunction(member) and (not own.startswith("_") or own == "__getitem__"):
-                parts += [f"### `{name}.{own}{_signature(member)}`", _docstring(member)]
+                parts += [
+                    f"### `{own}` {{#{name.lower()}-{own.strip('_')}}}",
+                    _call(own, member),
+                    _docstring(member),
+                ]
     return "\n\n".join(filter(None, parts))
+
+
+def _call(name: str, value: Any) -> str:
+    return f"```python\n{name}{_signature(value)}\n```"
 
 
 def _signature(value: Any) -> str:
     try:
-        text = str(inspect.signature(value)).replace("'", "")
+        text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(value)))  # annotations are text
     except (TypeError, ValueError):
         return ""
     text = re.sub(r"<factory>", "...", text)

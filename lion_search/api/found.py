@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from lion_search.analysis.describing import export_code, own_name
+from lion_search.dsl.export.hyperparameters import make_rule
 from lion_search.dsl.liveness import liveness
 from lion_search.dsl.program import Program
 from lion_search.dsl.shown import plural, signed
@@ -45,6 +46,11 @@ class FoundProgram:
     notes: tuple[str, ...] = ()
     simplified: FoundProgram | None = None
 
+    @property
+    def hyperparameters(self) -> dict[str, float]:
+        """Its constants by the names that they have as arguments of exported code, such as ``b1``."""
+        return dict(make_rule(self.program).defaults)
+
     def export(self, to: str = "optax", name: str | None = None) -> str:
         """The program as code that needs nothing of lion-search, as ``lion-search export`` writes it.
 
@@ -62,9 +68,9 @@ class FoundProgram:
         """The program as an optax optimizer: what ``export("optax")`` writes, made here.
 
         Args:
-            hyperparameters: the arguments of the function in that code, such as ``learning_rate`` (a number,
-                or a schedule: step to number), ``b1``, ``weight_decay``, ``mask``; what was found is the
-                default. They depend on the program: ``print(program.export())`` shows them.
+            hyperparameters: arguments of the function in that code: the program's own, see
+                ``hyperparameters``, and those of all, such as ``mask``. What was found is the default;
+                ``learning_rate`` may be a schedule, step to number.
 
         Raises:
             LionSearchError: a function of the user's own has no code for optax.
