@@ -98,7 +98,7 @@ def test_an_interrupted_search_can_be_looked_into_and_gone_on_with(folder: Path)
     """It ends with the programs of a search that was never interrupted."""
 
     def interrupt() -> None:
-        while not (folder / "r" / "log.db").is_file() or len(lion_search.load("r").individuals()) < 40:
+        while not (folder / "r" / "config.yaml").is_file() or len(lion_search.load("r").individuals()) < 40:
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGINT)
 
