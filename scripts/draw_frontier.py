@@ -57,7 +57,7 @@ def draw(rows: pd.DataFrame, task: str, axes: plt.Axes) -> None:
         )  # fmt: skip
     for name, states in known.items():
         text = name.removeprefix("tuned ").replace("adamw", "AdamW").replace("nAdamW", "NAdamW")
-        text = {"lion": "Lion", "signum": "Signum", "sgd": "SGD"}.get(text, text)
+        text = {"lion": "Lion", "signum": "Signum", "sgd": "SGD", "adams": "AdamS"}.get(text, text)
         at = (states + 0.06, by_name.loc[name, "mean_loss"])
         axes.annotate(text, at, xytext=(9, 0), textcoords="offset points", va="center", color=KNOWN)
     axes.set_xticks([0, 1, 2], ["0", "1\n(Lion)", "2\n(AdamW)"])
