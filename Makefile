@@ -1,6 +1,7 @@
 # make run        evolve an optimizer (configs/quickstart.yaml); more options: make run ARGS="--seed 3"
 # make test       lint, types, import contract, tests; options for pytest: PYTEST_FLAGS="-k hash"
 # make test-all   the same with the long and large variants
+# make docs       the documentation as a site, into build/docs/index.html; its links are checked
 # make clean      remove the virtual environment and everything built; runs/ stays
 # Any of them with another Python (3.11 or later): make run PYTHON=python3.12. This makes the virtual environment
 # anew if another Python made it; without PYTHON= the environment that is there is used.
@@ -19,7 +20,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 TEST := $(BIN)/pytest -n auto --dist worksteal
 
 .DELETE_ON_ERROR:
-.PHONY: run test test-all lint clean
+.PHONY: run test test-all lint docs clean
 
 run: $(VENV)/.installed
 	$(BIN)/lion-search run --config quickstart $(ARGS)
@@ -29,6 +30,9 @@ test: lint
 
 test-all: lint
 	$(TEST) --large $(PYTEST_FLAGS)
+
+docs: $(VENV)/.installed-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet  # the warning is of the theme's successor
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -41,7 +41,7 @@ def tasks(as_json: AsJson = False) -> None:
     print_table(console, columns, [tuple(map(str, row.values())) for row in rows])
     scales = ", ".join(map(str, SCALES))
     say(console, f"Options, as NAME?option=value,...: scale ({scales}), {', '.join(OPTIONS)}.")
-    say(console, "Your own: module:function, see the README.")
+    say(console, "Your own: module:function, see docs/own-task.md.")
 
 
 @app.command()

@@ -1,10 +1,10 @@
-"""The README's own search method: found by name, for any number of workers, gone on with from its log."""
+"""The documentation's search method: found by name, for any number of workers, gone on with from its log."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from readme import code_with
+from documented import code_with
 
 
 def test_a_strangers_method_is_run_and_resumed_alike_by_one_worker_and_by_two(

@@ -1,4 +1,4 @@
-"""A task of the user's own, as the README shows it, from a folder of their own."""
+"""A task of the user's own, as the tutorial shows it, from a folder of their own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from documented import code_with
 from processes import Start
-from readme import code_with
 
 TUNED = {
     "facts": {"task": "mine:sine", "steps": 200},
@@ -26,7 +26,7 @@ TUNED = {
 
 @pytest.fixture
 def stranger(command: Any) -> Any:
-    """A folder with the README's mine.py, and a module whose name is also one of ours."""
+    """A folder with the tutorial's mine.py, and a module whose name is also one of ours."""
     (command.folder / "mine.py").write_text(code_with("Problem, Task"))
     (command.folder / "search.py").write_text("raise RuntimeError('not yours')\n")
     return command

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from readme import code_with
+from documented import code_with
 from searching import FakePool, log_of, make_search, settings
 
 from lion_search.dsl.errors import LionSearchError
@@ -16,7 +16,7 @@ from lion_search.search.settings import Budget, LoopSettings
 
 @pytest.fixture
 def hills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The reference of the README's method, in a folder of its own."""
+    """The reference of the documentation's method, in a folder of its own."""
     (tmp_path / "hills.py").write_text(code_with("class HillClimbing"))
     monkeypatch.syspath_prepend(tmp_path)
     return "hills:HillClimbing"
