@@ -186,11 +186,11 @@ def _judge_rest(store: Store, digest: Digest) -> None:
     if not individuals:
         return
     own = _by_individual(store.evaluations(stage=Stage.SEARCH, after=digest.last_evaluation))
-    if not own:
+    if not own or not store.evaluations(stage=Stage.SEARCH, subject=BASELINE_SUBJECT):
         return
     ranking = _ranking(store)
     if start:
-        for hashes in chunks({one.hash for one in individuals}):
+        for hashes in chunks(_known(store, {one.hash for one in individuals})):
             _add(ranking, store.with_hashes(hashes), before=start)
     parents = _Parents(store, individuals, ranking, has_kept=bool(start))
     for one in individuals:
@@ -220,6 +220,18 @@ class _Parents:
         row = self._ranking.get(hash_)
         before = self._kept.get(hash_) if row is None else row.judged if row.status is Status.OK else None
         return before is None or judged > before
+
+
+def _known(store: Store, hashes: Iterable[str]) -> list[str]:
+    """Those that the table has."""
+    query = sa.select(PROGRAMS.c.hash)
+    with store.transaction() as connection:
+        rows = (
+            row
+            for some in chunks(hashes)
+            for row in connection.execute(query.where(PROGRAMS.c.hash.in_(some)))
+        )
+        return [row[0] for row in rows]
 
 
 def _kept_judged(store: Store, hashes: Iterable[str]) -> Iterator[tuple[str, float]]:

@@ -2,8 +2,8 @@
 
     python scripts/bench_reading.py make runs/some-run big     a run of 300,000 individuals under big/runs
     python scripts/bench_reading.py time big                   processor and wall seconds of each command
-    python scripts/bench_reading.py page big                   the report: its size, and seconds until Chromium
-                                                               has drawn it
+    python scripts/bench_reading.py page big                   the report: its size, how soon Chromium has
+                                                               drawn it
 
 The long log is a finished run's, repeated: its programs, outcomes, losses and failures, each round under
 hashes of its own and from a parent of the round before, through the project's own store. As in a run that was

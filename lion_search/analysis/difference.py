@@ -71,7 +71,7 @@ def difference(first: Program, second: Program) -> Difference:
         _words(meaning, constants),
         constants if meaning is Meaning.CONSTANTS else (),
         _aligned(first, second),
-        _aligned(readable(first), readable(second)),
+        _aligned(readable(first, factors=False), readable(second, factors=False)),
     )
 
 

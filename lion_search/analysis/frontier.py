@@ -82,7 +82,7 @@ def frontier(
 def _place(num_states: int, row: Ranked, *, recognizes: bool) -> Place:
     program = parse(row.individual.program)
     if not recognizes:
-        return Place(num_states, row, readable(program), None)
+        return Place(num_states, row, readable(program, factors=False), None)
     from lion_search.simplify.recognition.identify import identify  # takes a second, as proofs do
     from lion_search.simplify.simplifier import HowFar, simplify
 

@@ -13,7 +13,7 @@ from lion_search.results.digest import leaders
 from lion_search.results.store import Store
 from lion_search.runs.own_code import OwnCodeError, load_own_functions
 
-BEST, SAMPLE = 100, 200
+BEST, SAMPLE = 50, 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def ancestors(store: Store, individual: Individual) -> list[Ancestor]:
         since.append(one.mutation)
         if one.hash == last[0]:
             continue
-        program = readable(parse(one.program))
+        program = readable(parse(one.program), factors=False)
         lines = [line.strip() for line in format_program(program).splitlines()[1:]]
         path.append(_ancestor(store, judge, one, program, since, _changes(last[1], lines)))
         last, since = (one.hash, lines), []

@@ -218,7 +218,7 @@ def test_a_database_of_another_schema_is_refused(store: Store, database: str) ->
         store.append([], [], {"schema_version": version})
         for use in (Store.open, Store.reopen):
             with pytest.raises(
-                StoreError, match=f"version {version}; this program reads 2 and {SCHEMA_VERSION}"
+                StoreError, match=f"version {version}; this program reads 2 to {SCHEMA_VERSION}"
             ):
                 use(database)
 
