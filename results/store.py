@@ -226,7 +226,7 @@ class Store:
         if statuses is not None:
             query = query.where(INDIVIDUALS.c.status.in_(list(statuses)))
         with self.transaction() as connection:
-            for row in connection.execution_options(yield_per=1000).execute(query):
+            for row in connection.execute(query, execution_options={"yield_per": 1000}):
                 yield _individual(row)
 
     def _select_individuals(self) -> sa.Select[Any]:
