@@ -251,6 +251,54 @@ def train(w, g, m, v, lr):
 """,
     ),
     LibraryEntry(
+        "adams",
+        (
+            'Zhang, Wang and Chen, "AdamS: Momentum Itself Can Be A Normalizer for LLM Pretraining and '
+            'Post-training", EMNLP 2025, arXiv 2505.16363'
+        ),
+        (
+            "As published, but without epsilon in the root: the squares of gradient and momentum take the "
+            "place of adamw's second moment, so that one state is enough."
+        ),
+        """
+def train(w, g, m, lr):
+    m2 = square(m)
+    m = interp(g, m, 0.9)
+    g2 = square(g)
+    average = interp(g2, m2, 0.95)
+    sqrt_average = sqrt(average)
+    update = m / sqrt_average
+    wd = w * 0.1
+    update = update + wd
+    lr = lr * 0.001
+    update = update * lr
+    return update, m
+""",
+    ),
+    LibraryEntry(
+        "nadams",
+        (
+            "found by searches of this project that began with adamw (docs/rediscovery.md); adams, Zhang, "
+            "Wang and Chen, 2025, with two averages of the momentum, as in lion and nadamw"
+        ),
+        "Constants as found on small networks; there without weight decay.",
+        """
+def train(w, g, m, lr):
+    update = interp(g, m, 0.66)
+    g2 = square(g)
+    m2 = square(m)
+    average = interp(g2, m2, 0.88)
+    sqrt_average = sqrt(average)
+    update = update / sqrt_average
+    m = interp(g, m, 0.91)
+    wd = w * 0.01
+    update = update + wd
+    lr = lr * 0.016
+    update = update * lr
+    return update, m
+""",
+    ),
+    LibraryEntry(
         "adabelief",
         (
             'Zhuang et al., "AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed Gradients", '

@@ -198,12 +198,54 @@ def train(w, g, m, v, lr):
                 "b3": _AVERAGE,
             },
         ),
+        "adams": Family(
+            """
+def train(w, g, m, lr):
+    m2 = square(m)
+    m = interp(g, m, {b1})
+    g2 = square(g)
+    average = interp(g2, m2, {b2})
+    sqrt_average = sqrt(average)
+    update = m / sqrt_average
+    wd = w * {weight_decay}
+    update = update + wd
+    lr = lr * {learning_rate}
+    update = update * lr
+    return update, m
+""",
+            {"learning_rate": _RATE_OF_RATIOS, "weight_decay": _DECAY, "b1": _AVERAGE, "b2": _AVERAGE},
+        ),
+        "nadams": Family(
+            """
+def train(w, g, m, lr):
+    update = interp(g, m, {b1})
+    g2 = square(g)
+    m2 = square(m)
+    average = interp(g2, m2, {b2})
+    sqrt_average = sqrt(average)
+    update = update / sqrt_average
+    m = interp(g, m, {b3})
+    wd = w * {weight_decay}
+    update = update + wd
+    lr = lr * {learning_rate}
+    update = update * lr
+    return update, m
+""",
+            {
+                "learning_rate": _RATE_OF_RATIOS,
+                "weight_decay": _DECAY,
+                "b1": _AVERAGE,
+                "b2": _AVERAGE,
+                "b3": _AVERAGE,
+            },
+        ),
     }
 )
 """What is tuned: Programs 3 and 1 of Chen et al., sign descent and gradient descent, all with momentum (an
-average, so that its weight and the learning rate do not depend on each other) and decoupled decay, and AdamW
-with two betas for its momentum, of which Nesterov's (Dozat 2016) is a case. A family that a file lacks, of an
-earlier version, is not compared with."""
+average, so that its weight and the learning rate do not depend on each other) and decoupled decay, AdamW
+with two betas for its momentum, of which Nesterov's (Dozat 2016) is a case, and AdamS (Zhang et al. 2025),
+whose root is of squares of gradient and momentum, so that it needs one state only, with one beta for its
+momentum and with two. A family that a file lacks, of an earlier version, is not compared with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def baseline(
 ) -> None:
     """Tunes the baselines of a task with equal effort.
 
-    AdamW, Lion, Signum, SGD and NAdamW; the file is written for searches on that task.
+    AdamW, Lion, Signum, SGD, NAdamW, AdamS and NAdamS; the file is written for searches on that task.
     """
     from lion_search.analysis.measuring import tune_baselines
     from lion_search.commands.printing.display import reporting
