@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from lion_search.commands import logs as log_commands
 from lion_search.commands import programs as program_commands
 from lion_search.commands import runs as run_commands
 from lion_search.commands import simplification as simplify_commands
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 
 app.add_typer(run_commands.app)
+app.add_typer(log_commands.app)
 app.add_typer(program_commands.app)
 app.add_typer(task_commands.app)
 app.add_typer(simplify_commands.app)

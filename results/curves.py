@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from lion_search.results.judge import Judge
 from lion_search.results.queries import count_trainings
-from lion_search.results.ranking import HAS_OWN_SCORES, Ranking, judge_settings, read_scores
-from lion_search.results.records import Evaluation, Individual, Outcome, Stage
+from lion_search.results.ranking import Ranking, judge_settings, read_scores
+from lion_search.results.records import HAS_OWN_SCORES, Evaluation, Individual, Outcome, Stage
 from lion_search.results.store import Store
 
 

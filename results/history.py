@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from lion_search.results.judge import Judge
 from lion_search.results.queries import Window, meetings, windows
-from lion_search.results.ranking import HAS_OWN_SCORES, Ranked, Ranking, judge_settings, read_scores
-from lion_search.results.records import Individual, Stage
+from lion_search.results.ranking import Ranked, Ranking, judge_settings, read_scores
+from lion_search.results.records import HAS_OWN_SCORES, Individual, Stage
 from lion_search.results.store import Store
 
 ALL = "all"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from lion_search.proxy_tasks.scores import Status
-from lion_search.results.records import HITS, Outcome, Stage
+from lion_search.results.records import HITS, Outcome, Stage, mutation_kind
 from lion_search.results.schema import EVALUATIONS, INDIVIDUALS
 from lion_search.results.store import Store
 
@@ -27,7 +27,7 @@ class IndividualGroup:
     Attributes:
         outcome: what the search did with them.
         status: how the trainings they refer to ended.
-        mutation: as logged, kinds joined by ``+``.
+        mutation: its kind, or ``SEVERAL``.
         update_scale: what was folded into their updates.
         repeat: their population.
         is_first: whether their scores were first made for them.
@@ -96,39 +96,36 @@ class Window:
     redundant_share: float
 
 
-def failure_groups(store: Store, most: int) -> list[FailureGroup]:
-    """Why trainings of the search failed: the commonest reasons of each status, but for hurdles."""
+def failure_groups(store: Store, after: int = 0) -> list[FailureGroup]:
+    """Why trainings of the search failed, but for hurdles; ``after``: of rows with a higher number."""
     own = EVALUATIONS.c
     failed = own.status.not_in([Status.OK, Status.STOPPED])
     count = sa.func.count().label("num")
     query = (
         sa.select(own.status, own.reason, count, sa.func.min(own.individual_id).label("example"))
         .select_from(_TRAININGS)
-        .where(_PAID, failed)
+        .where(_PAID, failed, own.id > after)
         .group_by(own.status, own.reason)
-        .order_by(count.desc(), own.status, own.reason)
     )
-    found: dict[str, list[FailureGroup]] = {}
     with store.transaction() as connection:
-        for row in connection.execute(query):
-            groups = found.setdefault(row.status, [])
-            if len(groups) < most:
-                groups.append(FailureGroup(Status(row.status), row.reason, row.num, row.example))
-    return [group for groups in found.values() for group in groups]
+        return [
+            FailureGroup(Status(row.status), row.reason, row.num, row.example)
+            for row in connection.execute(query)
+        ]
 
 
-def individual_groups(store: Store) -> list[IndividualGroup]:
-    """All individuals, counted by what they have in common."""
+def individual_groups(store: Store, start: int = 0) -> list[IndividualGroup]:
+    """Individuals from a number on, counted by what they have in common."""
     own = INDIVIDUALS.c
     is_first = sa.case((own.id == own.scored_id, 1), else_=0).label("is_first")
     keys = (own.outcome, own.status, own.mutation, own.update_scale, own.repeat, is_first)
-    query = sa.select(*keys, sa.func.count().label("num")).group_by(*keys)
+    query = sa.select(*keys, sa.func.count().label("num")).where(own.id >= start).group_by(*keys)
     with store.transaction() as connection:
         return [
             IndividualGroup(
                 Outcome(row.outcome),
                 Status(row.status),
-                row.mutation,
+                mutation_kind(row.mutation),
                 row.update_scale,
                 row.repeat,
                 bool(row.is_first),
@@ -138,13 +135,13 @@ def individual_groups(store: Store) -> list[IndividualGroup]:
         ]
 
 
-def training_groups(store: Store) -> list[TrainingGroup]:
-    """All trainings, counted by what they have in common."""
+def training_groups(store: Store, after: int = 0) -> list[TrainingGroup]:
+    """Trainings, counted by what they have in common; ``after``: of rows with a higher number."""
     own = EVALUATIONS.c
     is_kept = sa.case((own.subject == INDIVIDUALS.c.hash, 1), else_=0).label("is_kept")
     keys = (own.task, own.status, is_kept)
     totals = (sa.func.count().label("num"), sa.func.sum(own.seconds).label("total"))
-    query = sa.select(*keys, *totals).select_from(_TRAININGS).where(_PAID).group_by(*keys)
+    query = sa.select(*keys, *totals).select_from(_TRAININGS).where(_PAID, own.id > after).group_by(*keys)
     with store.transaction() as connection:
         return [
             TrainingGroup(row.task, Status(row.status), bool(row.is_kept), row.num, row.total)
@@ -210,6 +207,12 @@ def windows(store: Store, size: int) -> list[Window]:
             Window(row.last + 1, row.num, row.hits / row.num, row.redundant)
             for row in connection.execute(query)
         ]
+
+
+def last_evaluation(store: Store) -> int:
+    """The highest number of a row of evaluations; 0 if there are none."""
+    with store.transaction() as connection:
+        return connection.scalar(sa.select(sa.func.max(EVALUATIONS.c.id))) or 0
 
 
 def meetings(store: Store) -> list[tuple[int, int, int]]:

@@ -10,17 +10,13 @@ from lion_search.results.judge import Judge, JudgeSettings, add_score
 from lion_search.results.leaders import Leaders
 from lion_search.results.records import (
     BASELINE_SUBJECT,
+    HAS_OWN_SCORES,
     JUDGE_FACT,
-    TRAINED,
     Evaluation,
     Individual,
-    Outcome,
     Stage,
 )
 from lion_search.results.store import Store
-
-HAS_OWN_SCORES = (*TRAINED, Outcome.REUSED)
-"""Outcomes of individuals to which evaluations belong."""
 
 
 @dataclass(slots=True)
@@ -90,6 +86,10 @@ class Ranking:
             row.judged = row.fitness - self._judge.caution(own)
         row.judged -= row.price
         return row
+
+    def get(self, hash_: str) -> Ranked | None:
+        """The program of a hash, if it is here."""
+        return self._programs.get(hash_)
 
     def best(self) -> Ranked | None:
         """The best, the first of equals; ``None`` if there is none that trains."""

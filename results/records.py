@@ -34,6 +34,17 @@ HITS = (Outcome.SAME_AS_PARENT, Outcome.SEEN, Outcome.FINGERPRINT)
 """Outcomes that cost none because the search itself had the scores."""
 NOVEL = (Outcome.EVALUATED, Outcome.REUSED)
 """Outcomes of programs that were new to the search."""
+HAS_OWN_SCORES = (*TRAINED, Outcome.REUSED)
+"""Outcomes of individuals to which evaluations belong."""
+SEVERAL = "several kinds"
+"""Stands for programs that mutations of more than one kind made."""
+
+
+def mutation_kind(mutation: str) -> str:
+    """The kind of a logged mutation; ``SEVERAL`` for more than one."""
+    kinds = set(mutation.split("+"))
+    return kinds.pop() if len(kinds) == 1 else SEVERAL
+
 
 PROGRESS_FACT, SEARCH_SECONDS_FACT, PHASE_FACT, JUDGE_FACT = "progress", "search_seconds", "phase", "judge"
 """Facts of a run: how far its search is; its seconds, pauses not counted; where the run is (``search``,
@@ -41,6 +52,8 @@ PROGRESS_FACT, SEARCH_SECONDS_FACT, PHASE_FACT, JUDGE_FACT = "progress", "search
 ``finished``); what is taken off fitness."""
 CURVES_FACT = "training_curves"
 """A fact of a run: the losses along a few trainings of its winners and of what they are compared with."""
+DIGEST_FACT = "digest"
+"""A fact of a run: what its log comes to up to a place; see ``digest.py``."""
 
 CARD_FACT = "transfer_card"
 """A fact of a run: the transfer card of what it recommends."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raise it when a table changes, and say in ``store.py`` what becomes of logs of the version before."""
 
 METADATA = MetaData()
@@ -45,6 +45,9 @@ INDIVIDUALS = Table(
     Index("individuals_by_hash", "hash"),
 )
 
+OUTCOME_INDEX = Index("individuals_by_outcome", INDIVIDUALS.c.outcome)
+"""Since schema 4."""
+
 EVALUATIONS = Table(
     "evaluations",
     METADATA,
@@ -62,3 +65,16 @@ EVALUATIONS = Table(
     Column("reason", Text, nullable=False),
     Index("evaluations_by_subject", "subject"),
 )
+
+PROGRAMS = Table(
+    "programs",
+    METADATA,
+    Column("hash", Text, primary_key=True),
+    Column("individual_id", Integer, ForeignKey("individuals.id"), nullable=False),
+    Column("num_states", Integer, nullable=False),
+    Column("num_seeds", Integer, nullable=False),
+    Column("fitness", Float),
+    Column("judged", Float),
+    Index("programs_by_judged", "num_states", "judged"),
+)
+"""What the log says of each program it trained, up to a place: made of the other tables by ``digest.py``."""

@@ -9,21 +9,17 @@ from typing import Any
 
 from lion_search.proxy_tasks.scores import FAULTS
 from lion_search.results.counts import IndividualCounts, TrainingCounts
+from lion_search.results.digest import Digest, read_digest
 from lion_search.results.queries import (
     FailureGroup,
     IndividualGroup,
     TrainingGroup,
-    failure_groups,
-    individual_groups,
     redundant_share,
     samples_per_program,
-    training_groups,
 )
 from lion_search.results.records import NOVEL, SEARCH_SECONDS_FACT, Outcome
 from lion_search.results.store import Store
 
-SEVERAL = "several kinds"
-"""Stands for programs that mutations of more than one kind made."""
 RECENT = 1000
 """Individuals over which the redundant share is a mean."""
 _REASONS = 3
@@ -37,10 +33,12 @@ class MutationCount:
     Attributes:
         programs: that it alone made, in one step or several.
         novel: how many of them were new to the search.
+        fitter: how many of these were judged better than their parent was by then.
     """
 
     programs: int
     novel: int
+    fitter: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +66,7 @@ class Statistics:
         mutations: by kind; a program made by several kinds counts once, as ``SEVERAL``.
         update_scales: how many novel programs were kept with which factor folded into their update.
         stopped: programs that a hurdle ended after their first sample.
+        workers_busy: workers that trained at a time, on average; ``None`` where the run does not say.
         saved_seconds: what their other samples would have taken, by the mean of each task; ``None`` if that
             cannot be estimated because no program passed.
         saved_share: the share of that in what all would have taken, in [0, 1].
@@ -96,6 +95,7 @@ class Statistics:
     mutations: Mapping[str, MutationCount]
     update_scales: Mapping[str, int]
     stopped: int
+    workers_busy: float | None
     saved_seconds: float | None
     saved_share: float | None
     repeats: int
@@ -105,9 +105,14 @@ class Statistics:
 
 
 def statistics(store: Store) -> Statistics:
-    """Counts what a search did. The database does most of it: a million individuals take seconds."""
-    facts = store.run_facts()
-    groups, trainings = individual_groups(store), training_groups(store)
+    """Counts what a search did."""
+    with store.moment():
+        facts, digest = store.run_facts(), read_digest(store)
+        return _statistics(store, facts, digest)
+
+
+def _statistics(store: Store, facts: Mapping[str, Any], digest: Digest) -> Statistics:
+    groups, trainings = digest.individuals, digest.trainings
     counts, paid = IndividualCounts(), TrainingCounts()
     for group in groups:
         counts.add(group.outcome, group.status, is_first=group.is_first, count=group.count)
@@ -133,31 +138,39 @@ def statistics(store: Store) -> Statistics:
         training_seconds=paid.seconds,
         statuses={str(status): count for status, count in counts.statuses.most_common()},
         redundant_share=redundant_share(store, RECENT),
-        mutations=_mutations(groups, novel),
+        mutations=_mutations(groups, novel, digest.fitter),
         update_scales=_update_scales(novel),
         stopped=paid.stopped,
+        workers_busy=paid.seconds / seconds if seconds else None,
         saved_seconds=paid.saved_seconds(samples),
         saved_share=paid.saved_share(samples),
         repeats=len({group.repeat for group in groups}),
         restarts=sum(group.count for group in groups if group.mutation == "restart"),
-        failures=failure_groups(store, _REASONS),
+        failures=_commonest(digest.failures),
         is_repeatable=_is_repeatable(groups, trainings, facts),
     )
 
 
 def _mutations(
-    groups: Sequence[IndividualGroup], novel: Sequence[IndividualGroup]
+    groups: Sequence[IndividualGroup], novel: Sequence[IndividualGroup], fitter: Counter[str]
 ) -> dict[str, MutationCount]:
     programs, new = _by_kind(groups), _by_kind(novel)
-    return {kind: MutationCount(count, new[kind]) for kind, count in programs.most_common()}
+    return {kind: MutationCount(count, new[kind], fitter[kind]) for kind, count in programs.most_common()}
 
 
 def _by_kind(groups: Sequence[IndividualGroup]) -> Counter[str]:
     found: Counter[str] = Counter()
     for group in groups:
-        kinds = set(group.mutation.split("+"))
-        found[kinds.pop() if len(kinds) == 1 else SEVERAL] += group.count
+        found[group.mutation] += group.count
     return found
+
+
+def _commonest(failures: Sequence[FailureGroup]) -> list[FailureGroup]:
+    """The commonest reasons of each status."""
+    found: dict[str, list[FailureGroup]] = {}
+    for group in sorted(failures, key=lambda group: (-group.count, group.status, group.reason)):
+        found.setdefault(group.status, []).append(group)
+    return [group for groups in found.values() for group in groups[:_REASONS]]
 
 
 def _update_scales(novel: Sequence[IndividualGroup]) -> dict[str, int]:

@@ -8,9 +8,11 @@ so by itself. Whatever the database, the promises are the same; one database hol
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -21,16 +23,26 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.scores import Part, Score, Status
-from lion_search.results.records import Evaluation, Individual, Outcome, Stage
-from lion_search.results.schema import EVALUATIONS, INDIVIDUALS, METADATA, RUN, SCHEMA_VERSION
+from lion_search.results.records import HAS_OWN_SCORES, Evaluation, Individual, Outcome, Stage
+from lion_search.results.schema import (
+    EVALUATIONS,
+    INDIVIDUALS,
+    METADATA,
+    OUTCOME_INDEX,
+    PROGRAMS,
+    RUN,
+    SCHEMA_VERSION,
+)
 from lion_search.results.strict_json import to_json
 
 _WRITER_SECONDS, _READER_SECONDS = 30.0, 5.0
 """How long a process waits for another's lock on an SQLite file."""
+_VALUES_IN_A_QUERY = 500
 _INDIVIDUAL_COLUMNS = tuple(Individual.__dataclass_fields__)
 _OUTCOME, _STATUS = _INDIVIDUAL_COLUMNS.index("outcome"), _INDIVIDUAL_COLUMNS.index("status")
 _SCORE_COLUMNS = tuple(Score.__dataclass_fields__)
 _EVALUATION_COLUMNS = ("stage", "subject", "individual_id", *_SCORE_COLUMNS)
+_READABLE = (2, 3, SCHEMA_VERSION)
 _COLUMNS_SINCE_2 = (INDIVIDUALS.c.seen, INDIVIDUALS.c.retry_of)
 """What individuals of schema 2 lack; they are read as if these were empty."""
 
@@ -47,6 +59,7 @@ class Store:
         self._engine = engine
         self._has_write_ahead = has_write_ahead
         self._lacking: tuple[sa.Column[Any], ...] = ()
+        self._held: Connection | None = None
         self.where = where
 
     @classmethod
@@ -81,17 +94,17 @@ class Store:
             raise StoreError(f"no database at {parsed.database}")
         store = cls._connect(parsed, is_reader=True)
         version = store.run_facts().get("schema_version")
-        if version not in (2, SCHEMA_VERSION):
+        if version not in _READABLE:
             raise StoreError(
                 f"database {store.where} has schema version {version}; "
-                f"this program reads 2 and {SCHEMA_VERSION}"
+                f"this program reads {_READABLE[0]} to {SCHEMA_VERSION}"
             )
         store._lacking = _COLUMNS_SINCE_2 if version == 2 else ()  # noqa: SLF001 -- its own
         return store
 
     @classmethod
     def reopen(cls, url: str | Path) -> Self:
-        """Opens an existing log for writing; one of schema 2 is brought up to date.
+        """Opens an existing log for writing; one of an earlier schema is brought up to date.
 
         Raises:
             StoreError: as for :meth:`open`, or nothing can be written to it.
@@ -103,6 +116,8 @@ class Store:
         with store.transaction() as connection:  # what is read-only or locked is found out here
             for column in reader._lacking:  # noqa: SLF001 -- its own
                 connection.execute(sa.DDL(f"ALTER TABLE {INDIVIDUALS.name} ADD COLUMN {column.name} INTEGER"))
+            METADATA.create_all(connection, tables=[PROGRAMS])  # since schema 4; nothing where it is there
+            OUTCOME_INDEX.create(connection, checkfirst=True)
             connection.execute(version)
         return store
 
@@ -118,9 +133,22 @@ class Store:
             raise StoreError(f"database {where}: {error}{hint}") from error
         return cls(engine, where, has_write_ahead=_is_sqlite(url) and not is_reader)
 
-    def transaction(self) -> _Transaction:
-        """One transaction, whose database errors are :class:`StoreError`."""
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """One transaction, whose database errors are :class:`StoreError`; within :meth:`moment`, that one."""
+        if self._held is not None:
+            return contextlib.nullcontext(self._held)
         return _Transaction(self._engine, self.where)
+
+    @contextlib.contextmanager
+    def moment(self) -> Iterator[Connection]:
+        """Whatever is read and written meanwhile is one transaction: of one moment, all of it or nothing."""
+        before = self._held
+        with self.transaction() as connection:
+            self._held = connection
+            try:
+                yield connection
+            finally:
+                self._held = before
 
     def close(self) -> None:
         """Closes all connections; an SQLite file can then be read where nothing can be written."""
@@ -176,26 +204,59 @@ class Store:
         return None if row is None else _individual(row)
 
     def individuals(
-        self, *, start: int = 0, outcomes: Sequence[Outcome] | None = None, by_draw: bool = False
+        self,
+        *,
+        start: int = 0,
+        outcomes: Sequence[Outcome] | None = None,
+        statuses: Sequence[Status] | None = None,
+        by_draw: bool = False,
     ) -> Iterator[Individual]:
         """Individuals in the order of the log, read as they are needed.
 
         Args:
             start: number of the first.
             outcomes: only these; by default all.
+            statuses: only these; by default all.
             by_draw: in the order in which they were proposed instead.
         """
         order = INDIVIDUALS.c.draw if by_draw else INDIVIDUALS.c.id
         query = self._select_individuals().where(INDIVIDUALS.c.id >= start).order_by(order)
         if outcomes is not None:
             query = query.where(INDIVIDUALS.c.outcome.in_(list(outcomes)))
+        if statuses is not None:
+            query = query.where(INDIVIDUALS.c.status.in_(list(statuses)))
         with self.transaction() as connection:
-            for row in connection.execution_options(yield_per=1000).execute(query):
+            for row in connection.execute(query, execution_options={"yield_per": 1000}):
                 yield _individual(row)
 
     def _select_individuals(self) -> sa.Select[Any]:
         columns = (INDIVIDUALS.c[name] for name in _INDIVIDUAL_COLUMNS)
         return sa.select(*(sa.null().label(c.name) if c in self._lacking else c for c in columns))
+
+    def start_of_last(self, count: int, outcomes: Sequence[Outcome], statuses: Sequence[Status]) -> int:
+        """The number of the first of the last individuals with these, if any are named; 0 for fewer."""
+        own = INDIVIDUALS.c
+        query = sa.select(own.id).order_by(own.id.desc()).offset(count - 1).limit(1)
+        for column, allowed in ((own.outcome, outcomes), (own.status, statuses)):
+            query = query.where(column.in_(list(allowed))) if allowed else query
+        with self.transaction() as connection:
+            return connection.scalar(query) or 0
+
+    def scored_hashes(self, numbers: Iterable[int]) -> dict[int, str]:
+        """Of individuals, the hash whose scores they share."""
+        own, scored = INDIVIDUALS.c, INDIVIDUALS.alias()
+        query = sa.select(own.id, scored.c.hash).join(scored, scored.c.id == own.scored_id)
+        with self.transaction() as connection:
+            rows = (
+                row for some in chunks(numbers) for row in connection.execute(query.where(own.id.in_(some)))
+            )
+            return {row[0]: row[1] for row in rows}
+
+    def programs(self, numbers: Sequence[int]) -> list[str]:
+        """The genomes of some individuals."""
+        query = sa.select(INDIVIDUALS.c.program).where(INDIVIDUALS.c.id.in_(numbers))
+        with self.transaction() as connection:
+            return list(connection.scalars(query))
 
     def program_texts(self, limit: int) -> list[str]:
         """The genomes of the first individuals, in the order of the log."""
@@ -220,8 +281,37 @@ class Store:
         with self.transaction() as connection:
             return {Outcome(row.outcome): row[1] for row in connection.execute(query)}
 
+    def with_hashes(self, hashes: Sequence[str]) -> tuple[list[Individual], list[Evaluation]]:
+        """Individuals with one of these hashes that have scores of their own, and these; not for many."""
+        own, subject = INDIVIDUALS.c, EVALUATIONS.c
+        individuals = self._select_individuals().where(own.hash.in_(hashes), own.outcome.in_(HAS_OWN_SCORES))
+        scores = self._select_evaluations().where(
+            subject.subject.in_(hashes), subject.stage == Stage.SEARCH, subject.individual_id.is_not(None)
+        )
+        with self.transaction() as connection:
+            found = [_individual(row) for row in connection.execute(individuals.order_by(own.id))]
+            return found, [_evaluation(row) for row in connection.execute(scores)]
+
+    def ancestors(self, individual_id: int) -> list[Individual]:
+        """An individual and those it comes from, the first one first."""
+        own = INDIVIDUALS.c
+        path = sa.select(own.id, own.parent_id).where(own.id == individual_id).cte("path", recursive=True)
+        path = path.union_all(sa.select(own.id, own.parent_id).where(own.id == path.c.parent_id))
+        query = self._select_individuals().where(own.id.in_(sa.select(path.c.id))).order_by(own.id)
+        with self.transaction() as connection:
+            return [_individual(row) for row in connection.execute(query)]
+
+    @staticmethod
+    def _select_evaluations() -> sa.Select[Any]:
+        return sa.select(*(EVALUATIONS.c[name] for name in _EVALUATION_COLUMNS)).order_by(EVALUATIONS.c.id)
+
     def evaluations(
-        self, *, stage: Stage | None = None, subject: str | None = None, only_kept: bool = False
+        self,
+        *,
+        stage: Stage | None = None,
+        subject: str | None = None,
+        only_kept: bool = False,
+        after: int = 0,
     ) -> list[Evaluation]:
         """Logged evaluations in the order of the log, all or those of one stage or subject.
 
@@ -229,8 +319,9 @@ class Store:
             stage: what they were for.
             subject: what was trained.
             only_kept: without those of update scales that were not kept.
+            after: only those with a higher number in the table.
         """
-        query = sa.select(*(EVALUATIONS.c[name] for name in _EVALUATION_COLUMNS)).order_by(EVALUATIONS.c.id)
+        query = self._select_evaluations().where(EVALUATIONS.c.id > after)
         if stage is not None:
             query = query.where(EVALUATIONS.c.stage == stage)
         if subject is not None:
@@ -269,6 +360,13 @@ class _Transaction:
         return StoreError(f"database {self.where}: {' '.join(reason.split())}")
 
 
+def chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
+    """Values, as many at a time as go into one query."""
+    rest = iter(values)
+    while some := list(itertools.islice(rest, _VALUES_IN_A_QUERY)):
+        yield some
+
+
 def sqlite_url(path: Path) -> str:
     """The URL of an SQLite file."""
     return URL.create("sqlite", database=str(path)).render_as_string()
@@ -304,7 +402,9 @@ def _sqlite_engine(url: URL, is_reader: bool) -> Engine:
         assert url.database is not None
         uri = f"file:{Path(url.database).resolve().as_uri().removeprefix('file://')}"
         url = url.set(database=uri, query={"mode": "ro", "uri": "true"})
-        return sa.create_engine(url, connect_args={"timeout": _READER_SECONDS})
+        engine = sa.create_engine(url, connect_args={"timeout": _READER_SECONDS, "isolation_level": None})
+        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+        return engine
     engine = sa.create_engine(url, connect_args={"timeout": _WRITER_SECONDS})
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
@@ -316,7 +416,7 @@ def _server_engine(url: URL, is_reader: bool) -> Engine:
         url = url.set(drivername="postgresql+psycopg")
     engine = sa.create_engine(url, pool_pre_ping=True)  # what the server closed while idle is opened again
     if is_reader and url.get_backend_name() == "postgresql":
-        return engine.execution_options(postgresql_readonly=True)
+        return engine.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
     return engine
 
 

@@ -18,6 +18,7 @@ from lion_search.proxy_tasks.jobs import Job, JobResult, Sample
 from lion_search.proxy_tasks.scores import Part, Score
 from lion_search.proxy_tasks.workers.failures import failed
 from lion_search.proxy_tasks.workers.pool import Pool
+from lion_search.results.digest import keep_digest
 from lion_search.results.judge import Judge
 from lion_search.results.records import (
     PROGRESS_FACT,
@@ -38,6 +39,8 @@ from lion_search.search.timeline import Timeline
 
 _MOST_AT_ONCE = 256
 """Proposals between two looks at the pool and the clock."""
+INDIVIDUALS_PER_DIGEST = 1_000
+"""After so many it is written down what the log comes to; who reads it adds those that came after."""
 
 
 class Search:
@@ -87,6 +90,7 @@ class Search:
         self._tally = Tally()
         self._individuals: list[Individual] = []
         self._evaluations: list[Evaluation] = []
+        self._num_digested = 0
         self._seconds_before = 0.0
         self._started, self._flushed = awake_seconds(), time.monotonic()
 
@@ -132,7 +136,7 @@ class Search:
             self._flush()
             raise
         self._timeline.advance(self._timeline.num_committed)  # no more proposals: the state may know all
-        last = self._flush()
+        last = self._flush(ends=True)
         on_progress(last)
         return last
 
@@ -228,13 +232,16 @@ class Search:
         timeline.commit(individual, recorded.program, pending.entry, parent, evaluations)
         self._tally.add(individual, evaluations)
 
-    def _flush(self) -> Progress:
+    def _flush(self, *, ends: bool = False) -> Progress:
         """Writes what was committed since the last time, and how far the search is, in one transaction."""
         progress = self.progress()
         facts = {PROGRESS_FACT: asdict(progress), SEARCH_SECONDS_FACT: progress.seconds}
         started = time.monotonic()
         self._store.append(self._individuals, self._evaluations, facts)
         self._individuals, self._evaluations = [], []
+        if ends or self._timeline.num_committed - self._num_digested >= INDIVIDUALS_PER_DIGEST:
+            keep_digest(self._store)
+            self._num_digested = self._timeline.num_committed
         self._flushed = time.monotonic()
         self._tally.seconds_in_store += self._flushed - started
         return progress

@@ -1,7 +1,7 @@
 """The best of a search for each number of state arrays: ``lion-search frontier``.
 
-Memory is what state arrays cost, so the best program with one is worth knowing beside the best of all. Each
-is made shorter by proof and looked up among the known optimizers.
+Memory is what state arrays cost, so the best program with one is worth knowing beside the best of all. On
+request each is made shorter by proof and looked up among the known optimizers, which takes seconds.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
-from lion_search.proxy_tasks.scores import Part, Status, describe_failure, first_failure
+from lion_search.proxy_tasks.scores import Part, describe_failure, first_failure
+from lion_search.results.digest import frontier_leaders
 from lion_search.results.judge import Judge
-from lion_search.results.ranking import Ranked, rank
+from lion_search.results.ranking import Ranked
 from lion_search.results.records import Stage
 from lion_search.runs.audience import Report
 from lion_search.runs.references import open_run
-from lion_search.simplify.recognition.identify import identify
-from lion_search.simplify.simplifier import HowFar, simplify
+from lion_search.simplify.writing.readable import readable
 
 _CANDIDATES = 8
 """So many of the best by the search's own scores are measured on fresh seeds."""
@@ -33,8 +33,8 @@ class Place:
     Attributes:
         num_states: how many.
         ranked: the program and what the search knew of it.
-        simplified: the simplest equal form that proofs find.
-        recognized: which known optimizer that is and what differs, or that it is none.
+        simplified: written for people: the simplest equal form that proofs find, or what is live.
+        recognized: which known optimizer that is and what differs, or that it is none; ``None`` if not asked.
         fresh_fitness: fitness on fresh seeds, if it was measured.
         num_fresh: how many seeds of each task that was.
     """
@@ -42,17 +42,20 @@ class Place:
     num_states: int
     ranked: Ranked
     simplified: Program
-    recognized: str
+    recognized: str | None
     fresh_fitness: float | None = None
     num_fresh: int = 0
 
 
-def frontier(run: str, *, num_seeds: int, workers: int | str, report: Report) -> list[Place]:
+def frontier(
+    run: str, *, num_seeds: int, recognizes: bool, workers: int | str, report: Report
+) -> list[Place]:
     """The best of a run for each number of state arrays, from the fewest.
 
     Args:
         run: a run folder, or a name under ``runs/``.
         num_seeds: fresh seeds on which the best few of each are compared; 0 for none.
+        recognizes: whether each is simplified by proof and recognized.
         workers: how many.
         report: is told, in a line, what happens next.
 
@@ -60,13 +63,8 @@ def frontier(run: str, *, num_seeds: int, workers: int | str, report: Report) ->
         LionSearchError: there is no such run, or its tasks cannot be used.
     """
     with closing(open_run(run)) as store:
-        ranked = [row for row in rank(store, Stage.SEARCH) if row.status is Status.OK]
+        by_states = frontier_leaders(store, _CANDIDATES if num_seeds else 1)
         tasks = list(store.run_facts()["tasks"])
-    by_states: dict[int, list[Ranked]] = {}
-    for row in ranked:
-        best = by_states.setdefault(row.individual.num_states, [])
-        if len(best) < _CANDIDATES:
-            best.append(row)
     fresh: dict[str, float] = {}
     if num_seeds:
         rows = [row for best in by_states.values() for row in best]
@@ -74,15 +72,21 @@ def frontier(run: str, *, num_seeds: int, workers: int | str, report: Report) ->
     places = []
     for num_states, best in sorted(by_states.items()):
         top = max(best, key=lambda row: fresh[row.hash] - row.price) if fresh else best[0]
-        places.append(_place(num_states, top))
+        places.append(_place(num_states, top, recognizes=recognizes))
     return [
         replace(p, fresh_fitness=fresh.get(p.ranked.hash), num_fresh=num_seeds) if fresh else p
         for p in places
     ]
 
 
-def _place(num_states: int, row: Ranked) -> Place:
-    simplified = simplify(parse(row.individual.program), None, how_far=HowFar.PROOFS).after
+def _place(num_states: int, row: Ranked, *, recognizes: bool) -> Place:
+    program = parse(row.individual.program)
+    if not recognizes:
+        return Place(num_states, row, readable(program, factors=False), None)
+    from lion_search.simplify.recognition.identify import identify  # takes a second, as proofs do
+    from lion_search.simplify.simplifier import HowFar, simplify
+
+    simplified = simplify(program, None, how_far=HowFar.PROOFS).after
     return Place(num_states, row, simplified, identify(simplified).summary())
 
 

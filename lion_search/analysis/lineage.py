@@ -79,25 +79,15 @@ def ancestors(store: Store, individual: Individual) -> list[Ancestor]:
     path: list[Ancestor] = []
     last: tuple[str, list[str]] = "", []
     since: list[str] = []
-    for one in _from_the_start(store, individual):
+    for one in store.ancestors(individual.id):
         since.append(one.mutation)
         if one.hash == last[0]:
             continue
-        program = readable(parse(one.program))
+        program = readable(parse(one.program), factors=False)
         lines = [line.strip() for line in format_program(program).splitlines()[1:]]
         path.append(_ancestor(store, judge, one, program, since, _changes(last[1], lines)))
         last, since = (one.hash, lines), []
     return path
-
-
-def _from_the_start(store: Store, individual: Individual) -> list[Individual]:
-    """An individual's ancestors and itself, the first one first."""
-    path = [individual]
-    while (parent_id := path[-1].parent_id) is not None:
-        parent = store.individual(parent_id)
-        assert parent is not None
-        path.append(parent)
-    return path[::-1]
 
 
 def _ancestor(

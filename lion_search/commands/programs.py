@@ -7,16 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from lion_search.commands.arguments import AsJson, OwnFunctions, Reference
+from lion_search.commands.arguments import AsCsv, AsJson, OwnFunctions, Reference
 
 app = typer.Typer()
 
 
 @app.command()
-def library(as_json: AsJson = False) -> None:
+def library(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Lists the known optimizers."""
+    from lion_search.commands.printing.output import is_printed
     from lion_search.commands.printing.tables import Column, print_table
-    from lion_search.commands.printing.terminal import make_console, print_json
+    from lion_search.commands.printing.terminal import make_console
     from lion_search.dsl.library import LIBRARY, library_program
 
     rows: list[dict[str, Any]] = [
@@ -28,8 +29,7 @@ def library(as_json: AsJson = False) -> None:
         }
         for entry in LIBRARY.values()
     ]
-    if as_json:
-        print_json(rows)
+    if is_printed(rows, as_json=as_json, as_csv=as_csv):
         return
     columns = (
         Column("Name"), Column("Statements", right=True), Column("States", right=True),
@@ -39,10 +39,11 @@ def library(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def functions(own: OwnFunctions = None, as_json: AsJson = False) -> None:
+def functions(own: OwnFunctions = None, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Lists the functions of the language."""
+    from lion_search.commands.printing.output import is_printed
     from lion_search.commands.printing.tables import Column, print_table
-    from lion_search.commands.printing.terminal import make_console, print_json, say
+    from lion_search.commands.printing.terminal import make_console, say
     from lion_search.dsl.functions import FUNCTIONS
 
     rows: list[dict[str, Any]] = [
@@ -57,8 +58,7 @@ def functions(own: OwnFunctions = None, as_json: AsJson = False) -> None:
         }
         for row in FUNCTIONS.values()
     ]
-    if as_json:
-        print_json(rows)
+    if is_printed(rows, as_json=as_json, as_csv=as_csv):
         return
     columns = (
         Column("Name"), Column(""), Column("Arguments"), Column("Result", drop=2),
@@ -130,16 +130,18 @@ def _show_simplified(reference: str, *, latex: bool, as_json: bool) -> None:
 
 
 @app.command()
-def check(reference: Reference, own: OwnFunctions = None, as_json: AsJson = False) -> None:
+def check(
+    reference: Reference, own: OwnFunctions = None, as_json: AsJson = False, as_csv: AsCsv = False
+) -> None:
     """Checks a program: sizes, types, functional hash."""
     from lion_search.analysis.describing import describe
+    from lion_search.commands.printing.output import is_printed
     from lion_search.commands.printing.programs import print_description
-    from lion_search.commands.printing.terminal import make_console, print_json
+    from lion_search.commands.printing.terminal import make_console
     from lion_search.runs.references import find_program
 
     found = describe(find_program(reference).program)
-    if as_json:
-        print_json(found)
+    if is_printed(found, as_json=as_json, as_csv=as_csv):
         return
     print_description(make_console(), found)
 

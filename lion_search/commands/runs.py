@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lion_search.commands.arguments import (
+    AsCsv,
     AsJson,
     OptionalWorkers,
     Run,
@@ -175,13 +176,16 @@ def serve(
 
 
 @app.command()
-def runs(as_json: AsJson = False) -> None:
+def runs(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Lists the runs under runs/."""
     from lion_search.analysis.watching import list_runs
+    from lion_search.commands.printing.output import is_printed
     from lion_search.commands.printing.terminal import make_console
     from lion_search.commands.printing.watching import print_runs
 
-    print_runs(make_console(), list_runs(), as_json=as_json)
+    rows = list_runs()
+    if not is_printed(rows, as_json=as_json, as_csv=as_csv):
+        print_runs(make_console(), rows)
 
 
 @app.command()
@@ -189,17 +193,19 @@ def top(
     run: Run,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many.")] = 10,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Lists the fittest programs of a run."""
     from lion_search.commands.printing.failures import failure_json
+    from lion_search.commands.printing.output import is_printed
     from lion_search.commands.printing.searches import print_ranking
-    from lion_search.commands.printing.terminal import make_console, print_json
-    from lion_search.results.ranking import judge_settings, rank
-    from lion_search.results.records import Stage
+    from lion_search.commands.printing.terminal import make_console
+    from lion_search.results.digest import leaders
+    from lion_search.results.ranking import judge_settings
     from lion_search.runs.references import open_log
 
     with closing(open_log(run)) as store:
-        ranked = rank(store, Stage.SEARCH)[:count]
+        ranked = leaders(store, count)
         has_prices = judge_settings(store).has_prices
     rows: list[dict[str, Any]] = [
         {
@@ -216,8 +222,7 @@ def top(
         }
         for row in ranked
     ]
-    if as_json:
-        print_json(rows)
+    if is_printed(rows, as_json=as_json, as_csv=as_csv):
         return
     print_ranking(make_console(), rows, has_prices=has_prices)
 
@@ -226,19 +231,25 @@ def top(
 def frontier(
     run: Run,
     seeds: Annotated[int, typer.Option(min=0, max=10_000, help="Fresh seeds; 0: the search's scores.")] = 0,
+    recognize: Annotated[
+        bool, typer.Option("--identify", help="Simplify each by proof and say what it is; takes seconds.")
+    ] = False,
     workers: Workers = "auto",
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Shows the best program for each number of state arrays."""
     from lion_search.analysis.frontier import frontier as find_frontier
     from lion_search.commands.printing.display import reporting
+    from lion_search.commands.printing.output import is_printed
     from lion_search.commands.printing.searches import frontier_json, print_frontier
-    from lion_search.commands.printing.terminal import make_console, print_json
+    from lion_search.commands.printing.terminal import make_console
 
-    with reporting(quiet=as_json) as screen:
-        places = find_frontier(run, num_seeds=seeds, workers=read_workers(workers), report=screen.report)
-    if as_json:
-        print_json([frontier_json(place) for place in places])
+    with reporting(quiet=as_json or as_csv) as screen:
+        places = find_frontier(
+            run, num_seeds=seeds, recognizes=recognize, workers=read_workers(workers), report=screen.report
+        )
+    if is_printed([frontier_json(place) for place in places], as_json=as_json, as_csv=as_csv):
         return
     print_frontier(make_console(), places, run)
 
@@ -247,6 +258,7 @@ def frontier(
 def lineage(
     reference: Annotated[str, typer.Argument(metavar="RUN:ID", help="A program of a search.")],
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Shows how a search came to a program.
 
@@ -254,33 +266,36 @@ def lineage(
     led to it, its fitness and the statements that changed.
     """
     from lion_search.analysis.lineage import lineage as find_lineage
+    from lion_search.commands.printing.output import is_printed
     from lion_search.commands.printing.searches import lineage_json, print_lineage
-    from lion_search.commands.printing.terminal import make_console, print_json
+    from lion_search.commands.printing.terminal import make_console
 
     path = find_lineage(reference)
-    if as_json:
-        print_json([lineage_json(one) for one in path])
+    if is_printed([lineage_json(one) for one in path], as_json=as_json, as_csv=as_csv):
         return
     print_lineage(make_console(), path)
 
 
 @app.command()
-def stats(run: Run, as_json: AsJson = False) -> None:
+def stats(run: Run, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Says what a search did.
 
-    Hits by cause, novel programs an hour, failures, what hurdles saved.
+    Hits by cause, novel programs an hour, workers, what hurdles saved; what each kind of mutation gave, the
+    functions of the best, failures.
     """
+    from lion_search.analysis.function_use import function_use
+    from lion_search.commands.printing.output import is_printed
     from lion_search.commands.printing.searches import print_statistics
-    from lion_search.commands.printing.terminal import make_console, print_json
+    from lion_search.commands.printing.terminal import make_console
     from lion_search.results.statistics import statistics
+    from lion_search.results.strict_json import json_value
     from lion_search.runs.references import open_log
 
     with closing(open_log(run)) as store:
-        found = statistics(store)
-    if as_json:
-        print_json(found)
+        found, functions = statistics(store), function_use(run, store)
+    if is_printed({**json_value(found), "functions": functions}, as_json=as_json, as_csv=as_csv):
         return
-    print_statistics(make_console(), found)
+    print_statistics(make_console(), found, functions)
 
 
 @app.command("compare-runs")
@@ -297,6 +312,7 @@ def compare_runs(
     part: Annotated[str, typer.Option(help="Where the loss is measured: test or validation.")] = "test",
     workers: Workers = "auto",
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Draws learning curves of searches at equal compute.
 
@@ -305,11 +321,12 @@ def compare_runs(
     """
     from lion_search.analysis.comparing import compare_runs as compare
     from lion_search.commands.printing.display import reporting
+    from lion_search.commands.printing.output import is_printed
     from lion_search.commands.printing.searches import print_comparison
-    from lion_search.commands.printing.terminal import make_console, print_json
+    from lion_search.commands.printing.terminal import make_console
     from lion_search.proxy_tasks.scores import Part
 
-    with reporting(quiet=as_json) as screen:
+    with reporting(quiet=as_json or as_csv) as screen:
         found = compare(
             runs,
             tasks=tasks or (),
@@ -320,7 +337,6 @@ def compare_runs(
             output=output,
             report=screen.report,
         )
-    if as_json:
-        print_json(found)
+    if is_printed(found, as_json=as_json, as_csv=as_csv):
         return
     print_comparison(make_console(), found)

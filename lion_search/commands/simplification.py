@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lion_search.commands.arguments import AsJson, OwnFunctions, Reference, Workers, read_workers
+from lion_search.commands.arguments import AsCsv, AsJson, OwnFunctions, Reference, Workers, read_workers
 
 app = typer.Typer()
 
@@ -61,14 +61,16 @@ def simplify(
 
 
 @app.command()
-def identify(reference: Reference, own: OwnFunctions = None, as_json: AsJson = False) -> None:
+def identify(
+    reference: Reference, own: OwnFunctions = None, as_json: AsJson = False, as_csv: AsCsv = False
+) -> None:
     """Says which known optimizer a program is, and what differs."""
-    from lion_search.commands.printing.terminal import make_console, print_json, say
+    from lion_search.commands.printing.output import is_printed
+    from lion_search.commands.printing.terminal import make_console, say
     from lion_search.runs.references import find_program
     from lion_search.simplify.recognition.identify import identify as recognize
 
     found = recognize(find_program(reference).program)
-    if as_json:
-        print_json(found.as_dict())
+    if is_printed(found.as_dict(), as_json=as_json, as_csv=as_csv):
         return
     say(make_console(), found.summary())

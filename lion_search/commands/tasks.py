@@ -9,6 +9,7 @@ import typer
 
 from lion_search.commands.arguments import (
     MODES,
+    AsCsv,
     AsJson,
     OwnFunctions,
     Reference,
@@ -21,18 +22,18 @@ app = typer.Typer()
 
 
 @app.command()
-def tasks(as_json: AsJson = False) -> None:
+def tasks(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Lists the proxy tasks and the options of every task."""
+    from lion_search.commands.printing.output import is_printed
     from lion_search.commands.printing.tables import Column, print_table
-    from lion_search.commands.printing.terminal import make_console, print_json, say
+    from lion_search.commands.printing.terminal import make_console, say
     from lion_search.proxy_tasks.tasks import OPTIONS, SCALES, TASKS
 
     rows: list[dict[str, Any]] = [
         {"name": name, "steps": task.num_steps, "batch_size": task.batch_size, "about": task.about}
         for name, task in ((name, make(1)) for name, make in TASKS.items())
     ]
-    if as_json:
-        print_json(rows)
+    if is_printed(rows, as_json=as_json, as_csv=as_csv):
         return
     console = make_console()
     columns = (
@@ -56,6 +57,7 @@ def evaluate(
     workers: Workers = "auto",
     own: OwnFunctions = None,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Trains optimizers on tasks beside the tuned baselines.
 
@@ -65,10 +67,11 @@ def evaluate(
     from lion_search.analysis.measuring import is_scored
     from lion_search.commands.printing.comparison import print_rows, row_json
     from lion_search.commands.printing.display import reporting
-    from lion_search.commands.printing.terminal import make_console, print_json
+    from lion_search.commands.printing.output import is_printed
+    from lion_search.commands.printing.terminal import make_console
     from lion_search.proxy_tasks.scores import Part
 
-    with reporting(quiet=as_json) as screen:
+    with reporting(quiet=as_json or as_csv) as screen:
         rows = run_evaluation(
             references,
             task,
@@ -78,9 +81,7 @@ def evaluate(
             workers=read_workers(workers),
             report=screen.report,
         )
-    if as_json:
-        print_json([row_json(row) for row in rows])
-    else:
+    if not is_printed([row_json(row) for row in rows], as_json=as_json, as_csv=as_csv):
         print_rows(make_console(), rows, part)
     if not is_scored(rows, references):
         raise typer.Exit(1)

@@ -67,11 +67,12 @@ def load_own_functions(run: object, facts: Mapping[str, Any], *, is_resumed: boo
     Raises:
         OwnCodeError: one cannot be loaded, or is not what it was when the run began.
     """
-    from lion_search.dsl.trials import load_tried
-
     find_own_code(facts)
     recorded: Mapping[str, Mapping[str, Any]] = facts.get(_FUNCTIONS, {})
-    for reference in dict.fromkeys((*recorded, *_listed(facts))):
+    references = dict.fromkeys((*recorded, *_listed(facts)))
+    if references:
+        from lion_search.dsl.trials import load_tried  # imports all exports: not for most runs
+    for reference in references:
         try:
             row = load_tried(reference)
         except UserCodeError as error:

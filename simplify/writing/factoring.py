@@ -18,11 +18,6 @@ from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.program import GRADIENT, LEARNING_RATE, WEIGHTS, Argument, Program, Statement
 from lion_search.dsl.variation.statements import MAX_SIZE
-from lion_search.simplify.equality.egraph import RewriteLimits
-from lion_search.simplify.equality.rewriting import PROVED, egraph
-
-_LIMITS = RewriteLimits(nodes=1_000, rounds=6, seconds=10.0)
-"""A split is one step; the number of nodes is what ends a proof, on any machine."""
 
 
 def factor_learning_rate(form: Program) -> Program:
@@ -47,7 +42,11 @@ def factor_learning_rate(form: Program) -> Program:
 
 def _is_proved(claim: Program) -> bool:
     """Whether both outputs are equal, before constants are rounded."""
-    before, after = egraph(claim, PROVED, _LIMITS).roots
+    from lion_search.simplify.equality.egraph import RewriteLimits  # takes a good part of a second
+    from lion_search.simplify.equality.rewriting import PROVED, egraph
+
+    # A split is one step; the number of nodes is what ends a proof, on any machine.
+    before, after = egraph(claim, PROVED, RewriteLimits(nodes=1_000, rounds=6, seconds=10.0)).roots
     return before == after
 
 

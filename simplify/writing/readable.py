@@ -24,18 +24,20 @@ from lion_search.simplify.writing.factoring import factor_learning_rate
 from lion_search.simplify.writing.naming import named
 
 
-def readable(program: Program) -> Program:
+def readable(program: Program, *, factors: bool = True) -> Program:
     """Writes a program for people.
 
     Args:
         program: any checked program; its redundant statements and states are dropped.
+        factors: whether the learning rate is taken out of the update, the proofs of which take time.
 
     Returns:
         A checked program with the given one's functional hash; unless the learning rate was taken out of a
         sum, which rewriting has then proved to change nothing but the rounding of constants. It has as many
         states as the canonical form, and at most as many statements.
     """
-    form = factor_learning_rate(canonicalise(program).program())
+    form = canonicalise(program).program()
+    form = factor_learning_rate(form) if factors else form
     flow = dataflow(form)
     flow = dataflow(replace(form, statements=tuple(_oriented(s, flow) for s in form.statements)))
     flow = dataflow(replace(flow.program, statements=tuple(_in_order(flow))))

@@ -315,7 +315,7 @@ def test_a_run_is_called_by_its_name_whatever_that_is(inline: Any) -> None:
 
 
 def test_the_frontier_holds_the_best_for_each_number_of_states(finished: Any) -> None:
-    places = json.loads(finished.command("frontier", "found", "--json").out)
+    places = json.loads(finished.command("frontier", "found", "--identify", "--json").out)
     assert [place["states"] for place in places] == [0, 1, 2]
     ranked = json.loads(finished.command("top", "found", "-n", "100000", "--json").out)
     trains = {row["id"]: row["judged"] for row in ranked if row["status"] == "ok"}

@@ -12,8 +12,8 @@ import pytest
 from logs import Log, score
 
 from lion_search.proxy_tasks.scores import FAULTS, Score, Status
-from lion_search.results.records import BASELINE_SUBJECT, HITS, Evaluation, Outcome, Stage
-from lion_search.results.statistics import SEVERAL, MutationCount, statistics
+from lion_search.results.records import BASELINE_SUBJECT, HITS, SEVERAL, Evaluation, Outcome, Stage
+from lion_search.results.statistics import MutationCount, statistics
 
 DETERMINISTIC: Mapping[str, Any] = {"config": {"search": {"order": "deterministic"}}}
 
@@ -92,8 +92,8 @@ def test_each_program_counts_for_one_kind_of_mutation(log: Log) -> None:
     log.add(mutation="insert+delete+insert")
     log.add(mutation="insert+insert")
     log.add(outcome=Outcome.SEEN, mutation="insert", scored_id=0)
-    once = MutationCount(1, 1)
-    assert numbers(log, "mutations") == ({"insert": MutationCount(2, 1), "initial": once, SEVERAL: once},)
+    once = MutationCount(1, 1, 0)
+    assert numbers(log, "mutations") == ({"insert": MutationCount(2, 1, 0), "initial": once, SEVERAL: once},)
 
 
 def test_update_scales_are_those_of_novel_programs(log: Log) -> None:

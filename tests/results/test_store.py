@@ -23,6 +23,7 @@ from lion_search.results.history import read_history
 from lion_search.results.ranking import rank
 from lion_search.results.records import Evaluation, Individual, Outcome, Stage
 from lion_search.results.schema import INDIVIDUALS, RUN, SCHEMA_VERSION
+from lion_search.results.sql import query
 from lion_search.results.statistics import statistics
 from lion_search.results.store import Store, StoreError, absolute_url, sqlite_url
 
@@ -218,7 +219,7 @@ def test_a_database_of_another_schema_is_refused(store: Store, database: str) ->
         store.append([], [], {"schema_version": version})
         for use in (Store.open, Store.reopen):
             with pytest.raises(
-                StoreError, match=f"version {version}; this program reads 2 and {SCHEMA_VERSION}"
+                StoreError, match=f"version {version}; this program reads 2 to {SCHEMA_VERSION}"
             ):
                 use(database)
 
@@ -441,3 +442,24 @@ def test_an_absolute_url_holds_in_every_folder(monkeypatch: pytest.MonkeyPatch, 
     assert absolute_url("sqlite:///a/log.db") == f"sqlite:///{tmp_path}/a/log.db"
     for url in ("sqlite:////a/log.db", "postgresql://me:secret@host/db"):
         assert absolute_url(url) == url
+
+
+# SQL of a person's own.
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO run VALUES ('a', '1')",
+        "DROP TABLE run",
+        "DELETE FROM run",
+        "CREATE TABLE other (x INTEGER)",
+        "UPDATE run SET value = '1'",
+    ],
+)
+def test_a_query_reads_and_nothing_else(store: Store, database: str, sql: str) -> None:
+    reader = Store.open(database)
+    with pytest.raises(StoreError, match="a query may only read"):
+        query(reader, sql)
+    assert query(reader, "SELECT count(*) AS number FROM run") == [{"number": 1}]
+    assert store.run_facts() == {"schema_version": SCHEMA_VERSION}

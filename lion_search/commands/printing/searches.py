@@ -14,10 +14,13 @@ from lion_search.proxy_tasks.scores import Status, one_line
 
 if TYPE_CHECKING:
     from lion_search.analysis.frontier import Place
+    from lion_search.analysis.function_use import FunctionUse
     from lion_search.analysis.lineage import Ancestor
     from lion_search.results.statistics import Statistics
     from lion_search.selection.run_comparison import RunComparison
 
+_MOST_FUNCTIONS = 8
+"""Functions that stand out among the best; ``--json`` has all."""
 _RANKING = {
     "id": Column("ID", right=True),
     "fitness": Column("Fitness"),
@@ -63,10 +66,14 @@ def print_frontier(console: Console, places: Sequence[Place], run: str) -> None:
     from lion_search.dsl.text import format_program
 
     print_table(console, columns, map(_place_cells, places))
-    say(console, "Fitness: 0 is tuned AdamW, higher is better. Programs are as short as proofs make them.")
+    how = "Programs are as short as proofs make them."
+    if any(place.recognized is None for place in places):
+        how = "Shorter forms, and what they are: --identify."
+    say(console, f"Fitness: 0 is tuned AdamW, higher is better. {how}")
     for place in places:
         states = plural(place.num_states, "state")
-        say(console, f"\n{states}, {run}:{place.ranked.individual.id}: {place.recognized}")
+        told = "" if place.recognized is None else f": {place.recognized}"
+        say(console, f"\n{states}, {run}:{place.ranked.individual.id}{told}")
         say_line(console, format_program(place.simplified).rstrip())
 
 
@@ -158,13 +165,29 @@ def print_comparison(console: Console, found: RunComparison) -> None:
         say(console, line)
 
 
-def print_statistics(console: Console, stats: Statistics) -> None:
+def print_statistics(console: Console, stats: Statistics, functions: Sequence[FunctionUse] = ()) -> None:
     """What a search did, a line for each number, then what its mutations gave."""
     print_table(console, (Column(""), Column("", prose=True)), _statistics_cells(stats))
     say_line(console, "")
-    columns = (Column("Mutation"), Column("Programs", right=True), Column("Novel", right=True))
-    rows = [(kind, f"{count.programs:,}", f"{count.novel:,}") for kind, count in stats.mutations.items()]
+    columns = (
+        Column("Mutation"), Column("Programs", right=True), Column("Novel", right=True),
+        Column("Fitter than their parent", right=True),
+    )  # fmt: skip
+    rows = [
+        (
+            kind,
+            f"{n.programs:,}",
+            f"{n.novel:,}",
+            f"{n.fitter:,} ({percent(n.fitter / max(1, n.novel))})",
+        )
+        for kind, n in stats.mutations.items()
+    ]
     print_table(console, columns, rows)
+    if functions:
+        say_line(console, "")
+        uses = (Column("Function"), Column("In the best", right=True), Column("In all", right=True))
+        used = [row for row in functions if row.best > row.all][:_MOST_FUNCTIONS]
+        print_table(console, uses, [(row.function, percent(row.best), percent(row.all)) for row in used])
     if stats.failures:
         say_line(console, "")
         print_table(
@@ -201,7 +224,7 @@ def _statistics_cells(stats: Statistics) -> list[tuple[str, str]]:
     each_hour = "" if stats.novel_per_hour is None else f", {rate(stats.novel_per_hour)} an hour"
     searched = "not recorded" if stats.search_seconds is None else duration(stats.search_seconds)
     hits = f"{stats.same_as_parent:,} same as parent, {stats.seen:,} seen, {stats.fingerprint:,} fingerprint"
-    again = stats.resampled
+    again, busy = stats.resampled, stats.workers_busy
     return [
         ("Programs", f"{stats.programs:,}"),
         ("Hits", f"{stats.hits:,} ({percent(stats.hit_rate)}): {hits}"),
@@ -210,6 +233,7 @@ def _statistics_cells(stats: Statistics) -> list[tuple[str, str]]:
         ("Novel", f"{stats.novel:,}{each_hour}"),
         ("Search took", searched),
         ("Trainings", f"{stats.trainings:,}, {duration(stats.training_seconds)} in all workers"),
+        ("Workers", "not recorded" if busy is None else f"{busy:.2f} training at a time, on average"),
         ("Ended", _listed(stats.statuses)),
         ("Redundant statements", f"{percent(stats.redundant_share)} in the last genomes"),
         ("Update scales kept", _listed(stats.update_scales)),

@@ -107,11 +107,8 @@ def _snapshot_json(folder: Path, look: Snapshot) -> dict[str, Any]:
     }
 
 
-def print_runs(console: Console, rows: Sequence[RunRow], *, as_json: bool = False) -> None:
-    """A table of runs, or a JSON array."""
-    if as_json:
-        console.out(to_json(rows, indent=1), highlight=False)
-        return
+def print_runs(console: Console, rows: Sequence[RunRow]) -> None:
+    """A table of runs."""
     if not rows:
         say(console, "No runs here yet. Begin one: lion-search run --config quickstart")
         return

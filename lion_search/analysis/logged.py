@@ -1,0 +1,126 @@
+"""The individuals of a log as they were recorded, and as they come: ``lion-search log``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from lion_search.proxy_tasks.scores import Status
+from lion_search.results.digest import ranking_of
+from lion_search.results.ranking import Ranking
+from lion_search.results.records import Individual, Outcome
+from lion_search.results.store import Store
+from lion_search.runs.folder import database_of
+from lion_search.runs.lock import RunState, state_of
+from lion_search.runs.references import find_run
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRow:
+    """One individual of a log.
+
+    Attributes:
+        id: its number.
+        outcome: what the search did with it.
+        status: how the training it refers to ended.
+        mutation: the kinds of mutation that made it.
+        parent_id: the individual it was made from.
+        scored_id: the individual whose scores it shares; its own number if it was new.
+        statements: of its genome.
+        states: state arrays that matter.
+        fitness: of what it shares, over all its seeds by now; ``None`` of a failure.
+        hash: its functional hash.
+    """
+
+    id: int
+    outcome: Outcome
+    status: Status
+    mutation: str
+    parent_id: int | None
+    scored_id: int
+    statements: int
+    states: int
+    fitness: float | None
+    hash: str
+
+
+def logged_rows(
+    run: str,
+    *,
+    outcomes: Sequence[Outcome] = (),
+    statuses: Sequence[Status] = (),
+    last: int,
+    follow: bool,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[LoggedRow]:
+    """The last individuals of a run, in the order of its log, and those that are recorded from now on.
+
+    Args:
+        run: a run folder, or a name under ``runs/``.
+        outcomes: only these; all if there are none.
+        statuses: only these; all if there are none.
+        last: how many; 0 for all.
+        follow: whether to go on until the run is no longer driven.
+        sleep: waits for so many seconds, between two looks.
+
+    Raises:
+        LionSearchError: there is no such run, or its database cannot be read.
+    """
+    folder = find_run(run)
+    start: int | None = None
+    while True:
+        is_driven = follow and state_of(folder) is RunState.RUNNING  # before the look, so that none is missed
+        with closing(Store.open(database_of(folder))) as store:
+            if start is None:
+                start = store.start_of_last(last, outcomes, statuses) if last else 0
+            for rows, end in _parts(store, start, outcomes, statuses):
+                yield from rows
+                start = end
+        if not is_driven:
+            return
+        sleep(1.0)
+
+
+def events_of(run: str) -> Path:
+    """The file of a run's events; there may be none."""
+    from lion_search.runs.events import EVENTS_NAME
+
+    return find_run(run) / EVENTS_NAME
+
+
+def _parts(
+    store: Store, start: int, outcomes: Sequence[Outcome], statuses: Sequence[Status]
+) -> Iterator[tuple[list[LoggedRow], int]]:
+    """Rows from a number on, some hundred at a time, and the number after them."""
+    end = store.num_individuals()
+    with store.moment():
+        waiting: list[Individual] = []
+        for one in store.individuals(start=start, outcomes=outcomes or None, statuses=statuses or None):
+            if one.id >= end:
+                break
+            waiting.append(one)
+            if len(waiting) == _AT_ONCE:
+                yield _rows(store, waiting), one.id + 1
+                waiting = []
+        yield _rows(store, waiting), end
+
+
+def _rows(store: Store, individuals: Sequence[Individual]) -> list[LoggedRow]:
+    if not individuals:
+        return []
+    scored = store.scored_hashes({one.id for one in individuals})
+    ranking = ranking_of(store, set(scored.values()))
+    return [_row(one, ranking, scored[one.id]) for one in individuals]
+
+
+def _row(one: Individual, ranking: Ranking, hash_: str) -> LoggedRow:
+    row = ranking.get(hash_)
+    return LoggedRow(
+        one.id, one.outcome, one.status, one.mutation, one.parent_id, one.scored_id, one.num_statements,
+        one.num_states, None if row is None or row.status is not Status.OK else row.fitness, one.hash,
+    )  # fmt: skip

@@ -1,0 +1,65 @@
+"""What a log comes to is the same whatever of it was kept, and when."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict
+
+import pytest
+from logs import Log, score
+
+from lion_search.proxy_tasks.scores import Status
+from lion_search.results.digest import frontier_leaders, keep_digest, leaders
+from lion_search.results.ranking import rank
+from lion_search.results.records import Outcome, Stage
+from lion_search.results.statistics import statistics
+from lion_search.results.store import Store
+
+SIZE = 120
+FITTER = 45
+"""New programs that are judged better than their parent was; the same however often a digest was kept."""
+
+
+def grow(log: Log, rng: random.Random) -> None:
+    """One more individual: new and well, failed, trained on a further seed, tried again, or a hit."""
+    number = log.num_individuals
+    parent = {"parent_id": rng.randrange(number)} if number else {}
+    known = rng.randrange(number) if number else 0
+    own = log.store.individual(known)
+    match rng.randrange(5) if own is not None and own.scored_id == known else 0:
+        case 0:
+            log.add(scores=[score(rng.random(), 0)], num_states=rng.randrange(3), **parent)
+        case 1:
+            log.add(scores=[score(None, 0)], num_states=rng.randrange(3), **parent)
+        case 2 if own.status is Status.OK:
+            again = [score(rng.random(), rng.randrange(1, 5))]
+            log.add(own.hash, again, Outcome.RESAMPLED, scored_id=known, num_states=own.num_states, **parent)
+        case 3 if own.status is not Status.OK:
+            again = [score(rng.random(), 0)]
+            log.add(own.hash, again, scored_id=known, num_states=own.num_states, **parent)
+        case _:
+            log.add(own.hash, outcome=Outcome.SEEN, scored_id=known, status=own.status, **parent)
+
+
+@pytest.mark.parametrize("every", [None, 1, 7, 50, SIZE])
+def test_the_best_and_the_numbers_are_those_of_the_whole_log(database: str, every: int | None) -> None:
+    """To the last digit, also where programs that were kept are judged anew after that."""
+    rng, log = random.Random(0), Log(database)
+    log.add_baseline([0.5] * 5)
+    for number in range(1, SIZE + 1):
+        grow(log, rng)
+        if every and number % every == 0:
+            keep_digest(log.store)
+    log.store.close()
+    reader = Store.open(database)
+    ranked = rank(reader, Stage.SEARCH)
+    assert leaders(reader, 10) == ranked[:10]
+    assert leaders(reader, SIZE) == ranked
+    by_states = frontier_leaders(reader, 3)
+    well = [row for row in ranked if row.status is Status.OK]
+    assert by_states == {
+        n: [row for row in well if row.individual.num_states == n][:3] for n in sorted(by_states)
+    }
+    found = asdict(statistics(reader))
+    assert found["programs"] == SIZE
+    assert sum(count["fitter"] for count in found["mutations"].values()) == FITTER
