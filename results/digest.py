@@ -288,7 +288,7 @@ def _failed(store: Store, count: int, rest: dict[str, Ranked]) -> list[str]:
     return _first(store, query, count, rest)
 
 
-def _first(store: Store, query: sa.Select[tuple[str]], count: int, rest: dict[str, Ranked]) -> list[str]:
+def _first(store: Store, query: sa.Select[str], count: int, rest: dict[str, Ranked]) -> list[str]:
     limited = query.limit(count + len(rest))
     with store.transaction() as connection:
         kept = (row[0] for row in connection.execute(limited) if row[0] not in rest)
