@@ -12,6 +12,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -288,7 +289,7 @@ def _failed(store: Store, count: int, rest: dict[str, Ranked]) -> list[str]:
     return _first(store, query, count, rest)
 
 
-def _first(store: Store, query: sa.Select[str], count: int, rest: dict[str, Ranked]) -> list[str]:
+def _first(store: Store, query: sa.Select[Any], count: int, rest: dict[str, Ranked]) -> list[str]:
     limited = query.limit(count + len(rest))
     with store.transaction() as connection:
         kept = (row[0] for row in connection.execute(limited) if row[0] not in rest)

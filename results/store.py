@@ -338,6 +338,7 @@ class _Transaction:
     """One transaction; the database's errors become :class:`StoreError`."""
 
     def __init__(self, engine: Engine, where: str) -> None:
+        self._engine = engine
         self._begin = engine.begin()
         self.where = where
 
@@ -356,8 +357,19 @@ class _Transaction:
             raise self._translated(error) from error
 
     def _translated(self, error: SQLAlchemyError) -> StoreError:
-        reason = str(getattr(error, "orig", None) or error)
-        return StoreError(f"database {self.where}: {' '.join(reason.split())}")
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
+        if "malformed" in reason:
+            reason += f"; {_readable(self._engine)}"
+        return StoreError(f"database {self.where}: {reason}")
+
+
+def _readable(engine: Engine) -> str:
+    """How much of a damaged SQLite file can be read from its beginning."""
+    count = 0
+    with contextlib.suppress(SQLAlchemyError), engine.connect() as connection:
+        for _ in connection.exec_driver_sql("SELECT program FROM individuals ORDER BY id"):
+            count += 1
+    return f"of its individuals the first {count:,} can be read" if count else "no individual can be read"
 
 
 def chunks(values: Iterable[Any]) -> Iterator[list[Any]]:

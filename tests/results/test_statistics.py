@@ -123,7 +123,8 @@ def test_populations_and_restarts_are_counted(log: Log) -> None:
 
 
 def test_trainings_are_what_the_search_paid_for(log: Log) -> None:
-    log.store.append([], [Evaluation(Stage.SEARCH, BASELINE_SUBJECT, ended(seconds=100))])
+    baseline = [ended(seed=seed, seconds=100) for seed in range(3)]
+    log.store.append([], [Evaluation(Stage.SEARCH, BASELINE_SUBJECT, score) for score in baseline])
     first = log.add("p", [ended(seconds=1), ended(seed=1, seconds=2)], others=[("x", ended(seconds=4))])
     log.add("p", [ended(seed=2, seconds=8)], Outcome.RESAMPLED, scored_id=first)
     log.add("q", [ended(seconds=200)], Outcome.REUSED)
