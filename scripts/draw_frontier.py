@@ -18,6 +18,10 @@ import lion_search
 from lion_search.proxy_tasks.baseline import FAMILIES
 
 FOUND, KNOWN = "#c1440e", "#44546a"
+NAMES = {
+    "adamw": "AdamW", "nadamw": "NAdamW", "lion": "Lion", "signum": "Signum", "sgd": "SGD", "adams": "AdamS",
+    "nadams": "NAdamS",
+}  # fmt: skip
 
 
 def main() -> None:
@@ -55,10 +59,13 @@ def draw(rows: pd.DataFrame, task: str, axes: plt.Axes) -> None:
             xs, own["mean_loss"], yerr=own["standard_error"], fmt=mark, color=colour, linestyle=line,
             linewidth=1.2, markersize=6, capsize=3, label=label,
         )  # fmt: skip
+    labels: dict[tuple[int, float], list[str]] = {}  # Those at nearly the same place share one.
     for name, states in known.items():
-        text = name.removeprefix("tuned ").replace("adamw", "AdamW").replace("nAdamW", "NAdamW")
-        text = {"lion": "Lion", "signum": "Signum", "sgd": "SGD", "adams": "AdamS"}.get(text, text)
-        at = (states + 0.06, by_name.loc[name, "mean_loss"])
+        text = name.removeprefix("tuned ")
+        place = (states, round(by_name.loc[name, "mean_loss"], 3))
+        labels.setdefault(place, []).append(NAMES.get(text, text))
+    for (states, loss), names in labels.items():
+        text, at = ", ".join(names), (states + 0.06, loss)
         axes.annotate(text, at, xytext=(9, 0), textcoords="offset points", va="center", color=KNOWN)
     axes.set_xticks([0, 1, 2], ["0", "1\n(Lion)", "2\n(AdamW)"])
     axes.set_xlim(-0.35, 2.6)
