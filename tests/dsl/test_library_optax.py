@@ -274,6 +274,16 @@ def nadamw(w: Vector, g: Vector, m: Vector, v: Vector, lr: float) -> tuple[Vecto
     return 0.001 * lr * (ratio(0.9 * m + 0.1 * g, np.sqrt(v)) + 0.01 * w), m, v
 
 
+def adams(w: Vector, g: Vector, m: Vector, v: Vector, lr: float) -> tuple[Vector, Vector, Vector]:
+    root, m = np.sqrt(0.95 * m**2 + 0.05 * g**2), 0.9 * m + 0.1 * g
+    return 0.001 * lr * (ratio(m, root) + 0.1 * w), m, v
+
+
+def nadams(w: Vector, g: Vector, m: Vector, v: Vector, lr: float) -> tuple[Vector, Vector, Vector]:
+    root, ahead = np.sqrt(0.88 * m**2 + 0.12 * g**2), 0.66 * m + 0.34 * g
+    return 0.016 * lr * (ratio(ahead, root) + 0.01 * w), 0.91 * m + 0.09 * g, v
+
+
 def raw_lion(a: float, b: float, decay: float, peak: float) -> Rule:
     """Programs 4 and 8 by their simplification: interp(g, interp(g, v, a), b) is interp(g, v, a * b)."""
 
@@ -299,6 +309,8 @@ FORMULAS: dict[str, Rule] = {
     "addsign": addsign,
     "powersign": powersign,
     "nadamw": nadamw,
+    "adams": adams,
+    "nadams": nadams,
     "paper/program4": raw_lion(0.899, 1.109, 0.4602, 0.0002),
     "paper/program5": program5,
     "paper/program6": program6,

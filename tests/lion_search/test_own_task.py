@@ -11,6 +11,8 @@ import pytest
 from documented import code_with
 from processes import Start
 
+from lion_search.proxy_tasks.baseline import FAMILIES
+
 TUNED = {
     "facts": {"task": "mine:sine", "steps": 200},
     "baselines": {
@@ -132,7 +134,7 @@ def test_its_baselines_are_tuned_and_used(stranger: Any, options: Any) -> None:
     called = stranger("baseline", "mine:sine", timeout_seconds=600)
     assert called.status == 0, called.err
     content = json.loads((stranger.folder / "baselines" / "mine_sine.json").read_text())
-    assert set(content["baselines"]) == {"adamw", "lion", "signum", "sgd"}
+    assert set(content["baselines"]) == set(FAMILIES)
     again = stranger("baseline", "mine:sine")
     assert again.status == 2
     assert "exists; nothing was overwritten" in again.err

@@ -18,7 +18,7 @@ def test_a_stage_keeps_its_seeds() -> None:
     firsts = {stage: stage.seeds(1)[0] for stage in Stage}
     assert firsts == {
         "search": 0, "selection": 10_000, "test": 20_000, "comparison": 30_000, "simplification": 40_000,
-            "tuning": 50_000, "funnel": 60_000,
+            "tuning": 50_000, "funnel": 60_000, "card": 70_000, "meta_validation": 80_000,
     }  # fmt: skip
     assert (TUNING_SEEDS[0], FINALIST_SEEDS[0]) == (100_000, 110_000)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -55,8 +57,8 @@ def watch(
         RunFolderError: its folder cannot be read.
     """
     folder = find_run(run)
-    looks = islice(snapshots(folder, interval_seconds), None if follow else 1)
     try:
+        looks = _until_interrupted(islice(snapshots(folder, interval_seconds), None if follow else 1))
         if as_json:
             for look in looks:
                 console.out(to_json(_snapshot_json(folder, look)), highlight=False)
@@ -69,6 +71,26 @@ def watch(
     except KeyboardInterrupt:
         if not as_json:
             say(console, "No longer watching; the run was not stopped.")
+
+
+def _until_interrupted(looks: Iterable[Snapshot]) -> Iterator[Snapshot]:
+    """Also by a Ctrl-C that came while a destructor ran, where Python drops what is raised."""
+    received: list[int] = []
+
+    def on_signal(number: int, frame: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, on_signal) if is_main else None
+    try:
+        for look in looks:
+            if received:
+                raise KeyboardInterrupt
+            yield look
+    finally:
+        if is_main:
+            signal.signal(signal.SIGINT, before)
 
 
 def _show(screen: Screen, name: str, looks: Iterable[Snapshot]) -> tuple[RunState, Progress | None]:
