@@ -13,6 +13,7 @@ pytest.importorskip("matplotlib", reason="the notebook draws with matplotlib")
 import run_notebook
 
 
+@pytest.mark.large
 def test_the_notebook_runs_from_its_first_cell_to_its_last(tmp_path: Path) -> None:
     notebook = run_notebook.run(tmp_path)
     shown = [list(output.get("data", {})) for cell in notebook.cells for output in cell.get("outputs", ())]
