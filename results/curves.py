@@ -8,6 +8,7 @@ program that is trained on further seeds is judged anew over all of them, and ma
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lion_search.results.judge import Judge
@@ -92,16 +93,12 @@ def learning_curve(store: Store, points: int, max_trainings: int | None = None) 
     """
     maximum = count_trainings(store) if max_trainings is None else max_trainings
     waiting = list(reversed(checkpoints(points, maximum)))
-    baseline, rows = read_scores(store, Stage.SEARCH)
-    if not rows:
-        return []
-    curve = _Curve(Ranking(Judge(baseline, judge_settings(store))))
-    for individual in store.individuals(outcomes=HAS_OWN_SCORES):
-        own = rows.get(individual.id, [])
-        cost = 0 if individual.outcome is Outcome.REUSED else len(own)
+    curve = None
+    for curve, individual, cost in _course(store):
         while waiting and curve.trainings + cost > waiting[-1]:
             curve.add_point(waiting.pop(), individual.id)
-        curve.go_on(individual, own, cost)
+    if curve is None:
+        return []
     curve.add_point(curve.trainings, store.num_individuals())
     return curve.points
 
@@ -113,18 +110,28 @@ def best_of_slices(store: Store, every: int) -> list[CurvePoint]:
     """
     total = store.num_individuals()
     waiting = sorted({*range(every, total + 1, every), total} - {0}, reverse=True)
-    baseline, rows = read_scores(store, Stage.SEARCH)
-    if not rows:
-        return []
-    curve = _Curve(Ranking(Judge(baseline, judge_settings(store))))
-    for individual in store.individuals(outcomes=HAS_OWN_SCORES):
+    curve = None
+    for curve, individual, _ in _course(store):
         while waiting and individual.id >= waiting[-1]:
             curve.add_point(curve.trainings, waiting.pop())
-        own = rows.get(individual.id, [])
-        curve.go_on(individual, own, 0 if individual.outcome is Outcome.REUSED else len(own))
+    if curve is None:
+        return []
     for num_programs in reversed(waiting):
         curve.add_point(curve.trainings, num_programs)
     return curve.points
+
+
+def _course(store: Store) -> Iterator[tuple[_Curve, Individual, int]]:
+    """What a search knows before each individual with scores of its own, this one, and its trainings."""
+    baseline, rows = read_scores(store, Stage.SEARCH)
+    if not rows:
+        return
+    curve = _Curve(Ranking(Judge(baseline, judge_settings(store))))
+    for individual in store.individuals(outcomes=HAS_OWN_SCORES):
+        own = rows.get(individual.id, [])
+        cost = 0 if individual.outcome is Outcome.REUSED else len(own)
+        yield curve, individual, cost
+        curve.go_on(individual, own, cost)
 
 
 @dataclass(slots=True)

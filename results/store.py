@@ -103,6 +103,11 @@ class Store:
         return store
 
     @classmethod
+    def reopen_or_create(cls, path: Path) -> Self:
+        """Opens a file of trainings for writing, or makes one of no run; errors as for both."""
+        return cls.reopen(path) if path.exists() else cls.create(path, {})
+
+    @classmethod
     def reopen(cls, url: str | Path) -> Self:
         """Opens an existing log for writing; one of an earlier schema is brought up to date.
 

@@ -30,8 +30,8 @@ from lion_search.results.records import Stage
 from lion_search.results.store import Store
 from lion_search.runs.preflight import check_tasks, set_environment
 from lion_search.runs.workers import make_pool
-from lion_search.selection.constants import log_name, tune_constants
-from lion_search.selection.logged import evaluate_logged, fitness_logged
+from lion_search.selection.constants import tune_constants
+from lion_search.selection.logged import fitness_logged, log_name, train_logged
 
 BATCH_SIZES = (16, 64, 256, 1024)
 RATE_FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -59,9 +59,9 @@ def tuned(store: Store, pool: Pool, start: Baseline, task: str, trainings: int, 
 
 def measure(store: Store, pool: Pool, task: str, both: dict[str, Baseline], num_seeds: int) -> dict[str, Any]:
     """Losses on test, and the gap: the mean over seeds of log(loss of AdamW / loss of Lion)."""
-    jobs = {(log_name(own), task): own for own in both.values()}
-    scores = evaluate_logged(store, pool, Stage.TEST, jobs, Part.TEST, Stage.TEST.seeds(num_seeds), {})
-    own = {name: scores[log_name(baseline), task] for name, baseline in both.items()}
+    seeds = Stage.TEST.seeds(num_seeds)
+    scores = train_logged(store, pool, Stage.TEST, [*both.values()], [task], Part.TEST, seeds)
+    own = dict(zip(both, scores, strict=True))
     row: dict[str, Any] = {"task": task, "seeds": num_seeds}
     for name, found in own.items():
         losses = [s.loss for s in found if s.loss is not None]
@@ -131,7 +131,7 @@ def main() -> None:
     }
     tasks = {size: next(iter(check_tasks([reference], None))) for size, reference in references.items()}
     database: Path = options.database
-    store = Store.reopen(database) if database.exists() else Store.create(database, {})
+    store = Store.reopen_or_create(database)
     rows = []
     with closing(store), closing(make_pool([*tasks.values()], workers=options.workers)) as pool:
         for size, task in tasks.items():

@@ -20,7 +20,6 @@ from contextlib import closing
 from pathlib import Path
 from statistics import fmean
 
-from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import format_program
 from lion_search.proxy_tasks.baseline import FAMILIES, Baseline, has_baselines, load_baselines
@@ -31,9 +30,9 @@ from lion_search.results.store import Store
 from lion_search.runs.preflight import check_tasks, set_environment
 from lion_search.runs.references import find_program
 from lion_search.runs.workers import make_pool
-from lion_search.selection.constants import log_name, tune_constants
+from lion_search.selection.constants import tune_constants
 from lion_search.selection.funnel import ADAMW
-from lion_search.selection.logged import evaluate_logged
+from lion_search.selection.logged import train_logged
 from lion_search.simplify.writing.readable import readable
 
 Tuned = Mapping[str, Program | Baseline]
@@ -53,13 +52,9 @@ def tune_all(store: Store, pool: Pool, subjects: Tuned, task: str, trainings: in
 
 def measure(store: Store, pool: Pool, subjects: Tuned, task: str, num_seeds: int) -> dict[str, list[Score]]:
     """Scores on the test part of a task, on seeds that none was tuned on."""
-    names = {name: log_name(subject) for name, subject in subjects.items()}
-    jobs = {
-        (names[name], task): canonicalise(own).program() if isinstance(own, Program) else own
-        for name, own in subjects.items()
-    }
-    scores = evaluate_logged(store, pool, Stage.TEST, jobs, Part.TEST, Stage.TEST.seeds(num_seeds), {})
-    return {name: list(scores[names[name], task]) for name in subjects}
+    seeds = Stage.TEST.seeds(num_seeds)
+    scores = train_logged(store, pool, Stage.TEST, [*subjects.values()], [task], Part.TEST, seeds)
+    return dict(zip(subjects, scores, strict=True))
 
 
 def cell(own: list[Score], reference: list[Score]) -> str:
@@ -91,7 +86,7 @@ def main() -> None:
     tasks = list(check_tasks(options.task, None))
     programs = {reference: find_program(reference).program for reference in options.references}
     database: Path = options.database
-    store = Store.reopen(database) if database.exists() else Store.create(database, {})
+    store = Store.reopen_or_create(database)
     told: list[str] = []
     columns = [*FAMILIES, *programs]
     print(f"| task | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")

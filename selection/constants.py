@@ -11,20 +11,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar, cast
+from typing import cast
 
 import numpy as np
 
-from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.records import Stage
 from lion_search.results.store import Store
-from lion_search.selection.logged import fitness_logged
-
-S = TypeVar("S", bound=Program | Baseline)
-"""What has constants."""
+from lion_search.selection.logged import S, fitness_logged, in_canonical_form, log_name
 
 WIDTHS = (1.0, 0.7, 0.5, 0.3)
 """Standard deviation of a round's moves, of the logarithm of a factor or of odds."""
@@ -55,7 +51,7 @@ def tune_constants(
         It with the best constants, a program in canonical form; ``None`` if nothing better than those it has
         was found.
     """
-    start = _in_canonical_form(subject)
+    start = in_canonical_form(subject)
     if not any(constants(start)):
         return None
     widths = WIDTHS if trainings >= len(WIDTHS) * LEAST_TRAININGS else WIDTHS[: trainings // LEAST_TRAININGS]
@@ -73,22 +69,10 @@ def _best(
     store: Store, pool: Pool, points: Sequence[S], reference: Mapping[str, Baseline], seeds: range
 ) -> list[S]:
     """Those that train on all seeds, the best first."""
-    subjects = {log_name(point): _in_canonical_form(point) for point in points}
+    subjects = {log_name(point): in_canonical_form(point) for point in points}
     found = fitness_logged(store, pool, Stage.TUNING, subjects, reference, seeds, {})
     trained = [name for name, own in found.items() if own.failure is None]
     return [subjects[name] for name in sorted(trained, key=lambda name: found[name][:2], reverse=True)]
-
-
-def _in_canonical_form(subject: S) -> S:
-    return cast(S, canonicalise(subject).program()) if isinstance(subject, Program) else subject
-
-
-def log_name(subject: Program | Baseline) -> str:
-    """What is trained, as the log calls it."""
-    if isinstance(subject, Program):
-        return functional_hash(subject)
-    constants = ",".join(f"{name}={value:.10g}" for name, value in subject.hyperparameters)
-    return f"baseline:{subject.name}?form={subject.form},{constants}"
 
 
 def constants(subject: Program | Baseline) -> list[float]:

@@ -20,7 +20,6 @@ from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.program import Program
 from lion_search.dsl.settings import PositiveInt, Settings
 from lion_search.proxy_tasks.baseline import FAMILIES, Baseline
-from lion_search.proxy_tasks.jobs import Subject
 from lion_search.proxy_tasks.scores import (
     Part,
     Score,
@@ -33,8 +32,8 @@ from lion_search.proxy_tasks.scores import (
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.records import Individual, Stage
 from lion_search.results.store import Store
-from lion_search.selection.constants import LEAST_TRAININGS, S, log_name, tune_constants
-from lion_search.selection.logged import evaluate_logged
+from lion_search.selection.constants import LEAST_TRAININGS, tune_constants
+from lion_search.selection.logged import S, train_logged
 from lion_search.selection.verdicts import Lead, is_clearly_behind, lead, looks
 
 ADAMW = "adamw"
@@ -196,16 +195,9 @@ class _Seeds:
         self, subjects: Sequence[Program | Baseline], start: int, stop: int, ids: Sequence[int] = ()
     ) -> list[list[Score]]:
         """The scores of each on some of the seeds; ``ids`` are the individuals that programs were."""
-        tasks, names = self.settings.tasks, [log_name(subject) for subject in subjects]
         seeds = Stage.FUNNEL.seeds(stop - start, self.number * MOST_SEEDS + start)
-        jobs: dict[tuple[str, str], Subject] = {
-            (name, task): canonicalise(own).program() if isinstance(own, Program) else own
-            for name, own in zip(names, subjects, strict=True)
-            for task in tasks
-        }
-        known = dict(zip(names, ids, strict=False))
-        scores = evaluate_logged(self.store, self.pool, Stage.FUNNEL, jobs, Part.VALIDATION, seeds, known)
-        return [[score for task in tasks for score in scores[name, task]] for name in names]
+        tasks = self.settings.tasks
+        return train_logged(self.store, self.pool, Stage.FUNNEL, subjects, tasks, Part.VALIDATION, seeds, ids)
 
 
 def _compare(

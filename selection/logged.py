@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
+from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
+from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.jobs import Job, Subject
 from lion_search.proxy_tasks.run_jobs import run_jobs
@@ -14,6 +16,9 @@ from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.judge import Judge
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Stage
 from lion_search.results.store import Store
+
+S = TypeVar("S", bound=Program | Baseline)
+"""What is trained, and has constants."""
 
 
 def evaluate_logged(
@@ -73,6 +78,55 @@ def _parts(seeds: Sequence[int], most: int) -> list[Sequence[int]]:
     """Seeds in order, in at most so many parts of equal length, so that no worker is idle."""
     length = math.ceil(len(seeds) / max(1, most))
     return [seeds[start : start + length] for start in range(0, len(seeds), length)]
+
+
+def in_canonical_form(subject: S) -> S:
+    """A program as it is trained; a baseline as it is."""
+    return cast(S, canonicalise(subject).program()) if isinstance(subject, Program) else subject
+
+
+def log_name(subject: Program | Baseline) -> str:
+    """What is trained, as the log calls it."""
+    if isinstance(subject, Program):
+        return functional_hash(subject)
+    constants = ",".join(f"{name}={value:.10g}" for name, value in subject.hyperparameters)
+    return f"baseline:{subject.name}?form={subject.form},{constants}"
+
+
+def train_logged(
+    store: Store,
+    pool: Pool,
+    stage: Stage,
+    subjects: Sequence[Program | Baseline],
+    tasks: Sequence[str],
+    part: Part,
+    seeds: Sequence[int],
+    individual_ids: Sequence[int] = (),
+) -> list[list[Score]]:
+    """Scores of programs and baselines; logged as in :func:`evaluate_logged`.
+
+    Args:
+        store: the run's log, open for writing.
+        pool: evaluates jobs.
+        stage: under which the trainings are logged.
+        subjects: what to train.
+        tasks: on what.
+        part: where the loss is measured.
+        seeds: of the stage.
+        individual_ids: the individuals that the first subjects are.
+
+    Returns:
+        For each its scores, task by task, on the seeds in their order; of a task shorter after a failure.
+    """
+    names = [log_name(subject) for subject in subjects]
+    jobs: dict[tuple[str, str], Subject] = {
+        (name, task): in_canonical_form(own)
+        for name, own in zip(names, subjects, strict=True)
+        for task in tasks
+    }
+    ids = dict(zip(names, individual_ids, strict=False))
+    scores = evaluate_logged(store, pool, stage, jobs, part, seeds, ids)
+    return [[score for task in tasks for score in scores[name, task]] for name in names]
 
 
 class LoggedFitness(NamedTuple):

@@ -62,4 +62,4 @@ def _store(program: Program) -> Store:
     folder = Path(CARDS_FOLDER)
     make_folder(folder)
     path = folder / f"{functional_hash(program)[:16]}.db"
-    return Store.reopen(path) if path.exists() else Store.create(path, {})
+    return Store.reopen_or_create(path)

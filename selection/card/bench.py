@@ -8,19 +8,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.export.hyperparameters import WEIGHT_DECAY, Rule
 from lion_search.dsl.export.learning_rate import RATE
 from lion_search.dsl.export.setting import with_values
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import Baseline
-from lion_search.proxy_tasks.jobs import Subject
 from lion_search.proxy_tasks.scores import Part, Score
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.records import Stage
 from lion_search.results.store import Store
-from lion_search.selection.constants import log_name
-from lion_search.selection.logged import evaluate_logged
+from lion_search.selection.logged import train_logged
 
 
 class Step(Protocol):
@@ -100,7 +97,7 @@ class Bench:
     pool: Pool
     walker: Walker
     num_seeds: int
-    scores: dict[Point, tuple[Score, ...]] = field(default_factory=dict)
+    scores: dict[Point, list[Score]] = field(default_factory=dict)
 
     @property
     def theirs(self) -> Mapping[str, float]:
@@ -119,13 +116,8 @@ class Bench:
 
     def train(
         self, subjects: Sequence[Program | Baseline], seeds: Sequence[int], task: str | None = None
-    ) -> list[tuple[Score, ...]]:
+    ) -> list[list[Score]]:
         """Scores on validation data, of what was trained before from the store."""
-        task = task or self.task
-        names = [log_name(subject) for subject in subjects]
-        jobs: dict[tuple[str, str], Subject] = {
-            (name, task): canonicalise(own).program() if isinstance(own, Program) else own
-            for name, own in zip(names, subjects, strict=True)
-        }
-        found = evaluate_logged(self.store, self.pool, Stage.CARD, jobs, Part.VALIDATION, seeds, {})
-        return [found[name, task] for name in names]
+        return train_logged(
+            self.store, self.pool, Stage.CARD, subjects, [task or self.task], Part.VALIDATION, seeds
+        )

@@ -18,7 +18,7 @@ Answer = Callable[[Job], tuple[Score, ...] | Failure]
 class FakePool:
     """Answers in reverse order, one job at a time; can be interrupted after so many."""
 
-    def __init__(self, answer: Answer, breaks_after: int | None = None, room: int = 1) -> None:
+    def __init__(self, answer: Answer, breaks_after: int | None = None, room: int = 2) -> None:
         self.room = room
         self.jobs: list[Job] = []
         self._answer = answer

@@ -25,7 +25,7 @@ COUNT = 400
 def run(folder: Path, name: str, pool: FakePool, count: int = COUNT, own=NICHED):  # type: ignore[no-untyped-def]
     """Goes on with a log, or begins one."""
     path = folder / f"{name}.db"
-    store = Store.reopen(path) if path.exists() else Store.create(path, {})
+    store = Store.reopen_or_create(path)
     search = make_search(store, pool, Budget(programs=count), own, judge=judge(1.0))
     search.replay_log()
     search.run()

@@ -28,7 +28,7 @@ SEARCHES = {
 def searched(path: Path, own: SearchSettings, *budgets: int) -> tuple[Progress, Store]:
     """A search that was stopped after each budget but the last, and gone on with."""
     for budget in budgets:
-        store = Store.reopen(path) if path.exists() else Store.create(path, {})
+        store = Store.reopen_or_create(path)
         search = make_search(store, FakePool(5, 3), Budget(programs=budget), own, judge=judge(1.0))
         search.replay_log()
         progress = search.run()
