@@ -8,6 +8,7 @@ in between, and of an older log, of which nothing was kept, more slowly.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 
 from lion_search.proxy_tasks.scores import Status
 from lion_search.results.judge import Judge
+from lion_search.results.lines import BestPoint, Key, Kind, Lines
 from lion_search.results.queries import (
     FailureGroup,
     IndividualGroup,
@@ -25,6 +27,7 @@ from lion_search.results.queries import (
     failure_groups,
     individual_groups,
     last_evaluation,
+    meetings,
     training_groups,
 )
 from lion_search.results.ranking import Ranked, Ranking, judge_settings
@@ -55,6 +58,7 @@ class Digest:
         failures: the same of trainings that failed.
         fitter: by kind of mutation, new programs that were judged better than their parent was by then.
         rest: the programs that were trained beyond what was kept, as they are judged now.
+        lines: the best so far along the search; ``None`` where it was not asked for.
     """
 
     num_individuals: int = 0
@@ -64,12 +68,13 @@ class Digest:
     failures: list[FailureGroup] = field(default_factory=list)
     fitter: Counter[str] = field(default_factory=Counter)
     rest: dict[str, Ranked] = field(default_factory=dict)
+    lines: Lines | None = None
 
 
-def read_digest(store: Store) -> Digest:
+def read_digest(store: Store, *, with_lines: bool = False) -> Digest:
     """What a log comes to by now; within ``store.moment()`` if the table of programs is read too."""
     with store.moment():
-        digest = _kept(store)
+        digest = _kept(store, with_lines=with_lines)
         _go_on(store, digest)
     return digest
 
@@ -77,7 +82,7 @@ def read_digest(store: Store) -> Digest:
 def keep_digest(store: Store) -> None:
     """Writes what the log comes to by now; for its writer."""
     with store.moment() as connection:
-        digest = read_digest(store)
+        digest = read_digest(store, with_lines=True)
         for hashes in chunks(digest.rest):
             connection.execute(sa.delete(PROGRAMS).where(PROGRAMS.c.hash.in_(hashes)))
         if digest.rest:
@@ -89,32 +94,44 @@ def keep_digest(store: Store) -> None:
             "trainings": [astuple(group) for group in digest.trainings],
             "failures": [astuple(group) for group in digest.failures],
             "fitter": digest.fitter,
+            "lines": [
+                [key.kind, key.number, [astuple(point) for point in points]]
+                for key, points in (digest.lines.kept() if digest.lines else {}).items()
+            ],
         }
         store.append((), (), {DIGEST_FACT: value})
 
 
-def leaders(store: Store, count: int) -> list[Ranked]:
-    """The best programs of a log's search, as :func:`ranking.rank` has them."""
+def leaders(store: Store, count: int, digest: Digest | None = None) -> list[Ranked]:
+    """The best programs of a log's search, as :func:`ranking.rank` has them.
+
+    Args:
+        store: the log.
+        count: how many.
+        digest: of the log, where it was read in the same moment.
+    """
     with store.moment():
-        rest = read_digest(store).rest
-        names = [_best(store, n, count, rest) for n in _numbers_of_states(store)]
-        found = _ranked(store, [name for own in names for name in own], rest)
+        rest = (digest or read_digest(store)).rest
+        kept = [row for n in _numbers_of_states(store) for row in _best(store, n, count, rest)]
+        names = [row.hash for row in sorted(kept, key=lambda row: (-row.judged, row.individual_id))[:count]]
+        found = _ranked(store, names, rest)
         found = [row for row in found if row.status is Status.OK][:count]
         if len(found) < count:
-            failed = _ranked(store, _failed(store, count, rest), rest)
+            failed = _ranked(store, [row.hash for row in _failed(store, count, rest)], rest)
             found += [row for row in failed if row.status is not Status.OK][: count - len(found)]
     return found
 
 
-def frontier_leaders(store: Store, count: int) -> dict[int, list[Ranked]]:
-    """The best programs that train, for each number of state arrays."""
+def frontier_leaders(store: Store, count: int, digest: Digest | None = None) -> dict[int, list[Ranked]]:
+    """The best programs that train, for each number of state arrays; arguments as of :func:`leaders`."""
     with store.moment():
-        rest = read_digest(store).rest
+        rest = (digest or read_digest(store)).rest
         numbers = {*_numbers_of_states(store), *(row.individual.num_states for row in rest.values())}
         found = {}
         for number in sorted(numbers):
             own = {h: row for h, row in rest.items() if row.individual.num_states == number}
-            rows = _ranked(store, _best(store, number, count, rest), own)
+            names = [row.hash for row in _best(store, number, count, rest)]
+            rows = _ranked(store, names, own)
             found[number] = [row for row in rows if row.status is Status.OK][:count]
     return {number: rows for number, rows in found.items() if rows}
 
@@ -130,10 +147,13 @@ def ranking_of(store: Store, hashes: Iterable[str]) -> Ranking:
 # The counts: those that were kept, and those of the rest.
 
 
-def _kept(store: Store) -> Digest:
+def _kept(store: Store, *, with_lines: bool) -> Digest:
     value = store.run_facts().get(DIGEST_FACT)
-    if value is None:
-        return Digest()
+    if value is None or (with_lines and "lines" not in value):  # an earlier version kept no lines
+        return Digest(lines=Lines(store, 0, {}) if with_lines else None)
+    lines = {
+        Key(Kind(kind), n): [BestPoint(*p) for p in points] for kind, n, points in value.get("lines", ())
+    }
     return Digest(
         value["num_individuals"],
         value["last_evaluation"],
@@ -141,6 +161,7 @@ def _kept(store: Store) -> Digest:
         [TrainingGroup(task, Status(s), *rest) for task, s, *rest in value["trainings"]],
         [FailureGroup(Status(s), *rest) for s, *rest in value["failures"]],
         Counter(value["fitter"]),
+        lines=Lines(store, value["num_individuals"], lines) if with_lines else None,
     )
 
 
@@ -184,22 +205,40 @@ def _joined_failures(groups: Iterable[FailureGroup]) -> list[FailureGroup]:
 def _judge_rest(store: Store, digest: Digest) -> None:
     start = digest.num_individuals
     individuals = list(store.individuals(start=start, outcomes=HAS_OWN_SCORES))
-    if not individuals:
-        return
+    has_populations = len({group.repeat for group in digest.individuals}) > 1
+    hits = meetings(store, start) if digest.lines is not None and has_populations else []
     own = _by_individual(store.evaluations(stage=Stage.SEARCH, after=digest.last_evaluation))
-    if not own or not store.evaluations(stage=Stage.SEARCH, subject=BASELINE_SUBJECT):
+    if not store.evaluations(stage=Stage.SEARCH, subject=BASELINE_SUBJECT):
         return
     ranking = _ranking(store)
-    if start:
-        for hashes in chunks(_known(store, {one.hash for one in individuals})):
-            _add(ranking, store.with_hashes(hashes), before=start)
+    known = _known(store, {one.hash for one in individuals}) if start else []
+    for hashes in chunks(known):
+        _add(ranking, store.with_hashes(hashes), before=start)
+    if digest.lines is not None:
+        digest.lines.prepare(known if has_populations else (), [scored_id for _, _, scored_id in hits])
     parents = _Parents(store, individuals, ranking, has_kept=bool(start))
-    for one in individuals:
-        row = ranking.add(one, own.get(one.id, ()))
-        if row is not None:
-            digest.rest[one.hash] = row
-            if one.outcome in NOVEL and row.status is Status.OK and parents.are_worse(one, row.judged):
-                digest.fitter[mutation_kind(one.mutation)] += 1
+    for met in _in_order(individuals, hits):
+        if isinstance(met, Individual):
+            row = ranking.add(met, own.get(met.id, ()))
+            if row is not None:
+                _take_in(digest, met, row, parents)
+        elif digest.lines is not None:
+            digest.lines.meet(*met)
+
+
+def _in_order(
+    individuals: Sequence[Individual], hits: Sequence[tuple[int, int, int]]
+) -> Iterator[Individual | tuple[int, int, int]]:
+    """Individuals with scores of their own, and hits, in the order of the log."""
+    return heapq.merge(individuals, hits, key=lambda met: met.id if isinstance(met, Individual) else met[0])
+
+
+def _take_in(digest: Digest, one: Individual, row: Ranked, parents: _Parents) -> None:
+    digest.rest[one.hash] = row
+    if one.outcome in NOVEL and row.status is Status.OK and parents.are_worse(one, row.judged):
+        digest.fitter[mutation_kind(one.mutation)] += 1
+    if digest.lines is not None:
+        digest.lines.add(one, row)
 
 
 class _Parents:
@@ -266,6 +305,8 @@ def _add(
 
 # The best: from the table what was kept, and the rest.
 
+_KEPT = (PROGRAMS.c.hash, PROGRAMS.c.judged, PROGRAMS.c.individual_id)
+
 
 def _numbers_of_states(store: Store) -> list[int]:
     if DIGEST_FACT not in store.run_facts():
@@ -274,25 +315,25 @@ def _numbers_of_states(store: Store) -> list[int]:
         return list(connection.scalars(sa.select(PROGRAMS.c.num_states).distinct()))
 
 
-def _best(store: Store, num_states: int, count: int, rest: dict[str, Ranked]) -> list[str]:
+def _best(store: Store, num_states: int, count: int, rest: dict[str, Ranked]) -> list[sa.Row[Any]]:
     """The best with so many states, but those that were judged anew since."""
     own = PROGRAMS.c
-    query = sa.select(own.hash).where(own.num_states == num_states, own.judged.is_not(None))
+    query = sa.select(*_KEPT).where(own.num_states == num_states, own.judged.is_not(None))
     return _first(store, query.order_by(own.judged.desc(), own.individual_id), count, rest)
 
 
-def _failed(store: Store, count: int, rest: dict[str, Ranked]) -> list[str]:
+def _failed(store: Store, count: int, rest: dict[str, Ranked]) -> list[sa.Row[Any]]:
     if DIGEST_FACT not in store.run_facts():
         return []
     own = PROGRAMS.c
-    query = sa.select(own.hash).where(own.judged.is_(None)).order_by(own.individual_id)
+    query = sa.select(*_KEPT).where(own.judged.is_(None)).order_by(own.individual_id)
     return _first(store, query, count, rest)
 
 
-def _first(store: Store, query: sa.Select[Any], count: int, rest: dict[str, Ranked]) -> list[str]:
+def _first(store: Store, query: sa.Select[Any], count: int, rest: dict[str, Ranked]) -> list[sa.Row[Any]]:
     limited = query.limit(count + len(rest))
     with store.transaction() as connection:
-        kept = (row[0] for row in connection.execute(limited) if row[0] not in rest)
+        kept = (row for row in connection.execute(limited) if row.hash not in rest)
         return list(itertools.islice(kept, count))
 
 

@@ -215,12 +215,12 @@ def last_evaluation(store: Store) -> int:
         return connection.scalar(sa.select(sa.func.max(EVALUATIONS.c.id))) or 0
 
 
-def meetings(store: Store) -> list[tuple[int, int, int]]:
-    """Of each hit its number, its population, and the individual whose scores it shares."""
+def meetings(store: Store, start: int = 0) -> list[tuple[int, int, int]]:
+    """Of each hit from a number on: its number, its population, the individual whose scores it shares."""
     own = INDIVIDUALS.c
-    query = sa.select(own.id, own.repeat, own.scored_id).where(own.outcome.in_(list(HITS))).order_by(own.id)
+    query = sa.select(own.id, own.repeat, own.scored_id).where(own.outcome.in_(list(HITS)), own.id >= start)
     with store.transaction() as connection:
-        return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+        return [(row[0], row[1], row[2]) for row in connection.execute(query.order_by(own.id))]
 
 
 def _redundant(num_statements: sa.ColumnElement[int], num_live: sa.ColumnElement[int]) -> sa.Function[float]:

@@ -104,11 +104,10 @@ class Statistics:
     is_repeatable: bool
 
 
-def statistics(store: Store) -> Statistics:
-    """Counts what a search did."""
+def statistics(store: Store, digest: Digest | None = None) -> Statistics:
+    """Counts what a search did; ``digest``: of the log, where it was read in the same moment."""
     with store.moment():
-        facts, digest = store.run_facts(), read_digest(store)
-        return _statistics(store, facts, digest)
+        return _statistics(store, store.run_facts(), digest or read_digest(store))
 
 
 def _statistics(store: Store, facts: Mapping[str, Any], digest: Digest) -> Statistics:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.scores import Status
-from lion_search.results.digest import leaders
+from lion_search.results.digest import Digest, leaders
 from lion_search.results.store import Store
 from lion_search.runs.own_code import OwnCodeError, load_own_functions
 
@@ -31,7 +31,7 @@ class FunctionUse:
     all: float
 
 
-def function_use(run: str, store: Store) -> list[FunctionUse]:
+def function_use(run: str, store: Store, digest: Digest | None = None) -> list[FunctionUse]:
     """The functions of the best programs, those first whose share there is furthest above that in all.
 
     The best are ``BEST``, or the better half where a search has few; all are ``SAMPLE``, evenly spaced.
@@ -40,12 +40,13 @@ def function_use(run: str, store: Store) -> list[FunctionUse]:
     Args:
         run: what the run is called.
         store: its log.
+        digest: of the log, where it was read in the same moment.
     """
     try:
         load_own_functions(run, store.run_facts())
     except OwnCodeError:
         return []
-    ranked = [row for row in leaders(store, BEST) if row.status is Status.OK]
+    ranked = [row for row in leaders(store, BEST, digest) if row.status is Status.OK]
     if not ranked:
         return []
     best = [row.individual.program for row in ranked]

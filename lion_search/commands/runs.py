@@ -287,12 +287,14 @@ def stats(run: Run, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     from lion_search.commands.printing.output import is_printed
     from lion_search.commands.printing.searches import print_statistics
     from lion_search.commands.printing.terminal import make_console
+    from lion_search.results.digest import read_digest
     from lion_search.results.statistics import statistics
     from lion_search.results.strict_json import json_value
     from lion_search.runs.references import open_log
 
-    with closing(open_log(run)) as store:
-        found, functions = statistics(store), function_use(run, store)
+    with closing(open_log(run)) as store, store.moment():
+        digest = read_digest(store)
+        found, functions = statistics(store, digest), function_use(run, store, digest)
     if is_printed({**json_value(found), "functions": functions}, as_json=as_json, as_csv=as_csv):
         return
     print_statistics(make_console(), found, functions)

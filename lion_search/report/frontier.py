@@ -8,11 +8,11 @@ from typing import Any
 
 from lion_search.dsl.shown import plural, signed
 from lion_search.proxy_tasks.baseline import FAMILIES
-from lion_search.proxy_tasks.scores import Status
 from lion_search.report.figures import Spec, level, marks, spec, style
 from lion_search.report.markup import Html, figure, joined, table
 from lion_search.report.material import Material
 from lion_search.report.search import rivals
+from lion_search.results.digest import frontier_leaders
 from lion_search.results.ranking import Ranked
 
 _SHOWN = 40
@@ -23,7 +23,7 @@ _BYTES = 4
 
 def frontier(material: Material) -> Html:
     """The frontier of memory against fitness."""
-    by_states = _by_states(material.history.ranked)
+    by_states = frontier_leaders(material.store, _SHOWN, material.digest)
     if not by_states:
         return Html("")
     known = {name: fitness for name, fitness in rivals(material).items() if name in FAMILIES}
@@ -51,17 +51,6 @@ def frontier(material: Material) -> Html:
         ),
         _table(by_states),
     ))  # fmt: skip
-
-
-def _by_states(ranked: Sequence[Ranked]) -> dict[int, list[Ranked]]:
-    """The best with each number of state arrays, from the fewest."""
-    found: dict[int, list[Ranked]] = {}
-    for row in ranked:
-        if row.status is Status.OK:
-            own = found.setdefault(row.individual.num_states, [])
-            if len(own) < _SHOWN:
-                own.append(row)
-    return dict(sorted(found.items()))
 
 
 def _programs(by_states: Mapping[int, Sequence[Ranked]]) -> Iterator[Spec]:

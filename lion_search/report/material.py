@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,12 +11,12 @@ from typing import Any
 
 from lion_search.analysis.watching import Snapshot, read_snapshot
 from lion_search.dsl.errors import LionSearchError
-from lion_search.results.history import ALL, History, is_population, read_history
-from lion_search.results.records import Individual
+from lion_search.results.digest import Digest, read_digest
+from lion_search.results.history import History, read_history
+from lion_search.results.lines import ALL
 from lion_search.results.store import Store
 from lion_search.runs.folder import RESULT_NAME, database_of
 from lion_search.runs.own_code import load_own_functions
-from lion_search.search.niches import NICHES
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class Material:
         snapshot: where it stands.
         facts: of the run.
         result: what it handed over; ``None`` before that.
+        digest: what its log comes to.
         history: of its search.
         winners: of the result, the best of all first; else the best so far.
         store: the log, open for reading.
@@ -64,6 +65,7 @@ class Material:
     snapshot: Snapshot
     facts: Mapping[str, Any]
     result: Mapping[str, Any] | None
+    digest: Digest
     history: History
     winners: tuple[Winner, ...]
     store: Store
@@ -86,18 +88,19 @@ class Material:
 
 @contextmanager
 def open_material(folder: Path) -> Iterator[Material]:
-    """Reads a run.
+    """Reads a run at one moment.
 
-    What is of the moment is read first: a run that ends meanwhile is shown as it was.
+    Where it stands is read first: a run that ends meanwhile is shown as it was.
 
     Raises:
         LionSearchError: its log cannot be read.
     """
     snapshot, result = read_snapshot(folder), _result(folder)
-    with closing(Store.open(database_of(folder))) as store:
-        facts = store.run_facts()
-        history = read_history(store, _niche_of(facts))
-        material = Material(folder, snapshot, facts, result, history, (), store)
+    with closing(Store.open(database_of(folder))) as store, store.moment():
+        facts, digest = store.run_facts(), read_digest(store, with_lines=True)
+        by_states = facts.get("config", {}).get("search", {}).get("niches") == "states"
+        history = read_history(store, by_states=by_states, digest=digest)
+        material = Material(folder, snapshot, facts, result, digest, history, (), store)
         yield replace(material, winners=_winners(material))
 
 
@@ -118,27 +121,17 @@ def _result(folder: Path) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) and "winner" in found else None
 
 
-def _niche_of(facts: Mapping[str, Any]) -> Callable[[Individual], str] | None:
-    name = facts.get("config", {}).get("search", {}).get("niches", "none")
-    if name not in NICHES or name == "none":
-        return None
-    niches = NICHES[name]
-    return lambda own: niches.title(niches.of(own.num_states, own.num_canonical_statements))
-
-
 def _winners(material: Material) -> tuple[Winner, ...]:
     result = material.result
     if result is not None:
         rows = result.get("frontier") or [result]  # earlier versions have one winner only
         found = [_handed_over(row) for row in rows]
         return tuple(sorted(found, key=lambda w: w.id != _id_of(result["winner"])))
-    titles = {w: points[-1].best_id for w, points in material.history.best.items() if not is_population(w)}
-    best = titles.pop(ALL, None)
-    if best is None:
+    history = material.history
+    if ALL not in history.best:
         return ()
-    if not titles:
-        return (_so_far(material.store, ALL, best),)
-    so_far = [_so_far(material.store, niche, number) for niche, number in titles.items()]
+    best = history.best[ALL][-1].best_id
+    so_far = [_so_far(material.store, niche, history.best[niche][-1].best_id) for niche in history.niches]
     return tuple(sorted(so_far, key=lambda w: w.id != best))
 
 

@@ -13,6 +13,7 @@ from lion_search.proxy_tasks.scores import describe_failure
 from lion_search.report.figures import Spec, line, marks, spec, style
 from lion_search.report.markup import Html, code, element, figure, fold, joined, nice, paragraph, table
 from lion_search.report.material import Material, Winner
+from lion_search.results.digest import ranking_of
 from lion_search.results.records import CURVES_FACT, Stage
 from lion_search.runs.lock import RunState
 from lion_search.selection.comparison import Measurement
@@ -52,7 +53,8 @@ def _standing(material: Material) -> Iterator[Html]:
 def _winner(material: Material, winner: Winner) -> Html:
     niche = "" if winner.niche == "all" else f" with {winner.niche}"
     what = "Winner" if material.result is not None else "Best so far"
-    known = next((r for r in material.history.ranked if r.individual.id == winner.id), None)
+    own = material.store.individual(winner.id)
+    known = None if own is None else ranking_of(material.store, [own.hash]).get(own.hash)
     facts = []
     if winner.fitness is not None:
         facts.append(f"fitness {signed(winner.fitness)} on fresh seeds")

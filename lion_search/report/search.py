@@ -11,7 +11,7 @@ from lion_search.proxy_tasks.scores import gain, one_line
 from lion_search.report.figures import Spec, level, line, marks, spec
 from lion_search.report.markup import Html, element, figure, fold, joined, pairs, paragraph, table
 from lion_search.report.material import Material, Winner
-from lion_search.results.history import ALL, BestPoint
+from lion_search.results.lines import ALL, BestPoint
 from lion_search.results.statistics import statistics
 
 _SHOWN = 0.4
@@ -135,7 +135,7 @@ def counts(material: Material) -> Html:
     """What the search did, in numbers."""
     if not material.history.num_programs:
         return Html("")
-    found = statistics(material.store)
+    found = statistics(material.store, material.digest)
     took = "" if found.search_seconds is None else duration(found.search_seconds)
     hourly = "" if found.novel_per_hour is None else f", {rate(found.novel_per_hour)} an hour"
     stopped = (

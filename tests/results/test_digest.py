@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 from logs import Log, score
 
 from lion_search.proxy_tasks.scores import Status
 from lion_search.results.digest import frontier_leaders, keep_digest, leaders
+from lion_search.results.history import read_history
 from lion_search.results.ranking import rank
 from lion_search.results.records import Outcome, Stage
 from lion_search.results.statistics import statistics
@@ -24,6 +26,7 @@ def grow(log: Log, rng: random.Random) -> None:
     """One more individual: new and well, failed, trained on a further seed, tried again, or a hit."""
     number = log.num_individuals
     parent = {"parent_id": rng.randrange(number)} if number else {}
+    parent["repeat"] = number % 3
     known = rng.randrange(number) if number else 0
     own = log.store.individual(known)
     match rng.randrange(5) if own is not None and own.scored_id == known else 0:
@@ -42,8 +45,8 @@ def grow(log: Log, rng: random.Random) -> None:
 
 
 @pytest.mark.parametrize("every", [None, 1, 7, 50, SIZE])
-def test_the_best_and_the_numbers_are_those_of_the_whole_log(database: str, every: int | None) -> None:
-    """To the last digit, also where programs that were kept are judged anew after that."""
+def test_what_is_read_is_that_of_the_whole_log(database: str, tmp_path: Path, every: int | None) -> None:
+    """To the last digit: the best, the numbers, the lines; also where programs are judged anew after that."""
     rng, log = random.Random(0), Log(database)
     log.add_baseline([0.5] * 5)
     for number in range(1, SIZE + 1):
@@ -61,5 +64,11 @@ def test_the_best_and_the_numbers_are_those_of_the_whole_log(database: str, ever
         n: [row for row in well if row.individual.num_states == n][:3] for n in sorted(by_states)
     }
     found = asdict(statistics(reader))
+    whole = Log(tmp_path / "whole.db")
+    whole.add_baseline([0.5] * 5)
+    rng = random.Random(0)
+    for _ in range(SIZE):
+        grow(whole, rng)
+    assert read_history(reader, by_states=True) == read_history(whole.store, by_states=True)
     assert found["programs"] == SIZE
     assert sum(count["fitter"] for count in found["mutations"].values()) == FITTER

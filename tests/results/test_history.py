@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from logs import Log, score
 
-from lion_search.results.history import ALL, read_history
+from lion_search.results.history import read_history
 from lion_search.results.judge import JudgeSettings
+from lion_search.results.lines import ALL
 from lion_search.results.ranking import rank
 from lion_search.results.records import JUDGE_FACT, Outcome, Stage
 
@@ -55,8 +56,8 @@ def test_each_population_has_a_line_and_a_hit_counts_for_who_met_it(log: Log) ->
 def test_each_niche_has_a_line(log: Log) -> None:
     for states, loss in ((2, 0.2), (1, 0.3), (1, 0.25)):
         log.add(scores=[score(loss)], num_states=states)
-    found = lines(log, niche_of=lambda individual: f"{individual.num_states} states")
-    assert found["1 states"] == [(2, 1), (3, 2), (3, 2)]
+    found = lines(log, by_states=True)
+    assert found["1 state"] == [(2, 1), (3, 2), (3, 2)]
     assert found[ALL] == [(1, 0), (3, 0)]
 
 
