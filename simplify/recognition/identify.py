@@ -60,6 +60,14 @@ def identify(program: Program, *, epsilon: bool = True, limits: RewriteLimits = 
     return replace(UNKNOWN, form=search.simple.form, met_limits=search.met_limits(search.simple))
 
 
+def identify_as_it_stands(program: Program) -> Recognition:
+    """The same without proofs, replaced values or large graphs: a tenth of a second, for fewer programs."""
+    search = _Search(program, epsilon=True, limits=_ENTRY_LIMITS)
+    graph = search.simple
+    found = search.matches(graph)
+    return recognized(found, (), search.met_limits(graph)) if found else replace(UNKNOWN, form=graph.form)
+
+
 _Matches = list[tuple[Variant, Match]]
 
 
@@ -78,10 +86,10 @@ class _Search:
     def found(self) -> Iterator[tuple[ProgramGraph, _Matches]]:
         """Graphs and what is found in them, the best first; what takes longest comes last."""
         for graph in self.stages():
-            yield graph, self._matches(graph, variants)
+            yield graph, self.matches(graph)
         for graph in (self._graphs[0], self.simple):
             yield graph, self._edited(graph, 1)
-        yield self.simple, self._matches(self.simple, self._simplified)
+        yield self.simple, self.matches(self.simple, self._simplified)
         for graph in (self._graphs[0], self.simple):
             yield graph, self._edited(graph, 2)
 
@@ -106,7 +114,9 @@ class _Search:
         template = None if match is None else _simplified(name, self._epsilon)
         return () if template is None else (Variant(name, (), template),)
 
-    def _matches(self, graph: ProgramGraph, templates: Callable[[str], Iterable[Variant]]) -> _Matches:
+    def matches(
+        self, graph: ProgramGraph, templates: Callable[[str], Iterable[Variant]] = variants
+    ) -> _Matches:
         """What is found as it stands."""
         found = [
             (variant, match)

@@ -109,6 +109,11 @@ class Recognition:
         b1, b2 = self.roles["b1"], self.roles["b2"]
         return 0 < b1 < 1 and 0 < b2 < 1 and abs(b1 - b2) > _DISTINCT * (1 - max(b1, b2))
 
+    @property
+    def title(self) -> str:
+        """The entry's name and what differs but for constants; empty if it is none."""
+        return f"{self.name}{''.join(_joined(d) for d in self.differences)}"
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         plain: dict[str, Any] = TypeAdapter(Recognition).dump_python(self, mode="json")
@@ -123,8 +128,7 @@ class Recognition:
         values = ", ".join(_in_words(c) for c in self.constants if not c.same)
         if self.exact:
             return f"this is {self.name}{f' with other constants: {values}' if values else ''}{also}"
-        words = "".join(_joined(d) for d in self.differences)
-        return f"this is {self.name}{words}{f'; {values}' if values else ''}"
+        return f"this is {self.title}{f'; {values}' if values else ''}"
 
 
 def _in_words(constant: Constant) -> str:

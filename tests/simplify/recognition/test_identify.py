@@ -14,7 +14,7 @@ from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.program import Program, Statement
 from lion_search.dsl.text import parse
 from lion_search.simplify.equality.egraph import RewriteLimits
-from lion_search.simplify.recognition.identify import Recognition, identify
+from lion_search.simplify.recognition.identify import Recognition, identify, identify_as_it_stands
 
 
 def _first_name(name: str) -> str:
@@ -51,6 +51,7 @@ def test_a_library_program_is_itself(name: str) -> None:
     assert (found.name, found.exact, found.same_constants) == (_first_name(name), True, True)
     assert found.summary().startswith(f"this is {found.name}")
     assert all(c.same for c in found.constants)
+    assert identify_as_it_stands(library_program(name)).title == found.name
 
 
 @pytest.mark.parametrize("name", LIBRARY)
