@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.scores import Status
 from lion_search.results.digest import ranking_of
 from lion_search.results.ranking import Ranking
 from lion_search.results.records import Individual, Outcome
 from lion_search.results.store import Store
+from lion_search.runs.events import EVENTS_NAME
 from lion_search.runs.folder import database_of
 from lion_search.runs.lock import RunState, state_of
+from lion_search.runs.patience import patiently
 from lion_search.runs.references import find_run
 
 _AT_ONCE = 500
@@ -56,8 +59,7 @@ def logged_rows(
     statuses: Sequence[Status] = (),
     last: int,
     follow: bool,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[LoggedRow]:
+) -> Iterator[list[LoggedRow]]:
     """The last individuals of a run, in the order of its log, and those that are recorded from now on.
 
     Args:
@@ -66,31 +68,55 @@ def logged_rows(
         statuses: only these; all if there are none.
         last: how many; 0 for all.
         follow: whether to go on until the run is no longer driven.
-        sleep: waits for so many seconds, between two looks.
+
+    Yields:
+        Some hundred at a time; none where a second brought none.
 
     Raises:
         LionSearchError: there is no such run, or its database cannot be read.
     """
     folder = find_run(run)
     start: int | None = None
-    while True:
-        is_driven = follow and state_of(folder) is RunState.RUNNING  # before the look, so that none is missed
-        with closing(Store.open(database_of(folder))) as store:
+    for _ in _looks(folder, follow=follow):
+        with closing(_opened(folder, is_patient=follow)) as store:
             if start is None:
                 start = store.start_of_last(last, outcomes, statuses) if last else 0
             for rows, end in _parts(store, start, outcomes, statuses):
-                yield from rows
+                yield rows
                 start = end
+
+
+def logged_events(run: str, *, last: int, follow: bool) -> Iterator[list[str]]:
+    """The last events of a run, and those that are written from now on, as they stand in their file.
+
+    Arguments, what is yielded and errors are as of :func:`logged_rows`; one that was cut off is one, too.
+    """
+    folder = find_run(run)
+    path, place = folder / EVENTS_NAME, 0
+    for _ in _looks(folder, follow=follow):
+        try:
+            with path.open("rb") as file:
+                file.seek(place)
+                lines = file.read().decode(errors="replace").splitlines()
+                lines, place = lines if place else lines[-last:], file.tell()
+        except OSError as error:
+            raise LionSearchError(f"cannot read '{path}': {error.strerror}") from error
+        yield lines
+
+
+def _looks(folder: Path, *, follow: bool) -> Iterator[None]:
+    """A look now, and where it follows one a second, up to one after the end of the run."""
+    while True:
+        is_driven = follow and state_of(folder) is RunState.RUNNING  # before the look, so that none is missed
+        yield
         if not is_driven:
             return
-        sleep(1.0)
+        time.sleep(1.0)
 
 
-def events_of(run: str) -> Path:
-    """The file of a run's events; there may be none."""
-    from lion_search.runs.events import EVENTS_NAME
-
-    return find_run(run) / EVENTS_NAME
+def _opened(folder: Path, *, is_patient: bool) -> Store:
+    where = database_of(folder)
+    return patiently(lambda: Store.open(where), 1.0) if is_patient else Store.open(where)
 
 
 def _parts(

@@ -14,11 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.exc import OperationalError
-
 from lion_search.dsl.errors import LionSearchError
 from lion_search.results.records import PHASE_FACT, PROGRESS_FACT
-from lion_search.results.store import Store, StoreError
+from lion_search.results.store import Store
 from lion_search.runs.folder import (
     CONFIG_NAME,
     RESULT_NAME,
@@ -27,10 +25,8 @@ from lion_search.runs.folder import (
     database_of,
 )
 from lion_search.runs.lock import RunState, state_of
+from lion_search.runs.patience import patiently
 from lion_search.search.progress import Progress
-
-_PATIENCE = 5
-"""How often in a row the database may refuse; each time a lock is waited for, for 5 seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +98,11 @@ def _progress(facts: Mapping[str, Any]) -> Progress | None:
 
 def snapshots(folder: Path, interval_seconds: float) -> Iterator[Snapshot]:
     """Snapshots until the run is no longer driven, one at least; a database may refuse for a moment."""
-    num_refusals = 0
     while True:
-        try:
-            snapshot = read_snapshot(folder)
-        except StoreError as error:
-            num_refusals += 1
-            if num_refusals > _PATIENCE or not isinstance(error.__cause__, OperationalError):
-                raise
-        else:
-            num_refusals = 0
-            yield snapshot
-            if snapshot.state is not RunState.RUNNING:
-                return
+        snapshot = patiently(lambda: read_snapshot(folder), interval_seconds)
+        yield snapshot
+        if snapshot.state is not RunState.RUNNING:
+            return
         time.sleep(interval_seconds)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lion_search.commands.arguments import AsCsv, AsJson, OwnFunctions, Reference, Run, read_choice
+from lion_search.dsl.errors import LionSearchError
 
 app = typer.Typer()
 
@@ -31,9 +32,9 @@ def log(
 ) -> None:
     """Lists individuals as they were recorded, a line each.
 
-    With --json an object a line.
+    With --json an object a line. Ctrl-C ends the following only.
     """
-    from lion_search.analysis.logged import events_of, logged_rows
+    from lion_search.analysis.logged import logged_events, logged_rows
     from lion_search.commands.printing.logs import print_events, print_logged
     from lion_search.commands.printing.output import check_form
     from lion_search.proxy_tasks.scores import Status
@@ -41,7 +42,9 @@ def log(
 
     check_form(as_json=as_json, as_csv=as_csv)
     if events:
-        print_events(events_of(run), last, as_json=as_json)
+        if outcome or status:
+            raise LionSearchError("--outcome and --status are of individuals; --events lists none")
+        print_events(logged_events(run, last=last, follow=follow), as_json=as_json, as_csv=as_csv)
         return
     rows = logged_rows(
         run,
@@ -57,17 +60,23 @@ def log(
 def diff(
     first: Reference,
     second: Reference,
+    proves: Annotated[
+        bool, typer.Option("--identify", help="Look for known optimizers by proof too; takes seconds.")
+    ] = False,
     own: OwnFunctions = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Compares two programs, by statement and by meaning."""
+    """Compares two programs, by statement and by meaning.
+
+    Which known optimizers they are, too, where that is seen at once.
+    """
     from lion_search.analysis.difference import difference
-    from lion_search.commands.printing.logs import print_difference
+    from lion_search.commands.printing.difference import print_difference
     from lion_search.commands.printing.output import is_printed
     from lion_search.runs.references import find_program
 
-    found = difference(find_program(first).program, find_program(second).program)
+    found = difference(find_program(first).program, find_program(second).program, proves=proves)
     if not is_printed(found, as_json=as_json, as_csv=as_csv):
         print_difference(found, first, second)
 

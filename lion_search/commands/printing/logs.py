@@ -1,43 +1,53 @@
-"""Individuals a line each, two programs side by side, the rows of a query."""
+"""Individuals and events a line each, the rows of a query."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
+from lion_search.analysis.logged import LoggedRow
+from lion_search.commands.printing.interruption import until_interrupted
 from lion_search.commands.printing.output import csv_line
 from lion_search.commands.printing.tables import Column, print_table
-from lion_search.commands.printing.terminal import make_console, say, say_line
+from lion_search.commands.printing.terminal import make_console, say
 from lion_search.commands.printing.wrapping import visible
-from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.shown import plural, signed, significant
 from lion_search.results.strict_json import to_json
 
-if TYPE_CHECKING:
-    from lion_search.analysis.difference import Difference
-    from lion_search.analysis.logged import LoggedRow
+LOGGED = tuple(field.name for field in fields(LoggedRow))
+EVENT = ("time", "event", "told")
+"""Columns of CSV; the last is what an event says besides, as JSON."""
 
 
-def print_logged(rows: Iterable[LoggedRow], *, as_json: bool, as_csv: bool) -> None:
-    """A line for each individual, written at once; Ctrl-C ends it."""
-    is_first = True
+def print_logged(looks: Iterable[Sequence[LoggedRow]], *, as_json: bool, as_csv: bool) -> None:
+    """A line for each individual."""
+    _print_lines(looks, _csv if as_csv else to_json if as_json else _logged_line, LOGGED if as_csv else ())
+
+
+def print_events(looks: Iterable[Sequence[str]], *, as_json: bool, as_csv: bool) -> None:
+    """A line for each event; as JSON they are as they stand in the file."""
+    _print_lines(looks, _event_csv if as_csv else str if as_json else _event_line, EVENT if as_csv else ())
+
+
+def _print_lines(
+    looks: Iterable[Sequence[Any]], written: Callable[[Any], str], titles: Sequence[str]
+) -> None:
+    """A line for each of what was found at each look, at once, under titles if there are any."""
     try:
-        for row in rows:
-            if as_csv and is_first:
-                typer.echo(csv_line([field.name for field in fields(row)]))
-            is_first = False
-            typer.echo(to_json(row) if as_json else _csv(row) if as_csv else _logged_line(row))
+        for place, found in enumerate(until_interrupted(looks)):
+            lines = [csv_line(titles)] if titles and place == 0 else []
+            for line in (*lines, *map(written, found)):
+                typer.echo(line)
     except KeyboardInterrupt:  # the following was ended, and nothing else
         return
 
 
 def _csv(row: LoggedRow) -> str:
-    return csv_line([getattr(row, field.name) for field in fields(row)])
+    return csv_line([getattr(row, name) for name in LOGGED])
 
 
 def _logged_line(row: LoggedRow) -> str:
@@ -49,36 +59,25 @@ def _logged_line(row: LoggedRow) -> str:
     return f"{row.id:>7}  {row.outcome}{shared}  {found}  {size}  {row.mutation}{source}"
 
 
-def print_events(path: Path, last: int, *, as_json: bool) -> None:
-    """The last events of a run; as JSON they are as they stand in the file."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise LionSearchError(f"cannot read '{path}': {error.strerror}") from error
-    for line in lines[-last:]:
-        typer.echo(line if as_json else _event_line(line))
-
-
 def _event_line(line: str) -> str:
-    """Time, name, and what it says besides; a line that was cut off, as it is."""
+    """Time, name, and what it says besides."""
+    time, name, rest = _event(line)
+    told = "  ".join(f"{k} {v}" for k, v in rest.items() if isinstance(v, str | int | float))
+    return visible("  ".join(filter(None, (time, name, told))))
+
+
+def _event_csv(line: str) -> str:
+    time, name, rest = _event(line)
+    return csv_line([time, name, to_json(rest) if rest else ""])
+
+
+def _event(line: str) -> tuple[str, str, Mapping[str, Any]]:
+    """Time, name and the rest; of a line that was cut off, all of it for a name."""
     try:
         event = json.loads(line)
-        time, name = event.pop("time"), event.pop("event")
+        return event.pop("time"), event.pop("event"), event
     except (ValueError, KeyError, AttributeError):
-        return visible(line)
-    told = "  ".join(f"{k} {v}" for k, v in event.items() if isinstance(v, str | int | float))
-    return visible(f"{time}  {name}  {told}".rstrip())
-
-
-def print_difference(found: Difference, first: str, second: str) -> None:
-    """The sentence, then the lines of what they compute, and of what is written where that differs more."""
-    console = make_console()
-    say(console, found.words)
-    for title, lines in (("As they are written", found.statements), ("What they compute", found.forms)):
-        say_line(console, f"\n{title}: - {first}, + {second}", style="bold")
-        is_same = all(line.startswith("  ") for line in lines)
-        for line in ("  the same",) if is_same else lines:
-            say_line(console, line, style="" if line.startswith("  ") else "bold")
+        return "", line, {}
 
 
 def print_records(rows: Sequence[Mapping[str, Any]]) -> None:

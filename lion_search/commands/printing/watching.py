@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -14,6 +12,7 @@ from rich.console import Console
 
 from lion_search.analysis.watching import RunRow, Snapshot, snapshots, winner_of
 from lion_search.commands.printing.display import Screen, make_screen, progress_cells
+from lion_search.commands.printing.interruption import until_interrupted
 from lion_search.commands.printing.tables import Column, print_table
 from lion_search.commands.printing.terminal import say, say_line
 from lion_search.dsl.shown import signed
@@ -58,7 +57,7 @@ def watch(
     """
     folder = find_run(run)
     try:
-        looks = _until_interrupted(islice(snapshots(folder, interval_seconds), None if follow else 1))
+        looks = until_interrupted(islice(snapshots(folder, interval_seconds), None if follow else 1))
         if as_json:
             for look in looks:
                 console.out(to_json(_snapshot_json(folder, look)), highlight=False)
@@ -71,26 +70,6 @@ def watch(
     except KeyboardInterrupt:
         if not as_json:
             say(console, "No longer watching; the run was not stopped.")
-
-
-def _until_interrupted(looks: Iterable[Snapshot]) -> Iterator[Snapshot]:
-    """Also by a Ctrl-C that came while a destructor ran, where Python drops what is raised."""
-    received: list[int] = []
-
-    def on_signal(number: int, frame: object) -> None:
-        received.append(number)
-        raise KeyboardInterrupt
-
-    is_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, on_signal) if is_main else None
-    try:
-        for look in looks:
-            if received:
-                raise KeyboardInterrupt
-            yield look
-    finally:
-        if is_main:
-            signal.signal(signal.SIGINT, before)
 
 
 def _show(screen: Screen, name: str, looks: Iterable[Snapshot]) -> tuple[RunState, Progress | None]:
