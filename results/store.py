@@ -128,7 +128,7 @@ class Store:
 
     @classmethod
     def _connect(cls, url: URL, *, is_reader: bool = False) -> Self:
-        where = url.render_as_string(hide_password=True)
+        where = _where(url)
         if _is_sqlite(url) and not url.database:
             raise StoreError(f"database {where} would be in memory only; expected sqlite:///path/to/log.db")
         try:
@@ -374,7 +374,9 @@ def _readable(engine: Engine) -> str:
     with contextlib.suppress(SQLAlchemyError), engine.connect() as connection:
         for _ in connection.exec_driver_sql("SELECT program FROM individuals ORDER BY id"):
             count += 1
-    return f"of its individuals the first {count:,} can be read" if count else "no individual can be read"
+    if not count:
+        return "no individual can be read"
+    return f"its first {count:,} individuals can be read: lion-search query, those WHERE id < {count}"
 
 
 def chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
@@ -408,6 +410,13 @@ def _url(url: str | Path) -> URL:
         raise StoreError(
             f"not a database URL: {url!r}; expected one such as sqlite:///path/to/log.db"
         ) from error
+
+
+def _where(url: URL) -> str:
+    """The database's name for messages; bytes of a file's name that are no text are written as escapes."""
+    if url.database:
+        url = url.set(database=url.database.encode(errors="backslashreplace").decode())
+    return url.render_as_string(hide_password=True)
 
 
 def _is_sqlite(url: URL) -> bool:

@@ -86,5 +86,5 @@ def export_code(found: Referenced, target: str, name: str | None, notes: tuple[s
 
 def own_name(name: str) -> str:
     """What an optimizer is called in code after its program, where Python may not accept that."""
-    own = "".join(c if c.isalnum() else "_" for c in name)
+    own = "".join(c if c.isalnum() else "_" for c in name).strip("_")
     return own if own.isidentifier() and not keyword.iskeyword(own) else f"optimizer_{own}"

@@ -124,7 +124,8 @@ def find_individual(store: Store, run: str, individual_id: int) -> Individual:
     individual = store.individual(individual_id)
     if individual is None:
         last = store.num_individuals() - 1
-        raise UnknownReferenceError(f"run '{run}' has no individual {individual_id}; it has 0 to {last}")
+        there_are = f"0 to {last}" if last >= 0 else "none yet"
+        raise UnknownReferenceError(f"run '{run}' has no individual {individual_id}; it has {there_are}")
     return individual
 
 

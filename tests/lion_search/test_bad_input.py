@@ -156,6 +156,7 @@ COMMANDS = [
     ("show fuond:1", ["no run 'fuond'", "did you mean 'found'?"]),
     ("check fuond:1", ["no run 'fuond'", "did you mean 'found'?"]),
     (f"top {LONG}", []),
+    *((f"{command} found", ["no database at runs/found/log.db"]) for command in ("top", "log", "report")),
     # Exports, which never overwrite.
     ("export lion --to optx -o new.py", ["'optx'; did you mean 'optax'?; targets: optax"]),
     ("export lion -o mine.txt", ["'mine.txt' exists"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import random
 import signal
 import sqlite3
@@ -318,6 +319,31 @@ def test_a_path_may_hold_any_characters(tmp_path: Path, name: str) -> None:
     Store.create(tmp_path / name, {"a": 1}).close()
     assert [p.name for p in tmp_path.iterdir() if p.suffix == ".db"] == [name]
     assert Store.open(tmp_path / name).run_facts() == Store.open(sqlite_url(tmp_path / name)).run_facts()
+
+
+def test_a_path_may_hold_bytes_that_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.db")
+    Store.create(path, {"a": 1}).close()
+    store = Store.open(path)
+    assert store.run_facts()["a"] == 1
+    assert store.where.isprintable()
+
+
+def test_a_damaged_file_says_how_much_of_it_can_be_read(path: Path) -> None:
+    """Its first individuals; these can be asked for."""
+    log = Log(path)
+    for _ in range(40):
+        log.add(program="text" * 500)
+    log.store.close()
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xff" * 9_000)
+    store = Store.open(path)
+    with pytest.raises(StoreError, match=r"malformed; its first \d+ individuals can be read: ") as caught:
+        list(store.individuals())
+    count = int(str(caught.value).rpartition(" ")[2])
+    assert 5 < count < 35
+    assert len(query(store, f"SELECT * FROM individuals WHERE id < {count}")) == count
 
 
 @pytest.mark.parametrize("inside", [("missing", "log.db"), ()], ids=["folder is missing", "path is a folder"])

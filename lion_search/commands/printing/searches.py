@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lion_search.results.statistics import Statistics
     from lion_search.selection.run_comparison import RunComparison
 
+NOTHING_YET = "No program trains yet."
 _MOST_FUNCTIONS = 8
 """Functions that stand out among the best; ``--json`` has all."""
 _RANKING = {
@@ -36,6 +37,9 @@ _RANKING = {
 
 def print_ranking(console: Console, rows: Sequence[Mapping[str, Any]], *, has_prices: bool) -> None:
     """A row for each program, the best first."""
+    if not rows:
+        say(console, NOTHING_YET)
+        return
     names = [name for name in _RANKING if name != "price" or has_prices]
     print_table(
         console, [_RANKING[n] for n in names], [[_ranked_cell(n, row[n]) for n in names] for row in rows]
@@ -65,6 +69,9 @@ def print_frontier(console: Console, places: Sequence[Place], run: str) -> None:
     )  # fmt: skip
     from lion_search.dsl.text import format_program
 
+    if not places:
+        say(console, NOTHING_YET)
+        return
     print_table(console, columns, map(_place_cells, places))
     how = "Programs are as short as proofs make them."
     if any(place.recognized is None for place in places):
