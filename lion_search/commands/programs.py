@@ -78,14 +78,21 @@ def show(
     ] = False,
     own: OwnFunctions = None,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
-    """Prints a program, redundant statements marked."""
+    """Prints a program, redundant statements marked.
+
+    With --csv a row for each statement, or for each step of its simplification.
+    """
+    from lion_search.commands.printing.output import check_form, is_printed
+
+    check_form(as_json=as_json, as_csv=as_csv)
     if simplified:
-        _show_simplified(reference, latex=latex, as_json=as_json)
+        _show_simplified(reference, latex=latex, as_json=as_json, as_csv=as_csv)
         return
     from lion_search.dsl.export.latex import to_latex
     from lion_search.dsl.liveness import liveness
-    from lion_search.dsl.text import format_program
+    from lion_search.dsl.text import format_program, format_statement
     from lion_search.runs.references import find_program
 
     found = find_program(reference)
@@ -96,17 +103,15 @@ def show(
         print_file(to_latex(program))
         return
     alive = liveness(program)
-    if as_json:
-        from lion_search.commands.printing.terminal import print_json
-
-        print_json(
-            {
-                "program": format_program(program),
-                "live": alive.statements,
-                "live_states": alive.states,
-                "failure": found.failure or None,
-            }
-        )
+    whole = {
+        "program": format_program(program),
+        "live": alive.statements,
+        "live_states": alive.states,
+        "failure": found.failure or None,
+    }
+    lines = zip(program.statements, alive.statements, strict=True)
+    rows = [{"statement": format_statement(one), "live": is_live} for one, is_live in lines]
+    if is_printed(rows if as_csv else whole, as_json=as_json, as_csv=as_csv):
         return
     from lion_search.commands.printing.programs import print_marked
     from lion_search.commands.printing.terminal import make_console
@@ -115,7 +120,8 @@ def show(
     print_marked(make_console(), program, alive.statements, note)
 
 
-def _show_simplified(reference: str, *, latex: bool, as_json: bool) -> None:
+def _show_simplified(reference: str, *, latex: bool, as_json: bool, as_csv: bool) -> None:
+    from lion_search.commands.printing.output import is_printed
     from lion_search.commands.printing.simplification import print_record
     from lion_search.commands.printing.terminal import make_console, print_file
     from lion_search.runs.simplify_record import load
@@ -125,7 +131,7 @@ def _show_simplified(reference: str, *, latex: bool, as_json: bool) -> None:
         print_file(record.latex)
     elif as_json:
         typer.echo(record.to_json())
-    else:
+    elif not is_printed(record.rows(), as_json=False, as_csv=as_csv):
         print_record(make_console(), record)
 
 

@@ -35,24 +35,29 @@ def simplify(
     workers: Workers = "auto",
     own: OwnFunctions = None,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Simplifies a program by proof and by experiment.
 
-    Why each step is right is recorded: lion-search show REF --simplified.
+    With --csv a row for each step. Why each step is right is recorded: lion-search show REF --simplified.
     """
     from lion_search.analysis.simplifying import Experimental, simplify_reference
     from lion_search.commands.printing.display import reporting
+    from lion_search.commands.printing.output import check_form, is_printed
     from lion_search.commands.printing.simplification import print_record
     from lion_search.commands.printing.terminal import make_console, say_line
     from lion_search.simplify.experiments.trials import TrialSettings
 
+    check_form(as_json=as_json, as_csv=as_csv)
     how = Experimental(
         tuple(task or ()), only_proofs, minutes, TrialSettings(margin=margin), read_workers(workers)
     )
-    with reporting(quiet=as_json) as screen:
+    with reporting(quiet=as_json or as_csv) as screen:
         record, files = simplify_reference(reference, how, output, report=screen.report)
     if as_json:
         typer.echo(record.to_json())
+        return
+    if is_printed(record.rows(), as_json=False, as_csv=as_csv):
         return
     console = make_console()
     print_record(console, record)

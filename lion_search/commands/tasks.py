@@ -97,6 +97,7 @@ def card(
     workers: Workers = "auto",
     own: OwnFunctions = None,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Measures what to know before using a program elsewhere.
 
@@ -107,9 +108,11 @@ def card(
     from lion_search.analysis.carding import make_cards
     from lion_search.commands.printing.card import print_card
     from lion_search.commands.printing.display import reporting
-    from lion_search.commands.printing.terminal import make_console, print_json
+    from lion_search.commands.printing.output import check_form, is_printed
+    from lion_search.commands.printing.terminal import make_console
 
-    with reporting(quiet=as_json) as screen:
+    check_form(as_json=as_json, as_csv=as_csv)
+    with reporting(quiet=as_json or as_csv) as screen:
         cards = make_cards(
             reference,
             task or ["digits_he"],
@@ -117,8 +120,7 @@ def card(
             workers=read_workers(workers),
             report=screen.report,
         )
-    if as_json:
-        print_json([each.to_json() for each in cards])
+    if is_printed([each.to_json() for each in cards], as_json=as_json, as_csv=as_csv):
         return
     for each in cards:
         print_card(make_console(), each)

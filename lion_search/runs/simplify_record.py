@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -105,6 +106,11 @@ class SimplifyRecord(_Record):
     def to_json(self) -> str:
         """The record as JSON; numbers that JSON cannot say are null."""
         return self.model_dump_json(indent=1)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Its steps as JSON values."""
+        steps: list[dict[str, Any]] = self.model_dump(mode="json")["steps"]
+        return steps
 
 
 def make_record(

@@ -131,12 +131,15 @@ def test_show_marks_exactly_the_redundant_statements_of_an_individual(main: Main
 
 @pytest.mark.usefixtures("in_user_folder")
 def test_show_as_json_is_the_logged_program(main: Main, longest: Any) -> None:
-    """Its text, and which statements and states are live."""
+    """Its text, and which statements and states are live; as CSV a row for each statement."""
     shown = json.loads(call(main, "show", f"found:{longest.id}", "--json"))
     assert shown["program"] == longest.program
     assert len(shown["live"]) == longest.num_statements
     assert sum(shown["live"]) == longest.num_live_statements
     assert len(shown["live_states"]) == len(parse(longest.program).states)
+    title, *rows = call(main, "show", f"found:{longest.id}", "--csv").splitlines()
+    assert title == "statement,live"
+    assert [row.endswith(",true") for row in rows] == shown["live"]
 
 
 def test_show_marks_exactly_the_redundant_statements_of_program_8(main: Main) -> None:
@@ -233,7 +236,7 @@ def test_an_exported_function_may_be_called_like_something_in_its_file(main: Mai
 def test_a_program_of_the_users_is_exported_under_its_file_name(main: Main, tmp_path: Path) -> None:
     """Or something like it, where Python would not accept that; then it is said, and how to give another."""
     names = {"mine.py": "mine", "my-2nd try.py": "my_2nd_try", "2nd.py": "optimizer_2nd"}
-    names["class.py"] = "optimizer_class"
+    names |= {"class.py": "optimizer_class", "-x.py": "x"}
     for name, expected in names.items():
         path, output = tmp_path / name, tmp_path / f"{expected}_exported.py"
         path.write_text("def train(w, g, lr):\n    update = g * lr\n    return update\n")

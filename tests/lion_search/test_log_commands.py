@@ -5,11 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lion_search.dsl.library import library_program
+from lion_search.dsl.text import format_program
 from lion_search.results.records import Outcome
+
+MINE = format_program(library_program("lion")).replace("0.9)", "0.88)")
+ODD = "def train(w, g, lr):\n    update = sin(g)\n    update = update * lr\n    return update\n"
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -44,20 +52,37 @@ def test_following_a_finished_run_ends(finished: Any) -> None:
 
 
 def test_the_events_of_a_run_are_listed(finished: Any) -> None:
-    assert "search" in finished.command("log", "found", "--events", "-n0").out
+    """As text, JSON or CSV; what is of individuals is refused."""
+    events = ("log", "found", "--events", "-n0")
+    told = finished.command(*events).out.splitlines()
+    objects = [json.loads(line) for line in finished.command(*events, "--json").out.splitlines()]
+    cells = rows_of(finished.command(*events, "--csv").out)
+    assert [row["event"] for row in cells] == [one["event"] for one in objects]
+    assert [line.split()[:2] for line in told] == [[row["time"], row["event"]] for row in cells]
+    assert json.loads(cells[1]["told"])["phase"] == objects[1]["phase"]
+    refused = finished.command(*events, "--outcome", "seen")
+    assert (refused.status, "--events lists none" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "meaning"),
+    ("first", "second", "meaning", "words"),
     [
-        ("lion", "lion_tanh", "different"),
-        ("adamw", "paper/program3", "equal"),
-        ("lion", "paper/program1", "equal"),
+        ("adamw", "nadamw", "different", "The first is adamw, the second nadamw."),
+        ("adamw", "paper/program3", "equal", "Both are adamw."),
+        ("lion", MINE, "constants", "Both are lion: b1 0.9 against 0.88."),
+        ("lion", ODD, "different", "The first is lion, the second no known optimizer as it stands."),
     ],
 )
-def test_two_programs_are_compared_by_meaning(finished: Any, first: str, second: str, meaning: str) -> None:
+def test_two_programs_are_compared_by_meaning(
+    finished: Any, folder: Path, first: str, second: str, meaning: str, words: str
+) -> None:
+    """And told by name, where they are known optimizers."""
+    if "\n" in second:
+        (folder / "mine.py").write_text(second)
+        second = str(folder / "mine.py")
     found = json.loads(finished.command("diff", first, second, "--json").out)
     assert found["meaning"] == meaning
+    assert found["words"].endswith(words)
     told = finished.command("diff", first, second).out
     assert told.splitlines()[0].startswith(found["words"][:20])
     assert "What they compute" in told
@@ -71,9 +96,21 @@ def test_a_log_is_asked_in_sql(finished: Any) -> None:
     assert json.loads(finished.command("query", "found", asked, "--json").out) == [{"n": count}]
     assert rows_of(finished.command("query", "found", asked, "--csv").out) == [{"n": str(count)}]
     assert "individuals" in finished.command("query", "found").out
+    odd = "SELECT x'00ff' AS bytes, 1e999 AS number"
+    assert json.loads(finished.command("query", "found", odd, "--json").out) == [
+        {"bytes": "00ff", "number": None}
+    ]
     refused = finished.command("query", "found", "DELETE FROM individuals")
     assert (refused.status, len(refused.err.splitlines())) == (2, 1)
     assert json.loads(finished.command("query", "found", asked, "--json").out) == [{"n": count}]
+
+
+def test_ctrl_c_ends_a_query_that_has_no_end(main: Any, finished: Any) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    assert main("query", str(finished.folder), endless).status == 130
+    timer.join()
 
 
 @pytest.mark.parametrize("command", ["top", "frontier", "stats", "log", "lineage", "query"])

@@ -1,16 +1,14 @@
-"""The terminal: lines and JSON."""
+"""The terminal: lines."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from lion_search.commands.printing.wrapping import wrapped
-from lion_search.results.strict_json import to_json
 
 
 def make_console() -> Console:
@@ -33,8 +31,3 @@ def print_file(text: str) -> None:
     """Prints what is to become a file, such as code: in UTF-8, whatever the terminal's encoding is."""
     takes_bytes = hasattr(sys.stdout, "buffer")  # a notebook's takes text only
     typer.echo(text.encode(errors="backslashreplace") if takes_bytes else text, nl=False)
-
-
-def print_json(value: Any) -> None:
-    """Prints JSON values, or dataclasses of them."""
-    typer.echo(to_json(value, indent=1))
