@@ -3,7 +3,7 @@
     python scripts/bench_reading.py make runs/some-run big     a run of 300,000 individuals under big/runs
     python scripts/bench_reading.py time big                   processor and wall seconds of each command
     python scripts/bench_reading.py page big                   the report: its size, how soon Chromium has
-                                                               drawn it
+                                                               drawn it, a screenshot beside it
 
 The long log is a finished run's, repeated: its programs, outcomes, losses and failures, each round under
 hashes of its own and from a parent of the round before, through the project's own store. As in a run that was
@@ -24,6 +24,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+
+import psutil
 
 from lion_search.results.digest import keep_digest
 from lion_search.results.records import DIGEST_FACT, Evaluation, Individual, Stage
@@ -113,7 +115,9 @@ def commands(folder: Path) -> list[str]:
         f"lineage {RUN}:{last}",
         f"log {RUN} --last 20",
         f"log {RUN} --last 20 --outcome seen --csv",
+        f"log {RUN} --events",
         f"diff {RUN}:{last} adamw",
+        "diff lion adamw",
         f"query {RUN}",
         f"query {RUN} SELECT|outcome,count(*)|FROM|individuals|GROUP|BY|1",
         f"export {RUN}:{last}",
@@ -160,14 +164,22 @@ def page(folder: Path) -> None:
         opened = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         for _ in range(3):
             tab = opened.new_page()
-            started = time.perf_counter()
+            started, before = time.perf_counter(), _used_by_children()
             tab.goto(path.resolve().as_uri(), wait_until="load")
             tab.wait_for_function("document.querySelectorAll('.main-svg').length > 0")
             tab.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
             figures = tab.locator(".js-plotly-plot").count()
-            print(f"Chromium: {time.perf_counter() - started:.2f} s, {figures} figures")
+            wall, used = time.perf_counter() - started, _used_by_children() - before
+            print(f"Chromium: {used:.2f} s of processors, {wall:.2f} s of the clock, {figures} figures")
+            tab.screenshot(path=folder / "report.png", full_page=True)
             tab.close()
         opened.close()
+
+
+def _used_by_children() -> float:
+    """Processor seconds of all processes that this one has begun, and they, as far as they live."""
+    children = psutil.Process().children(recursive=True)
+    return sum(own.user + own.system for child in children for own in [child.cpu_times()])
 
 
 def main() -> None:
