@@ -43,11 +43,16 @@ def check_form(*, as_json: bool, as_csv: bool) -> None:
 
 
 def to_csv(found: Any) -> str:
-    """Rows under the names of all their columns; what JSON has as null is empty, lists are JSON."""
+    """Rows under the names of all their columns; what JSON has as null is empty, lists are JSON.
+
+    Without rows nothing: what their columns would be is not known.
+    """
     value = json_value(found)
     if isinstance(value, Mapping):
         value = [{"name": name, "value": cell} for name, cell in _flat(value)]
     rows = [dict(_flat(row)) for row in value]
+    if not rows:
+        return ""
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
