@@ -12,12 +12,25 @@ from lion_search.dsl.imports import hand_over, modules_to_send
 from lion_search.dsl.shown import plural
 from lion_search.proxy_tasks.workers.environment import usable_cores, worker_environment
 from lion_search.proxy_tasks.workers.pool import NO_LIMITS, InlinePool, JobLimits, Pool
+from lion_search.proxy_tasks.workers.ray_cluster import check_address
 from lion_search.proxy_tasks.workers.resources import ONE_CORE, WorkerResources
 from lion_search.proxy_tasks.workers.worker import make_worker
 
 _BATCHED_JOBS = 256
 """Jobs handed at once to a worker in batched mode; to any other, a few."""
 _FEW_JOBS = 8
+
+
+def cluster_address(given: str | None) -> str | None:
+    """The address of the Ray cluster to join, ``given`` or that of RAY_ADDRESS; ``None``: there is none.
+
+    Raises:
+        PoolError: nobody answers there.
+    """
+    address = given or os.environ.get("RAY_ADDRESS") or None
+    if address is not None:
+        check_address(address)
+    return address
 
 
 def make_pool(
@@ -50,7 +63,7 @@ def make_pool(
         return InlinePool(factory, batch_size=_BATCHED_JOBS if batched else _FEW_JOBS, batched=batched)
     from lion_search.proxy_tasks.workers.ray_pool import RayPool
 
-    address = address or os.environ.get("RAY_ADDRESS") or None
+    address = cluster_address(address)
     num_workers = int(workers) if workers != "auto" else None if address else usable_cores()
     starting = f"Starting {plural(num_workers or 0, 'Ray worker')}"
     report(f"Joining the Ray cluster at {address}" if address else starting)

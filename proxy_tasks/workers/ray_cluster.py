@@ -98,7 +98,6 @@ def start_ray(
         # Other users of the machine cannot connect; without a token Ray writes one below the home folder.
         os.environ.setdefault("RAY_AUTH_TOKEN", _TOKEN)
     else:
-        check_address(address)
         if os.environ.get("RAY_AUTH_TOKEN") == _TOKEN:
             del os.environ["RAY_AUTH_TOKEN"]
             os.environ.pop("RAY_AUTH_MODE", None)  # which Ray has set where it found the token

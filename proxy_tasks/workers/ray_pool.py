@@ -52,6 +52,7 @@ from lion_search.proxy_tasks.workers.resources import (
 from lion_search.proxy_tasks.workers.versions import versions
 
 _MAX_FAILED_STARTS = 3  # Workers lost in a row before one of them was ready.
+_WAIT_SECONDS = 60.0  # Until a person is told that no worker is up.
 _GONE_LOOKS, _GONE_SECONDS = 8, 0.25
 _LOOK_SECONDS = 5.0  # How often a cluster that is joined is asked what has come and gone.
 
@@ -247,9 +248,9 @@ class RayPool:
         now = time.monotonic()
         if any(seat.node for seat in self._seats):
             self._waits_since = now
-        elif now - self._waits_since > 2 * _LOOK_SECONDS:
+        elif now - self._waits_since > _WAIT_SECONDS:
             self._waits_since = math.inf  # said once
-            self._report("The cluster has no room for a worker at present: waiting")
+            self._report("Waiting: no worker is up, the cluster may have no room for one at present")
         if now - self._looked < _LOOK_SECONDS:
             return
         self._looked = now

@@ -9,6 +9,7 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from typing import Any
 
 import psutil
 import pytest
+import yaml
+from documented import code_with
 
 RAY = Path(sys.executable).with_name("ray")
 OPEN = {"RAY_AUTH_MODE": "disabled"}
@@ -31,7 +34,7 @@ HIDE = ("unshare", "--mount", "--propagation=private", "sh", "-c", 'mount -t tmp
 
 @dataclass
 class Cluster:
-    """Nodes of Ray that can be started and killed; the first one has no core."""
+    """Nodes of Ray that can be started and killed."""
 
     hidden: Path
     port: int
@@ -47,7 +50,12 @@ class Cluster:
         """Starts a node with so many cores, and waits until it has joined."""
         place = [f"--address={self.address}"]
         if not self.nodes:
-            place = ["--head", f"--port={self.port}", "--include-dashboard=false", f"--temp-dir={self.folder}"]
+            place = [
+                "--head",
+                f"--port={self.port}",
+                "--include-dashboard=false",
+                f"--temp-dir={self.folder}",
+            ]
         named = str(resources).replace("'", '"')
         command = [RAY, "start", "--block", *place, f"--num-cpus={cpus}", f"--resources={named}"]
         command += ["--object-store-memory=80000000", "--disable-usage-stats"]
@@ -75,19 +83,21 @@ class Cluster:
 def can_hide() -> bool:
     if shutil.which("unshare") is None:
         return False
-    return subprocess.run([*HIDE, tempfile.gettempdir(), "true"], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run([*HIDE, tempfile.gettempdir(), "true"], capture_output=True, check=False).returncode
+        == 0
+    )
 
 
 @pytest.fixture
 def cluster(tiny: Any, environment: Any) -> Iterator[Cluster]:
-    """A cluster whose first node has no core, from the others of which the user's folder is hidden."""
+    """A cluster without a node yet; the user's folder is hidden from all nodes but the first one."""
     folder = tempfile.mkdtemp(prefix="ray")  # a short path, for sockets
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     made = Cluster(tiny.folder, port, folder, {**own, **environment, **OPEN})
-    made.start(0)
     yield made
     for number in range(len(made.nodes)):
         made.kill(number)
@@ -99,8 +109,8 @@ def test_nodes_that_die_and_come_change_nothing(
     kills: int, cluster: Cluster, tiny: Any, undisturbed: Any, options: Any, run_in: Any
 ) -> None:
     rng, run = random.Random(kills), run_in(tiny.folder / "r")
-    cluster.start(1)
-    cluster.start(1)
+    for cpus in (0, 1, 1):
+        cluster.start(cpus)
     running = tiny.start("run", *options.policies, "--out=r", f"--address={cluster.address}", **OPEN)
     for number in range(kills):
         moment = rng.randint(50, 900) if kills == 1 else 50 + 850 * number // kills + rng.randint(0, 80)
@@ -110,3 +120,49 @@ def test_nodes_that_die_and_come_change_nothing(
     assert running.process.wait(250) == 0, running.err
     run.check_same(undisturbed)
     assert "The cluster has 3 nodes" in running.out
+
+
+@pytest.mark.parametrize("kind", ["RayJob", "cluster_name"])
+def test_the_documented_files_are_yaml(kind: str) -> None:
+    assert kind in str(yaml.safe_load(code_with(kind, "yaml")))
+
+
+STAND_INS = {
+    "scontrol": "echo 127.0.0.1",
+    "srun": 'while [ "${1#--}" != "$1" ]; do shift; done\nexec "$@"',
+}
+"""Of Slurm's commands, on one machine."""
+
+
+@pytest.mark.large
+def test_the_documented_slurm_job_runs_and_goes_on(
+    cluster: Cluster, tiny: Any, options: Any, run_in: Any
+) -> None:
+    """The second time the run is there."""
+    job, tools = tiny.folder / "job.sh", tiny.folder / "bin"
+    job.write_text(code_with("srun", "bash").replace("port=6379", f"port={cluster.port}"))
+    tools.mkdir()
+    for name, text in STAND_INS.items():
+        (tools / name).write_text(f"#!/bin/bash\n{text}\n")
+        (tools / name).chmod(0o755)
+    (_, config), *settings = (option.removeprefix("--").split("=", 1) for option in options.tiny)
+    few = [("set", "budget.programs=100"), ("set", "selection.finalists=2")]
+    shown = tiny("config", config, *(f"--{name}={value}" for name, value in (*settings, *few)))
+    (tiny.folder / "my.yaml").write_text(shown.out)
+    slurm = {"SLURM_JOB_NODELIST": "n", "SLURM_NNODES": "2", "SLURM_CPUS_PER_TASK": "1"}
+    environment = {**cluster.environment, **slurm, "PATH": f"{tools}:{RAY.parent}:{os.environ['PATH']}"}
+    for expected in ("Run folder", "Resuming"):
+        with (tiny.folder / "job.log").open("wb") as log:
+            process = subprocess.Popen(
+                ["bash", job],
+                cwd=tiny.folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        assert process.wait(200) == 0, Path(log.name).read_text()
+        assert expected in Path(log.name).read_text()
+        assert run_in(tiny.folder / "runs/my").count() == 100
+        os.killpg(process.pid, signal.SIGTERM)  # as Slurm does at a job's end
+        time.sleep(5)

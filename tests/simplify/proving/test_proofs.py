@@ -58,7 +58,13 @@ def test_raw_program_8_keeps_what_needs_an_experiment() -> None:
     assert len(found.after.states) == 1
 
 
-@pytest.mark.parametrize("name", LIBRARY)
+OFTEN = ("adamw", "lion", "nadams", "adabelief", "nesterov", "paper/program8")
+"""Of the library; proofs about the others take as long again, twice."""
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in OFTEN else pytest.param(name, marks=pytest.mark.large) for name in LIBRARY]
+)
 def test_a_library_program_keeps_its_updates_and_is_simplified_once(name: str) -> None:
     found, before = proved(name), canonicalise(library_program(name)).program()
     for form in (found.after, found.normal):  # Program 8 divides by what is nearly zero
