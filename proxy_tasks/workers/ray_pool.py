@@ -271,10 +271,11 @@ class RayPool:
             try:
                 replies = self._ray.get(call.reference)
             except self._ray.exceptions.RayTaskError as error:
+                reason = _task_error(error) + (f" (on the node {error.ip})" if self._is_joined else "")
                 if seat.is_late and not seat.node:
-                    self._refuse(seat, _task_error(error))
+                    self._refuse(seat, reason)
                     return
-                raise PoolError(_task_error(error)) from error
+                raise PoolError(reason) from error
             except self._ray.exceptions.RayError as error:
                 self._replace(seat, error, outcomes)
                 return

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 
 from lion_search.proxy_tasks.workers.pool import PoolError
 
-_PACKAGES = ("numpy", "jax", "jaxlib")
+_PYTHON = "Python"
+_DECIDING = (_PYTHON, "numpy", "jax", "jaxlib")
 """On which results depend, or what can be unpickled."""
 
 
 def versions() -> dict[str, str]:
     """Of Python and of the packages that a worker needs; empty for one that is missing."""
-    return {"Python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
+    return {name: _version(name) for name in _DECIDING}
 
 
 def check_versions(expected: Mapping[str, str]) -> None:
@@ -23,18 +24,17 @@ def check_versions(expected: Mapping[str, str]) -> None:
     Raises:
         PoolError: the message names each.
     """
-    here = versions()
     other = [
-        f"{name} is {here[name] or 'missing'}, and {wanted} where the run was started"
+        f"{name} is {here or 'missing'}, and {wanted} where the run was started"
         for name, wanted in expected.items()
-        if here[name] != wanted
+        if (here := _version(name)) != wanted
     ]
     if other:
-        raise PoolError(f"on the node {platform.node()} {'; '.join(other)}: install the same there")
+        raise PoolError(f"on {platform.node()} {'; '.join(other)}: install the same there")
 
 
-def _version(package: str) -> str:
+def _version(name: str) -> str:
     try:
-        return importlib.metadata.version(package)
+        return platform.python_version() if name == _PYTHON else importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return ""
