@@ -76,14 +76,18 @@ def docstring(about: About, what: str, usage: str, rule: Rule) -> str:
 
 
 def comment(about: About, sign: str) -> str:
-    """The title and the notes as comments.
+    """The title and the notes as comments, a paragraph each.
 
     Args:
         about: what the file says of itself.
         sign: what comments begin with.
     """
-    paragraphs = (textwrap.wrap(one_line(text), _WIDTH) for text in (about.title, *about.notes))
-    return "".join(f"{sign} {line}\n" for lines in paragraphs for line in lines)
+    prefix = f"{sign} "
+    paragraphs = (
+        textwrap.fill(one_line(text), _WIDTH, initial_indent=prefix, subsequent_indent=prefix)
+        for text in (about.title, *about.notes)
+    )
+    return f"\n{sign}\n".join(paragraphs) + "\n"
 
 
 def one_line(text: str) -> str:

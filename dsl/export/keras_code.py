@@ -116,7 +116,7 @@ def to_keras(program: Program, about: About) -> str:
         helpers="".join(h.strip("\n") + "\n\n\n" for h in step.helpers),
         step=step.text,
         class_name=about.class_name,
-        arguments=describe(rule, _explained(rule)),
+        arguments=describe(rule, _explained(rule), step.names),
         signature=_signature(rule),
         passed=f"{RATE}={RATE}{decay}",
         assigned=_assigned(rule, own),

@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,21 +48,13 @@ def test_files_pass_ruff(folder: Path) -> None:
     assert done.stdout == ""
 
 
-def test_files_pass_a_type_checker(folder: Path) -> None:
-    """What they import is not looked into, which would take minutes."""
-    mypy = [
-        sys.executable,
-        "-m",
-        "mypy",
-        "--no-incremental",
-        "--ignore-missing-imports",
-        "--follow-imports=skip",
-    ]
+@pytest.mark.parametrize("imports", ["skip", pytest.param("normal", marks=pytest.mark.large)])
+def test_files_pass_a_type_checker(imports: str, folder: Path) -> None:
+    """Also the bodies without types; what they import is looked into in the large tests, for minutes."""
     config = folder / "mypy.ini"
-    config.write_text("[mypy]\n")
-    done = subprocess.run(
-        [*mypy, f"--config-file={config}", folder], check=False, capture_output=True, text=True
-    )
+    config.write_text("[mypy]\ncheck_untyped_defs = True\nignore_missing_imports = True\n")
+    mypy = [sys.executable, "-m", "mypy", f"--config-file={config}", f"--follow-imports={imports}"]
+    done = subprocess.run([*mypy, "--no-incremental", folder], check=False, capture_output=True, text=True)
     assert "Success" in done.stdout, done.stdout
 
 
@@ -77,11 +70,13 @@ def test_files_need_one_library_and_nothing_of_ours(folder: Path) -> None:
 @pytest.mark.parametrize("target", EXPORTS)
 def test_a_file_says_where_it_comes_from(target: str) -> None:
     """Whatever it is told, which is no code there."""
-    odd = 'quotes """, a \\ and\n a line; {braces} % # é'
+    odd = '"""quotes""", a \\ and\n a line; {braces} % # é"'
     text = EXPORTS[target].write(library_program("lion"), About("lion", odd, (odd, "seed 3")))
     assert "seed 3" in text
     if target in CODE:
-        compile(text, "lion.py", "exec")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            compile(text, "lion.py", "exec")
         assert "seed 3" in (ast.get_docstring(ast.parse(text)) or "")
 
 
@@ -101,7 +96,7 @@ def test_sympy_has_the_update_as_an_expression() -> None:
 
 
 @pytest.mark.parametrize("target", CODE)
-@pytest.mark.parametrize("name", ["class", "1st", "a b", "", "_hidden"])
+@pytest.mark.parametrize("name", ["class", "1st", "a b", "x-y", "x\ny", "f()", "", "_hidden"])
 def test_a_name_that_code_cannot_have_is_refused(target: str, name: str) -> None:
     """The message says how to give another."""
     with pytest.raises(ProgramError, match=r"cannot name a Python function.*--name"):

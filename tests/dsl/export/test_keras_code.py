@@ -40,17 +40,26 @@ def test_it_is_made_anew_from_its_config(name: str) -> None:
 
 
 def test_the_usual_arguments_do_what_they_do() -> None:
-    """Clipping, moving averages, gradient accumulation, schedules."""
+    """Clipping, decay, gradient accumulation, schedules."""
     plain, clipped = _moved(_make("sgd"), 1), _moved(_make("sgd", clipnorm=1e-3), 1)
     start = _moved(_make("sgd"), 0)
     assert np.linalg.norm(clipped[0] - start[0]) < 1e-3 < np.linalg.norm(plain[0] - start[0])
-    averaged = _make("sgd", use_ema=True)
-    _moved(averaged)
-    assert len(averaged._model_variables_moving_average) == 2
+    for found, w in zip(
+        _moved(_make("sgd", learning_rate=0.5, weight_decay=0.1), 1, 0.0), start, strict=True
+    ):
+        np.testing.assert_allclose(found, 0.95 * w, rtol=1e-6)
     accumulated = _make("sgd", gradient_accumulation_steps=2)
     np.testing.assert_array_equal(_moved(accumulated, 1)[0], start[0])
     rate = keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)
     assert np.isfinite(_moved(_make("lion", learning_rate=rate))[0]).all()
+
+
+@pytest.mark.parametrize("name", ["lion", "lion_clip"])
+def test_weights_are_averaged(name: str) -> None:
+    averaged = _make(name, use_ema=True, ema_momentum=0.75)
+    last, first = _moved(averaged, 2), _moved(_make(name), 1)
+    for average, v, w in zip(averaged._model_variables_moving_average, first, last, strict=True):
+        np.testing.assert_allclose(average, 0.75 * v + 0.25 * w, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["lion", "lion_clip"])
