@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import keyword
 import re
 import textwrap
@@ -88,6 +89,13 @@ def comment(about: About, sign: str) -> str:
         for text in (about.title, *about.notes)
     )
     return f"\n{sign}\n".join(paragraphs) + "\n"
+
+
+def comments_of(text: str) -> tuple[str, ...]:
+    """The paragraphs of the comments that a program's text begins with, as :func:`comment` writes them."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
+    paragraphs = "\n".join(line.lstrip("#").strip() for line in lines).split("\n\n")
+    return tuple(filter(None, map(one_line, paragraphs)))
 
 
 def one_line(text: str) -> str:

@@ -35,6 +35,7 @@ _STATES: tuple[str, ...] = {states}
 
 {helpers}{step}
 
+@keras.saving.register_keras_serializable()
 class {class_name}(keras.optimizers.Optimizer):
     """The optimizer; its hyper-parameters are as they were found.
 

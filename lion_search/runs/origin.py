@@ -37,7 +37,7 @@ def notes_on(reference: str, found: Referenced) -> tuple[str, ...]:
         return (f"Source: {entry.source}.", entry.difference)
     in_run = split_individual(reference)
     if in_run is None:
-        return ()
+        return found.notes
     run, individual_id = in_run
     with closing(open_log(run)) as store:
         notes = notes_in_run(store, find_run(run).resolve().name, individual_id, found.program)

@@ -208,6 +208,9 @@ def test_export_of_an_individual_is_a_file_that_needs_nothing_of_ours(
     assert re.search(re.escape(origin) + r"\d\d-\d\d-\d\d, seed \d+, config [0-9a-f]{12} .* jax \d", told)
     assert re.search(r"Loss on test data, the mean over seeds: .* \(tuned AdamW .*, \d+ seeds\)", told)
     assert "To begin on another task: multiply AdamW's best learning_rate by" in told
+    assert re.search(r"Found on \S+ \([\d,]+ weights, \d+ steps of \d+ examples, schedule: \w+", told)
+    again = call(main, "export", finished.folder / "exports" / "winner.py", "--to", "optax")
+    assert again.splitlines()[9:] == printed.splitlines()[7:], "a file says what it was said of"
 
 
 @pytest.mark.parametrize("reference", LIBRARY)

@@ -13,7 +13,7 @@ from dsl_programs import written
 from exported import load, text_of
 
 from lion_search.dsl.errors import ProgramError
-from lion_search.dsl.export.about import About
+from lion_search.dsl.export.about import About, comments_of
 from lion_search.dsl.export.exports import EXPORTS
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.liveness import prune
@@ -48,13 +48,17 @@ def test_files_pass_ruff(folder: Path) -> None:
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("imports", ["skip", pytest.param("normal", marks=pytest.mark.large)])
-def test_files_pass_a_type_checker(imports: str, folder: Path) -> None:
-    """Also the bodies without types; what they import is looked into in the large tests, for minutes."""
+@pytest.mark.parametrize(
+    "flags",
+    [("--follow-imports=skip", "--check-untyped-defs"), pytest.param((), marks=pytest.mark.large)],
+    ids=["without imports", "with imports"],
+)
+def test_files_pass_a_type_checker(flags: tuple[str, ...], folder: Path) -> None:
+    """Also where it looks into what they import, which takes minutes."""
     config = folder / "mypy.ini"
-    config.write_text("[mypy]\ncheck_untyped_defs = True\nignore_missing_imports = True\n")
-    mypy = [sys.executable, "-m", "mypy", f"--config-file={config}", f"--follow-imports={imports}"]
-    done = subprocess.run([*mypy, "--no-incremental", folder], check=False, capture_output=True, text=True)
+    config.write_text("[mypy]\nignore_missing_imports = True\n")
+    mypy = [sys.executable, "-m", "mypy", f"--config-file={config}", "--no-incremental", *flags, folder]
+    done = subprocess.run(mypy, check=False, capture_output=True, text=True)
     assert "Success" in done.stdout, done.stdout
 
 
@@ -81,8 +85,12 @@ def test_a_file_says_where_it_comes_from(target: str) -> None:
 
 
 def test_text_is_read_back() -> None:
+    """With what is said of it, which further exports say again."""
+    notes = ("one two " * 20, "three")
     for name in LIBRARY:
-        assert parse(text_of(library_program(name), "text")) == prune(library_program(name))
+        text = EXPORTS["text"].write(library_program(name), About(name, "Found", notes))
+        assert parse(text) == prune(library_program(name))
+        assert comments_of(text) == ("Found", notes[0].strip(), notes[1])
 
 
 def test_sympy_has_the_update_as_an_expression() -> None:
