@@ -67,7 +67,7 @@ def docstring(about: About, what: str, usage: str, rule: Rule) -> str:
     parts = [
         f"{one_line(about.title)}, {what}.",
         textwrap.indent(usage.strip("\n"), "    "),
-        *(textwrap.fill(one_line(note), _WIDTH) for note in about.notes),
+        *(_filled(one_line(note)) for note in about.notes),
         "A step, in equations:",
         textwrap.indent(to_equations(rule.program).rstrip("\n"), "    "),
         f"{_LEGEND}{_functions(rule)}:",
@@ -83,11 +83,7 @@ def comment(about: About, sign: str) -> str:
         about: what the file says of itself.
         sign: what comments begin with.
     """
-    prefix = f"{sign} "
-    paragraphs = (
-        textwrap.fill(one_line(text), _WIDTH, initial_indent=prefix, subsequent_indent=prefix)
-        for text in (about.title, *about.notes)
-    )
+    paragraphs = (_filled(one_line(text), f"{sign} ") for text in (about.title, *about.notes))
     return f"\n{sign}\n".join(paragraphs) + "\n"
 
 
@@ -104,6 +100,18 @@ def one_line(text: str) -> str:
     return re.sub(r"\s+", " ", plain).strip().replace("\\", "/").replace('"', "'")
 
 
+def _filled(text: str, indent: str = "") -> str:
+    """A paragraph; words stay whole, so that it can be put together again."""
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
 def _functions(rule: Rule) -> str:
     """What functions mean that are not plain from their names."""
     rows = dict.fromkeys(FUNCTIONS[line.statement.function] for line in rule.lines)
@@ -112,4 +120,4 @@ def _functions(rule: Rule) -> str:
         for row in rows
         if row.about and row.arity and row.symbol not in ("+", "-", "*")
     ]
-    return "\n" + textwrap.fill(f"({', '.join(told)})", _WIDTH) if told else ""
+    return "\n" + _filled(f"({', '.join(told)})") if told else ""

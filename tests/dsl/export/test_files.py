@@ -86,7 +86,7 @@ def test_a_file_says_where_it_comes_from(target: str) -> None:
 
 def test_text_is_read_back() -> None:
     """With what is said of it, which further exports say again."""
-    notes = ("one two " * 20, "three")
+    notes = ("cosine, warm-up " * 20, "three")
     for name in LIBRARY:
         text = EXPORTS["text"].write(library_program(name), About(name, "Found", notes))
         assert parse(text) == prune(library_program(name))
