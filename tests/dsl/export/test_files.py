@@ -111,10 +111,10 @@ def test_a_name_that_code_cannot_have_is_refused(target: str, name: str) -> None
         text_of(library_program("lion"), target, name)
 
 
-@pytest.mark.parametrize("target", [t for t in CODE if t != "sympy"])
+@pytest.mark.parametrize("target", ["torch", "keras", "numpy"])
 @pytest.mark.parametrize("name", ["torch", "np", "ops", "params", "group", "state", "x", "p", "new", "old"])
 def test_states_and_variables_may_have_any_name(target: str, name: str) -> None:
-    """The file compiles, and no name hides one that it needs."""
+    """The file compiles, and no name hides one that it needs; of optax's see there."""
     lines = [f"{name} = interp(g, {name}, 0.5)", f"{name}_ = clip({name}, lr)", f"update = {name}_ + norm(w)"]
     for program in (written(name, *lines), written(name, lines[0], f"update = {name} + norm(w)")):
         pytest.importorskip(*NEEDS[target] - {"jax"})
