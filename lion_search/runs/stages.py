@@ -69,8 +69,11 @@ def run_stages(session: Session) -> RunResult:
     rows = test(session, finalists, readable_forms)
     rows += test_on_last_rung(session, ascent, confirmed, is_only=len(finalists) == 1)
     session.stop_if_asked(progress)
-    result = _hand_over(session, progress, finalists, ascent, confirmed, simplified, rows)
-    result = replace(result, meta_validation=meta_validation, card=make_transfer_card(session, result))
+    found = (finalists, ascent, confirmed, simplified, rows)
+    result = _hand_over(session, progress, *found)
+    if (card := make_transfer_card(session, result)) is not None:
+        result = _hand_over(session, progress, *found)  # once more: exports say what is in the card
+    result = replace(result, meta_validation=meta_validation, card=card)
     session.enter("finished")
     write_result(result)
     return result
@@ -284,5 +287,6 @@ def _best(
     save(record, path_in_run(session.folder, winner.individual.id))
     pruned = prune(winner.program)
     programs = {WINNER + suffix: pruned, SIMPLIFIED + suffix: parse(record.simplified)}
-    exports = write_exports(session.folder, session.store, winner, programs)
+    recognized = {SIMPLIFIED + suffix: record.recognized}
+    exports = write_exports(session.folder, session.store, winner, programs, recognized=recognized)
     return Best(niche, tuple(finalists), format_program(pruned), record, exports)

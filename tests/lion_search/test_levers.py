@@ -60,6 +60,10 @@ def check_meta_validation_and_card(run: Any) -> None:
     assert "meta-validation" in found["text"]
     assert len(found["repeats"]) == 2
     assert {"constants", "memory", "diverged"} <= {*card["rows"]}
+    exports = [path.read_text() for path in (run.folder / "exports").glob("*_torch.py")]
+    measured = [text for text in exports if "To begin on another task, as measured: " in text]
+    assert measured, "of the program that has the card"
+    assert all("Failed trainings: " in text for text in measured)
     page = (run.folder / "report.html").read_text()
     assert "Transfer card" in page
     assert found["text"][1:40] in page
