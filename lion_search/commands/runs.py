@@ -130,10 +130,12 @@ def _show_run(quiet: bool, drive: Callable[[Audience], RunResult]) -> None:
     with make_screen(console, quiet=quiet) as screen:
         result = drive(audience_of(screen))
     from lion_search.commands.printing.result import print_result
+    from lion_search.commands.printing.summary import write_summary
     from lion_search.report.page import write_report
 
     report: Path | LionSearchError
     try:
+        write_summary(result)
         report = write_report(result.folder)
     except LionSearchError as error:  # the run itself is well
         report = error
