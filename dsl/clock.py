@@ -1,4 +1,4 @@
-"""The clock of every limit in minutes: it stands still while the machine sleeps or the process is stopped."""
+"""Clocks of limits: one stands still while the machine sleeps, the other while others have the processor."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ _LONGEST_SECONDS = 3.0
 
 
 def awake_seconds() -> float:
-    """Seconds in which this process could run, from an arbitrary moment on."""
+    """Seconds in which this process could run, from an arbitrary moment on: for limits that people set."""
     return _heart().seconds()
+
+
+def working_seconds() -> float:
+    """Seconds for which this thread had a processor: for limits on which it depends what is found."""
+    return time.thread_time()
 
 
 class AwakeClock:

@@ -120,6 +120,22 @@ def hand_over() -> bytes:
         ) from error
 
 
+def modules_to_send() -> list[str]:
+    """Files and folders of this package and of the modules of the user's that were imported here.
+
+    A machine without them finds them once their parents are on its path. Installed packages are left out.
+    """
+    names = {_OURS, *(name.partition(".")[0] for name in _known.sources)} - {_MAIN}
+    return sorted({place for name in names if (place := _place(name))})
+
+
+def _place(name: str) -> str | None:
+    """The folder of a package, or the file of a module."""
+    module = sys.modules.get(name)
+    folders = [*getattr(module, "__path__", ())]
+    return folders[0] if folders else getattr(module, "__file__", None)
+
+
 def take_over(code: bytes) -> None:
     """Has this process find a user's code as it is in the process that hands it over.
 

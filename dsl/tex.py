@@ -56,11 +56,21 @@ class Tex:
 
     def inside_bars(self) -> str:
         """The text between bars, which are left out where they do nothing."""
-        return self.text if self.is_nonnegative else rf"\lvert {self.text} \rvert"
+        return self.text if self.is_nonnegative else _in_bars(self.text)
 
 
 def _in_parentheses(text: str) -> str:
     return rf"\left( {text} \right)" if r"\frac" in text else f"({text})"
+
+
+def _delimited(left: str, text: str, right: str) -> str:
+    """A text between two delimiters as high as it is."""
+    is_high = r"\frac" in text
+    return rf"\left{left} {text} \right{right}" if is_high else f"{left} {text} {right}"
+
+
+def _in_bars(text: str) -> str:
+    return _delimited(r"\lvert", text, r"\rvert")
 
 
 # ---- Forms: what makes the piece of a function from those of its arguments.
@@ -68,12 +78,12 @@ def _in_parentheses(text: str) -> str:
 
 def call(command: str) -> Callable[..., Tex]:
     """``command(x, y)``."""
-    return lambda *args: Tex(f"{command}({', '.join(a.text for a in args)})", Level.CALL)
+    return lambda *args: Tex(command + _in_parentheses(", ".join(a.text for a in args)), Level.CALL)
 
 
 def between(left: str, right: str) -> Callable[..., Tex]:
-    """The arguments between two delimiters."""
-    return lambda *args: Tex(f"{left}{', '.join(a.text for a in args)}{right}")
+    """The arguments between two delimiters, which are as high as they are."""
+    return lambda *args: Tex(_delimited(left, ", ".join(a.text for a in args), right))
 
 
 def atom(text: str) -> Callable[[], Tex]:
@@ -96,14 +106,15 @@ def log(command: str) -> Callable[[Tex], Tex]:
 
     def form(x: Tex) -> Tex:
         is_plain = x.is_nonnegative
-        return Tex(f"{command}({x.text})" if is_plain else f"{command} {x.inside_bars()}", Level.CALL)
+        text = command + _in_parentheses(x.text) if is_plain else f"{command} {x.inside_bars()}"
+        return Tex(text, Level.CALL)
 
     return form
 
 
 def log1p(x: Tex) -> Tex:
     """The logarithm of the size of 1 + x."""
-    return Tex(rf"\log \lvert 1 + {x.term} \rvert", Level.CALL)
+    return Tex(rf"\log {_in_bars(f'1 + {x.term}')}", Level.CALL)
 
 
 def expm1(x: Tex) -> Tex:
@@ -114,6 +125,11 @@ def expm1(x: Tex) -> Tex:
 def root(x: Tex) -> Tex:
     """The square root of the argument's size."""
     return Tex(rf"\sqrt{{{x.inside_bars()}}}")
+
+
+def cube_root(x: Tex) -> Tex:
+    """The cube root."""
+    return Tex(rf"\sqrt[3]{{{x.text}}}")
 
 
 def reciprocal(x: Tex) -> Tex:

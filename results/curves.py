@@ -103,15 +103,20 @@ def learning_curve(store: Store, points: int, max_trainings: int | None = None) 
     return curve.points
 
 
-def best_of_slices(store: Store, every: int) -> list[CurvePoint]:
+def best_of_slices(store: Store, every: int, repeat: int | None = None) -> list[CurvePoint]:
     """The best of a search after each so many programs, and at its end.
 
     What it says of a place depends on the log up to there only.
+
+    Args:
+        store: the run's log.
+        every: so many programs, of all repeats, are a slice.
+        repeat: only of what this repeat was the first to make.
     """
     total = store.num_individuals()
     waiting = sorted({*range(every, total + 1, every), total} - {0}, reverse=True)
     curve = None
-    for curve, individual, _ in _course(store):
+    for curve, individual, _ in _course(store, repeat):
         while waiting and individual.id >= waiting[-1]:
             curve.add_point(curve.trainings, waiting.pop())
     if curve is None:
@@ -121,7 +126,7 @@ def best_of_slices(store: Store, every: int) -> list[CurvePoint]:
     return curve.points
 
 
-def _course(store: Store) -> Iterator[tuple[_Curve, Individual, int]]:
+def _course(store: Store, repeat: int | None = None) -> Iterator[tuple[_Curve, Individual, int]]:
     """What a search knows before each individual with scores of its own, this one, and its trainings."""
     baseline, rows = read_scores(store, Stage.SEARCH)
     if not rows:
@@ -129,6 +134,8 @@ def _course(store: Store) -> Iterator[tuple[_Curve, Individual, int]]:
     curve = _Curve(Ranking(Judge(baseline, judge_settings(store))))
     for individual in store.individuals(outcomes=HAS_OWN_SCORES):
         own = rows.get(individual.id, [])
+        if repeat not in (None, individual.repeat) and curve.ranking.get(individual.hash) is None:
+            continue
         cost = 0 if individual.outcome is Outcome.REUSED else len(own)
         yield curve, individual, cost
         curve.go_on(individual, own, cost)

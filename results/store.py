@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.scores import Part, Score, Status
@@ -37,6 +38,9 @@ from lion_search.results.strict_json import to_json
 
 _WRITER_SECONDS, _READER_SECONDS = 30.0, 5.0
 """How long a process waits for another's lock on an SQLite file."""
+_SERVER_SECONDS = 60.0
+"""How long a writer tries to reach a database server again that it has reached before."""
+_RETRY_SECONDS = 0.5
 _VALUES_IN_A_QUERY = 500
 _INDIVIDUAL_COLUMNS = tuple(Individual.__dataclass_fields__)
 _OUTCOME, _STATUS = _INDIVIDUAL_COLUMNS.index("outcome"), _INDIVIDUAL_COLUMNS.index("status")
@@ -51,6 +55,10 @@ class StoreError(LionSearchError):
     """A database that cannot be opened, read or written; the message names it and says why."""
 
 
+class ConnectionLostError(StoreError):
+    """The connection to a server was cut within a transaction, of which nothing is there."""
+
+
 class Store:
     """The log of one run."""
 
@@ -60,6 +68,7 @@ class Store:
         self._has_write_ahead = has_write_ahead
         self._lacking: tuple[sa.Column[Any], ...] = ()
         self._held: Connection | None = None
+        self._patience = 0.0
         self.where = where
 
     @classmethod
@@ -80,6 +89,7 @@ class Store:
                 raise StoreError(f"database {store.where} already holds a run; nothing was written")
             METADATA.create_all(connection)
             connection.execute(sa.insert(RUN), rows)
+        store._patience = _SERVER_SECONDS  # noqa: SLF001 -- its own
         return store
 
     @classmethod
@@ -124,6 +134,7 @@ class Store:
             METADATA.create_all(connection, tables=[PROGRAMS])  # since schema 4; nothing where it is there
             OUTCOME_INDEX.create(connection, checkfirst=True)
             connection.execute(version)
+        store._patience = _SERVER_SECONDS  # noqa: SLF001 -- its own
         return store
 
     @classmethod
@@ -142,7 +153,7 @@ class Store:
         """One transaction, whose database errors are :class:`StoreError`; within :meth:`moment`, that one."""
         if self._held is not None:
             return contextlib.nullcontext(self._held)
-        return _Transaction(self._engine, self.where)
+        return _Transaction(self._engine, self.where, self._patience)
 
     @contextlib.contextmanager
     def moment(self) -> Iterator[Connection]:
@@ -172,6 +183,8 @@ class Store:
     ) -> None:
         """Commits records in one transaction: all of them or none.
 
+        Where the connection to a server is cut meanwhile, it tries once more.
+
         Args:
             individuals: in the order of their numbers.
             evaluations: in the order of the log.
@@ -182,6 +195,16 @@ class Store:
         """
         if not individuals and not evaluations and not facts:
             return
+        try:
+            self._append(individuals, evaluations, facts)
+        except ConnectionLostError:
+            if self._held is not None:  # what else belongs to that moment is lost too
+                raise
+            self._append(individuals, evaluations, facts)
+
+    def _append(
+        self, individuals: Sequence[Individual], evaluations: Sequence[Evaluation], facts: Mapping[str, Any]
+    ) -> None:
         with self.transaction() as connection:
             if individuals:
                 rows = [{c: getattr(i, c) for c in _INDIVIDUAL_COLUMNS} for i in individuals]
@@ -342,30 +365,36 @@ class Store:
 class _Transaction:
     """One transaction; the database's errors become :class:`StoreError`."""
 
-    def __init__(self, engine: Engine, where: str) -> None:
+    def __init__(self, engine: Engine, where: str, patience_seconds: float) -> None:
         self._engine = engine
-        self._begin = engine.begin()
+        self._deadline = time.monotonic() + (0 if engine.dialect.name == "sqlite" else patience_seconds)
         self.where = where
 
     def __enter__(self) -> Connection:
-        try:
-            return self._begin.__enter__()
-        except SQLAlchemyError as error:
-            raise self._translated(error) from error
+        while True:
+            self._begin = self._engine.begin()
+            try:
+                return self._begin.__enter__()
+            except SQLAlchemyError as error:
+                if not isinstance(error, OperationalError) or time.monotonic() >= self._deadline:
+                    raise StoreError(self._told(error)) from error
+            time.sleep(_RETRY_SECONDS)
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         try:
             self._begin.__exit__(kind, error, trace)
         except SQLAlchemyError as other:
-            raise self._translated(other) from other
+            raise StoreError(self._told(other)) from other  # whether it was committed is not known
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise ConnectionLostError(self._told(error)) from error
         if isinstance(error, SQLAlchemyError):
-            raise self._translated(error) from error
+            raise StoreError(self._told(error)) from error
 
-    def _translated(self, error: SQLAlchemyError) -> StoreError:
+    def _told(self, error: SQLAlchemyError) -> str:
         reason = " ".join(str(getattr(error, "orig", None) or error).split())
         if "malformed" in reason:
             reason += f"; {_readable(self._engine)}"
-        return StoreError(f"database {self.where}: {reason}")
+        return f"database {self.where}: {reason}"
 
 
 def _readable(engine: Engine) -> str:

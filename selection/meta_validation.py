@@ -4,7 +4,7 @@ What a search ranks by only rises. On the larger task the best rises with it as 
 over, and falls behind once the search fits its own tasks: they part. They are said to have parted where an
 earlier best is shown to be ahead of the last one there: on the same seeds the lower confidence bound of its
 lead is above zero, the error of 5 % divided by the number of earlier slices. Of several such the one that is
-furthest ahead is named.
+furthest ahead is named. Of several repeats those that part late, or never, are the ones to choose from.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from statistics import fmean
 from typing import Annotated
 
@@ -32,6 +33,7 @@ from lion_search.proxy_tasks.scores import (
 )
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.curves import CurvePoint
+from lion_search.results.ranking import Ranked
 from lion_search.results.records import BASELINE_SUBJECT, Stage
 from lion_search.results.store import Store
 from lion_search.selection.logged import evaluate_logged
@@ -84,6 +86,7 @@ class MetaValidation:
         slices: in the order of the search.
         parted_after: programs of the slice whose best is shown to be ahead of the last one's; ``None``: none.
         lead: of that.
+        repeats: for each repeat, where there are several, after how many programs it parted; ``None``: not.
     """
 
     tasks: tuple[str, ...]
@@ -91,10 +94,21 @@ class MetaValidation:
     slices: tuple[Slice, ...]
     parted_after: int | None
     lead: Lead | None
+    repeats: tuple[int | None, ...] = ()
+
+    def prefer_late(self, ranked: Sequence[Ranked]) -> list[Ranked]:
+        """Programs in an order: first those of the repeat that parts last."""
+        parted = [math.inf if after is None else after for after in self.repeats]
+        return sorted(ranked, key=lambda row: -parted[row.individual.repeat]) if parted else list(ranked)
 
 
 def meta_validate(
-    store: Store, pool: Pool, points: Sequence[CurvePoint], baselines: Mapping[str, Baseline], num_seeds: int
+    store: Store,
+    pool: Pool,
+    points: Sequence[CurvePoint],
+    of_repeats: Sequence[Sequence[CurvePoint]],
+    baselines: Mapping[str, Baseline],
+    num_seeds: int,
 ) -> MetaValidation:
     """Trains the best of each slice, unless the log has it.
 
@@ -102,6 +116,7 @@ def meta_validate(
         store: the run's log, open for writing.
         pool: evaluates jobs.
         points: the best at the end of each slice.
+        of_repeats: the best of each repeat, where there are several.
         baselines: AdamW for each larger task.
         num_seeds: on how many seeds.
 
@@ -109,7 +124,7 @@ def meta_validate(
         TaskError: AdamW does not train there.
     """
     forms = {}
-    for point in points:
+    for point in (*points, *chain.from_iterable(of_repeats)):
         individual = store.individual(point.best_id)
         assert individual is not None
         forms[point.best_id] = canonicalise(parse(individual.program))
@@ -120,17 +135,21 @@ def meta_validate(
     scores = evaluate_logged(store, pool, Stage.META_VALIDATION, subjects, Part.VALIDATION, seeds, ids)
     adamw = [score for task in baselines for score in scores[BASELINE_SUBJECT, task]]
     required_mean_losses(adamw)
-    fitness = []
-    for point in points:
-        own = [score for task in baselines for score in scores[forms[point.best_id].hash, task]]
-        fitness.append(_by_seed(own, adamw, num_seeds))
-    slices = tuple(
-        Slice(point.num_programs, point.best_id, point.judged, fmean(own), standard_error(own))
-        for point, own in zip(points, fitness, strict=True)
-    )
-    place, by = parting(fitness)
-    parted = None if place is None else slices[place].num_programs
-    return MetaValidation(tuple(baselines), num_seeds, slices, parted, by)
+    fitness = {
+        number: _by_seed([score for task in baselines for score in scores[form.hash, task]], adamw, num_seeds)
+        for number, form in forms.items()
+    }
+
+    def slices(points: Sequence[CurvePoint]) -> tuple[Slice, ...]:
+        own = [(point, fitness[point.best_id]) for point in points]
+        return tuple(Slice(p.num_programs, p.best_id, p.judged, fmean(f), standard_error(f)) for p, f in own)
+
+    def parted_after(points: Sequence[CurvePoint]) -> tuple[int | None, Lead | None]:
+        place, by = parting([fitness[point.best_id] for point in points])
+        return None if place is None else points[place].num_programs, by
+
+    repeats = tuple(parted_after(own)[0] for own in of_repeats)
+    return MetaValidation(tuple(baselines), num_seeds, slices(points), *parted_after(points), repeats)
 
 
 def _by_seed(scores: Sequence[Score], adamw: Sequence[Score], num_seeds: int) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import keyword
 import re
 import textwrap
@@ -66,7 +67,7 @@ def docstring(about: About, what: str, usage: str, rule: Rule) -> str:
     parts = [
         f"{one_line(about.title)}, {what}.",
         textwrap.indent(usage.strip("\n"), "    "),
-        *(textwrap.fill(one_line(note), _WIDTH) for note in about.notes),
+        *(_filled(one_line(note)) for note in about.notes),
         "A step, in equations:",
         textwrap.indent(to_equations(rule.program).rstrip("\n"), "    "),
         f"{_LEGEND}{_functions(rule)}:",
@@ -76,20 +77,39 @@ def docstring(about: About, what: str, usage: str, rule: Rule) -> str:
 
 
 def comment(about: About, sign: str) -> str:
-    """The title and the notes as comments.
+    """The title and the notes as comments, a paragraph each.
 
     Args:
         about: what the file says of itself.
         sign: what comments begin with.
     """
-    paragraphs = (textwrap.wrap(one_line(text), _WIDTH) for text in (about.title, *about.notes))
-    return "".join(f"{sign} {line}\n" for lines in paragraphs for line in lines)
+    paragraphs = (_filled(one_line(text), f"{sign} ") for text in (about.title, *about.notes))
+    return f"\n{sign}\n".join(paragraphs) + "\n"
+
+
+def comments_of(text: str) -> tuple[str, ...]:
+    """The paragraphs of the comments that a program's text begins with, as :func:`comment` writes them."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
+    paragraphs = "\n".join(line.lstrip("#").strip() for line in lines).split("\n\n")
+    return tuple(filter(None, map(one_line, paragraphs)))
 
 
 def one_line(text: str) -> str:
     """A text in one line that can stand in a docstring."""
     plain = "".join(c if c.isprintable() else " " for c in text)
     return re.sub(r"\s+", " ", plain).strip().replace("\\", "/").replace('"', "'")
+
+
+def _filled(text: str, indent: str = "") -> str:
+    """A paragraph; words stay whole, so that it can be put together again."""
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def _functions(rule: Rule) -> str:
@@ -100,4 +120,4 @@ def _functions(rule: Rule) -> str:
         for row in rows
         if row.about and row.arity and row.symbol not in ("+", "-", "*")
     ]
-    return "\n" + textwrap.fill(f"({', '.join(told)})", _WIDTH) if told else ""
+    return "\n" + _filled(f"({', '.join(told)})") if told else ""

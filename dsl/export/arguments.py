@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 
-from lion_search.dsl.export.hyperparameters import SCHEDULE, Rule
-from lion_search.dsl.export.learning_rate import RATE
+from lion_search.dsl.export.hyperparameters import EPS, SCHEDULE, SHARE, WEIGHT_DECAY, Line, Rule
+from lion_search.dsl.functions import Type
+from lion_search.dsl.program import WEIGHTS
 from lion_search.dsl.text import format_argument
 
 _MEANINGS: Mapping[str, str] = {
-    RATE: "the factor of the update",
-    SCHEDULE: "the factor that changes from step to step; its peak is 1",
-    "b": "the share that an average keeps at each step",
-    "weight_decay": "the factor of the weights in the update",
-    "eps": "protects divisions",
+    WEIGHT_DECAY: "the factor of the weights in the update",
+    EPS: "protects divisions",
     "max_norm": "the largest norm of all numbers together",
 }
 """What hyper-parameters are for, by their names without numbers."""
-
+_WIDTH = 88
 SCHEDULED = "a number, or a function of the step"
+AT_PEAK = "; it was found as the peak of a schedule"
 
 
 def meaning_of_rate(rule: Rule) -> str:
     """What is said of the learning rate."""
     if rule.has_schedule:
         return "the peak"
-    return SCHEDULED if rule.reads_schedule else f"{SCHEDULED}; it was constant when this was found"
+    return SCHEDULED + (AT_PEAK if rule.reads_schedule else "; it was constant when this was found")
 
 
 def parameters(rule: Rule, types: Mapping[str, str], names: Mapping[str, str] | None = None) -> list[str]:
@@ -43,16 +43,40 @@ def parameters(rule: Rule, types: Mapping[str, str], names: Mapping[str, str] | 
     ]
 
 
-def describe(rule: Rule, explained: Mapping[str, str], names: Mapping[str, str] | None = None) -> str:
-    """The lines of a docstring on the arguments whose meaning is known.
+def describe(rule: Rule, explained: Mapping[str, str], names: Mapping[str, str]) -> str:
+    """The lines of a docstring on the arguments.
 
     Args:
         rule: the optimizer.
-        explained: what is said of some of them, and of further ones.
-        names: what they are called, where that is another name.
+        explained: what is said of some of them, and of further ones; of those that are empty nothing.
+        names: what they and the variables of the step are called in the code.
     """
-    names = names or {}
-    told = {n: explained.get(n) or _MEANINGS.get(n.rstrip("0123456789"), "") for n in rule.numbers} | dict(
-        explained
+    readers = {a: line for line in rule.lines for a in line.statement.args if isinstance(a, str)}
+    told = {n: explained.get(n) or _meaning(n, readers.get(n), names) for n in rule.numbers}
+    return "\n".join(
+        textwrap.fill(
+            f"{names.get(n, n)}: {text}.", _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 12
+        )
+        for n, text in {**told, **explained}.items()
+        if text
     )
-    return "\n".join(f"        {names.get(n, n)}: {text}." for n, text in told.items() if text)
+
+
+def _meaning(name: str, reader: Line | None, names: Mapping[str, str]) -> str:
+    """What a hyper-parameter is for, by its role and the statement that reads it, if one does."""
+    role = name.rstrip("0123456789")
+    if reader is None:
+        return _MEANINGS.get(role, "")
+    statement = reader.statement
+    others = [own for own in zip(statement.args, reader.argument_types, strict=True) if own[0] != name]
+    other, type_ = others[-1] if others else ("", Type.SCALAR)
+    shown, target = (f"`{names.get(str(a), a)}`" for a in (other, statement.target))
+    if role == SHARE:
+        return (
+            f"the share that {target} keeps at each step"
+            if shown == target
+            else f"the share of {shown} in {target}"
+        )
+    if role == WEIGHT_DECAY and other != WEIGHTS and type_ is not Type.SCALAR:
+        return f"the factor of {shown}, which is made of the weights alone"
+    return _MEANINGS.get(role, f"a constant in {target}")

@@ -32,9 +32,8 @@ from lion_search.dsl.program import (
 )
 from lion_search.dsl.types import statement_types
 
-SCHEDULE, WEIGHT_DECAY, EPS = "schedule", "weight_decay", "eps"
+SCHEDULE, WEIGHT_DECAY, EPS, SHARE = "schedule", "weight_decay", "eps", "b"
 """Names that exports treat in a way of their own; the schedule is an input beside hyper-parameters."""
-_SHARE = "b"
 _VALUE = "%"
 """Before the numbers of values while a program is analysed: no variable is called so."""
 _SMALL = 1e-3
@@ -121,7 +120,7 @@ def _folded(program: Program) -> Program:
         is_constant = FUNCTIONS[statement.function].elementwise and 0 < len(args) == len(numbers)
         value = fold(statement.function, numbers) if is_constant else None
         if value is not None:
-            constants[statement.target] = value
+            constants[statement.target] = round_to_float32(value)
             continue
         constants.pop(statement.target, None)
         kept.append(replace(statement, args=args))
@@ -186,7 +185,7 @@ class _Maker:
         role = self._role(statement, position, value)
         self._count[role] += 1
         number = self._count[role]
-        name = f"{role}{number}" if number > 1 or role == _SHARE else role
+        name = f"{role}{number}" if number > 1 or role == SHARE else role
         self._found[name] = value
         return NUMBER + name
 
@@ -194,9 +193,9 @@ class _Maker:
         function, target = statement.function, statement.target
         has_memory = any(self._flow.has_memory(a) for a in statement.args)
         if function == "interp" and position == 2 and has_memory:
-            return _SHARE
+            return SHARE
         if function == "multiply" and target in self._chains and has_memory:
-            return _SHARE
+            return SHARE
         if function == "multiply" and self._is_decay(target):
             return WEIGHT_DECAY
         if function == "add" and 0 < value <= _SMALL:

@@ -35,6 +35,7 @@ _STATES: tuple[str, ...] = {states}
 
 {helpers}{step}
 
+@keras.saving.register_keras_serializable()
 class {class_name}(keras.optimizers.Optimizer):
     """The optimizer; its hyper-parameters are as they were found.
 
@@ -116,7 +117,7 @@ def to_keras(program: Program, about: About) -> str:
         helpers="".join(h.strip("\n") + "\n\n\n" for h in step.helpers),
         step=step.text,
         class_name=about.class_name,
-        arguments=describe(rule, _explained(rule)),
+        arguments=describe(rule, _explained(rule), step.names),
         signature=_signature(rule),
         passed=f"{RATE}={RATE}{decay}",
         assigned=_assigned(rule, own),

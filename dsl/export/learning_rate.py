@@ -68,22 +68,20 @@ def _closing_factor(flow: Dataflow) -> tuple[str, int, float] | None:
 
 
 def _merged(flow: Dataflow) -> Rate | None:
-    """Of an update that a constant and the schedule multiply in its last two statements: one factor."""
-    if len(flow.program.statements) < 2:
-        return None
-    first, last = flow.program.statements[-2:]
+    """Of an update that a constant and the schedule multiply, one after the other: one factor."""
     update, *states = flow.program.outputs
-    if (
-        update != last.target
-        or [*flow.readers[first.target]] != [update]
-        or {first.target, update} & {*states}
-    ):
+    last = flow.definitions.get(update)
+    if last is None or update in states:
         return None
-    for scaled, rated in ((first, last), (last, first)):
-        factor = _constant_factor(scaled)
-        if factor is not None and rated.function == "multiply" and LEARNING_RATE in rated.args:
-            values = {LEARNING_RATE: RATE_MARK, scaled.target: scaled.args[1 - factor[0]]}
-            return Rate(factor[1], dropped=(scaled.target,), values=values)
+    for value in last.args:
+        first = flow.definitions.get(value)
+        if first is None or [*flow.readers[value]] != [update] or value in states:
+            continue
+        for scaled, rated in ((first, last), (last, first)):
+            factor = _constant_factor(scaled)
+            if factor is not None and rated.function == "multiply" and LEARNING_RATE in rated.args:
+                values = {LEARNING_RATE: RATE_MARK, scaled.target: scaled.args[1 - factor[0]]}
+                return Rate(factor[1], dropped=(scaled.target,), values=values)
     return None
 
 

@@ -82,6 +82,7 @@ def to_numpy(program: Program, about: About) -> str:
     rule = make_rule(program)
     step = write_step(rule, LIBRARY)
     scheduled = SCHEDULE if rule.has_schedule else RATE
+    explained = {RATE: meaning_of_rate(rule), **({SCHEDULE: SCHEDULED} if rule.has_schedule else {})}
     types = {scheduled: "float | Callable[[int], float]"}
     numbers = ["rate" if n == scheduled else f"self.{n}" for n in rule.numbers]
     return _FILE.format(
@@ -90,11 +91,10 @@ def to_numpy(program: Program, about: About) -> str:
         helpers="".join(h.strip("\n") + "\n\n\n" for h in step.helpers),
         step=step.text,
         class_name=about.class_name,
-        arguments=describe(rule, {RATE: meaning_of_rate(rule), SCHEDULE: SCHEDULED} if rule.has_schedule else
-                           {RATE: meaning_of_rate(rule)}),
+        arguments=describe(rule, explained, step.names),
         signature=signature("    def __init__", ["self", *parameters(rule, types)], " -> None:"),
         assigned="".join(f"        self.{n} = {n}\n" for n in rule.numbers),
         scheduled=scheduled,
         numbers=tuple_of("        numbers = ", numbers),
         apply=_ALL if step.takes_lists else _EACH,
-    )  # fmt: skip
+    )

@@ -43,7 +43,7 @@ def to_optax(program: Program, about: About) -> str:
     state_name = f"{about.class_name}State"
     usage = USAGE.format(name=about.name)
     return FILE.format(
-        docstring=docstring(about, "as an optax gradient transformation", usage, rule),
+        docstring=docstring(about, "for optax", usage, rule),
         imports="from collections.abc import Callable\n" if rule.has_decay else "",
         name=about.name,
         helpers="\n\n".join(h.strip("\n") + "\n" for h in helpers),
@@ -52,12 +52,16 @@ def to_optax(program: Program, about: About) -> str:
         state_about=" and the state arrays" if step.states else "",
         state_fields="".join(f"    {s}: optax.Updates\n" for s in step.states),
         signature=_signature(about.name, rule),
-        arguments=describe(rule, _explained(rule)),
+        arguments=describe(rule, _explained(rule), step.names),
         init=_init(state_name, step),
         checks=_checks(step),
         scheduled=SCHEDULE if rule.has_schedule else RATE,
         apply=_apply(rule, step),
-        unflatten="".join(f"                cast(new_{s}, state.{s}),\n" for s in step.states),
+        new_state=signature(
+            f"            {state_name}",
+            ["optax.safe_increment(state.count)", *(f"cast(new_{s}, state.{s})" for s in step.states)],
+            "",
+        ),
     )
 
 
@@ -109,5 +113,6 @@ def _apply(rule: Rule, step: StepCode) -> str:
     each = "one, decay in zip(arrays, decays)" if rule.has_decay else "one in arrays"
     return (
         f"{decays}        arrays = zip(weights, {arrays})\n"
-        f"        {results} = zip(*(_step(*one, {call}) for {each}))"
+        f"        steps = [_step(*one, {call}) for {each}]\n"
+        f"        {results} = zip(*steps)"
     )

@@ -21,8 +21,10 @@ def _dtype(x):
 
 def _check(what, tree, params):
     """Says where a tree is not like the parameters, before values of other parameters are taken."""
-    shapes = [[jnp.shape(x) for x in jax.tree.leaves(t)] for t in (tree, params)]
-    if jax.tree.structure(tree) == jax.tree.structure(params) and shapes[0] == shapes[1]:
+    kinds = [
+        (jax.tree.structure(t), [jnp.shape(x) for x in jax.tree.leaves(t)]) for t in (tree, params)
+    ]
+    if kinds[0] == kinds[1]:
         return
     both = [jax.tree_util.tree_flatten_with_path(t) for t in (tree, params)]
     found, expected = (
@@ -45,10 +47,10 @@ def _decays(weight_decay, mask, params):
     return [weight_decay * k for k in jax.tree.leaves(jax.tree.broadcast(keep, params))]
 '''
 ZEROS = """        def zeros():
-            def like(w):
-                return jnp.zeros_like(w, _dtype(w) if state_dtype is None else state_dtype)
-
-            return jax.tree.map(like, params)
+            return jax.tree.map(
+                lambda w: jnp.zeros_like(w, dtype=_dtype(w) if state_dtype is None else state_dtype),
+                params,
+            )
 
 """
 FILE = '''{docstring}
@@ -66,7 +68,7 @@ import optax
 class {state_name}(NamedTuple):
     """The number of steps taken{state_about}."""
 
-    count: jax.Array
+    count: jax.Array  # type: ignore[assignment]  # a tuple has a method of this name
 {state_fields}
 
 {signature}
@@ -90,7 +92,9 @@ class {state_name}(NamedTuple):
         **extra_args: Any,
     ) -> tuple[optax.Updates, {state_name}]:
         if params is None:
-            raise ValueError("{name} needs the parameters: call update(gradients, state, params)")
+            raise ValueError(
+                "{name} needs the parameters: call update(gradients, state, params)"
+            )
 {checks}        leaves, structure = jax.tree.flatten(params)
         if not leaves:
             return gradients, state._replace(count=optax.safe_increment(state.count))
@@ -101,16 +105,14 @@ class {state_name}(NamedTuple):
 
         def cast(arrays, tree):
             types = map(jnp.result_type, jax.tree.leaves(tree))
-            return structure.unflatten([x.astype(t) for x, t in zip(arrays, types)])
+            return jax.tree.unflatten(structure, [x.astype(t) for x, t in zip(arrays, types)])
 
         rate = {scheduled}(state.count) if callable({scheduled}) else {scheduled}
         rate = jnp.asarray(rate, jnp.result_type(*weights))
 {apply}
         return (
             cast([-u for u in _updates], params),
-            {state_name}(
-                optax.safe_increment(state.count),
-{unflatten}            ),
+{new_state},
         )
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -8,7 +8,7 @@ of arrays.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lion_search.dsl.errors import ProgramError
@@ -68,6 +68,7 @@ class StepCode:
         numbers: what the numbers are called, the hyper-parameters and the schedule.
         helpers: functions that it calls, as text.
         takes_lists: whether it is a step over lists of arrays.
+        names: what inputs and variables of the program are called.
     """
 
     text: str
@@ -75,6 +76,7 @@ class StepCode:
     numbers: tuple[str, ...]
     helpers: tuple[str, ...]
     takes_lists: bool
+    names: Mapping[str, str]
 
 
 def write_step(
@@ -163,9 +165,8 @@ class _Writer:
         results = ", ".join(("the update, to be subtracted", *(f"new {s}" for s in states)))
         text = signature(f"def {name}", inputs, ":") + f'\n    """One step over {what}: {results}."""\n'
         text += "".join(f"    {line}\n" for line in lines)
-        return StepCode(
-            text, states, tuple(self._names[n] for n in rule.numbers), self._helpers(text), self._over_lists
-        )
+        numbers = tuple(self._names[n] for n in rule.numbers)
+        return StepCode(text, states, numbers, self._helpers(text), self._over_lists, self._names)
 
     def _helpers(self, text: str) -> tuple[str, ...]:
         rows = (FUNCTIONS[line.statement.function] for line in self._rule.lines)

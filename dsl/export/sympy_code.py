@@ -20,8 +20,7 @@ LIBRARY = Library(
     unknown="sp.Function('{name}')({args})",
 )
 _USAGE = """
-from {name} import inputs, outputs, defaults
-sympy.simplify(outputs["update"].subs(defaults))
+sp.simplify(outputs["update"].subs(defaults))
 """
 _FILE = """{docstring}
 import sympy as sp
@@ -55,9 +54,7 @@ def to_sympy(program: Program, about: About) -> str:
     step = write_step(rule, replace(LIBRARY, arrays=frozenset(rule.numbers)), over_lists=False)
     names = (WEIGHTS, GRADIENT, *step.states, *step.numbers)
     return _FILE.format(
-        docstring=docstring(
-            about, "in SymPy, for one number of each array", _USAGE.format(name=about.name), rule
-        ),
+        docstring=docstring(about, "in SymPy, for one number of each array", _USAGE, rule),
         names=tuple_of("", names),
         symbols=" ".join(names),
         defaults="".join(f"    {n}: {format_argument(value)},\n" for n, value in rule.defaults.items()),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lion_search.dsl.export.about import About, checked, docstring
-from lion_search.dsl.export.arguments import describe, parameters
+from lion_search.dsl.export.arguments import AT_PEAK, describe, parameters
 from lion_search.dsl.export.hyperparameters import SCHEDULE, Rule, make_rule
 from lion_search.dsl.export.learning_rate import RATE
 from lion_search.dsl.export.step_code import Library, names_of, signature, tuple_of, write_step
@@ -84,7 +84,7 @@ def to_torch(program: Program, about: About) -> str:
         step=step.text,
         foreach_step=foreach_step.text,
         across=_ACROSS if rule.looks_across else "",
-        arguments=describe(rule, _explained(rule), _NAMES),
+        arguments=describe(rule, _explained(rule), step.names),
         signature=_signature(rule),
         defaults="".join(f'            "{n}": {n},\n' for n in (*_group_keys(rule), *_MEANINGS)),
         body=body.format(numbers=numbers, num_numbers=len(rule.numbers)),
@@ -121,7 +121,7 @@ def _signature(rule: Rule) -> str:
 
 
 def _explained(rule: Rule) -> dict[str, str]:
-    found = {RATE: "the learning rate, which schedulers change"}
+    found = {RATE: "the learning rate, which schedulers change" + AT_PEAK * rule.reads_schedule}
     if rule.has_schedule:
         found |= {SCHEDULE: "", "peak_lr": "its largest value; by default what schedulers begin with"}
     return {**found, **_MEANINGS}

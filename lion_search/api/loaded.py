@@ -22,7 +22,7 @@ from lion_search.results.records import Stage
 from lion_search.results.store import Store
 from lion_search.runs.folder import database_of
 from lion_search.runs.lock import state_of
-from lion_search.runs.origin import notes_in_run, notes_on
+from lion_search.runs.origin import note_of, notes_in_run, notes_on
 from lion_search.runs.references import find_program, find_run
 
 if TYPE_CHECKING:
@@ -158,8 +158,8 @@ class Run:
         return replace(own, simplified=simplified)
 
     def _program(self, material: Material, winner: Winner, program: Program, name: str) -> FoundProgram:
-        notes = notes_in_run(material.store, self.name, winner.id, program)
         recognized = winner.recognized if name == "simplified" else ""
+        notes = (*note_of(recognized), *notes_in_run(material.store, self.name, winner.id, program))
         reference = f"{self.folder}:{winner.id}"
         return FoundProgram(reference, name, program, winner.niche, winner.fitness, recognized, notes)
 

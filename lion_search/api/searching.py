@@ -115,12 +115,14 @@ def resume(
 
 def _watched(drive: Callable[[Audience], RunResult], *, quiet: bool) -> Run:
     """Drives a run before a person's eyes, and writes its report, as the command line does."""
+    from lion_search.commands.printing.summary import write_summary
     from lion_search.report.page import write_report
 
     try:
         with make_screen(quiet=quiet) as screen:
             result = drive(Audience(screen.report, screen.display))
             try:
+                write_summary(result)
                 screen.report(f"Wrote {write_report(result.folder)}")
             except LionSearchError as error:  # the run itself is well
                 screen.report(f"Note: {error}")

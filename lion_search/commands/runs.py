@@ -31,7 +31,19 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="Overrides one value; repeatable."),
 ]
+Address = Annotated[
+    str | None,
+    typer.Option(metavar="auto|HOST:PORT", help="A running Ray cluster to train on; default: RAY_ADDRESS."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the result only.")]
+
+
+def _overrides(
+    settings: list[str] | None, workers: str | None, address: str | None, **given: object
+) -> list[str]:
+    """The settings that options stand for, after those of ``--set``."""
+    given |= {"workers": None if workers is None else read_workers(workers), "ray_address": address}
+    return [*(settings or []), *(f"{name}={value}" for name, value in given.items() if value is not None)]
 
 
 @app.command()
@@ -40,6 +52,7 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Run folder; default runs/NAME.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the search; overrides the file's.")] = None,
     workers: OptionalWorkers = None,
+    address: Address = None,
     warm_start: Annotated[
         str | None, typer.Option(metavar="REF", help="Begin with this program instead of the file's initial.")
     ] = None,
@@ -50,9 +63,7 @@ def run(
     from lion_search.config import load_config
     from lion_search.runs import pipeline
 
-    num_workers = None if workers is None else read_workers(workers)
-    given = {"seed": seed, "workers": num_workers, "warm_start": warm_start}
-    overrides = [*(settings or []), *(f"{k}={v}" for k, v in given.items() if v is not None)]
+    overrides = _overrides(settings, workers, address, seed=seed, warm_start=warm_start)
     loaded = load_config(config, overrides)
     name = Path(config).stem
     _show_run(quiet, lambda audience: pipeline.run(loaded, name, out, audience))
@@ -62,6 +73,7 @@ def run(
 def resume(
     run: Run,
     workers: OptionalWorkers = None,
+    address: Address = None,
     settings: Settings = None,
     quiet: Quiet = False,
 ) -> None:
@@ -71,7 +83,7 @@ def resume(
     """
     from lion_search.runs import pipeline
 
-    overrides = [*(settings or []), *([f"workers={read_workers(workers)}"] if workers is not None else [])]
+    overrides = _overrides(settings, workers, address)
     _show_run(quiet, lambda audience: pipeline.resume(run, overrides, audience))
 
 
@@ -79,6 +91,7 @@ def resume(
 def select(
     run: Run,
     workers: OptionalWorkers = None,
+    address: Address = None,
     settings: Settings = None,
     quiet: Quiet = False,
 ) -> None:
@@ -89,7 +102,7 @@ def select(
     """
     from lion_search.runs import pipeline
 
-    overrides = [*(settings or []), *([f"workers={read_workers(workers)}"] if workers is not None else [])]
+    overrides = _overrides(settings, workers, address)
     _show_run(quiet, lambda audience: pipeline.resume(run, overrides, audience, ends_search=True))
 
 
@@ -117,10 +130,12 @@ def _show_run(quiet: bool, drive: Callable[[Audience], RunResult]) -> None:
     with make_screen(console, quiet=quiet) as screen:
         result = drive(audience_of(screen))
     from lion_search.commands.printing.result import print_result
+    from lion_search.commands.printing.summary import write_summary
     from lion_search.report.page import write_report
 
     report: Path | LionSearchError
     try:
+        write_summary(result)
         report = write_report(result.folder)
     except LionSearchError as error:  # the run itself is well
         report = error

@@ -18,6 +18,7 @@ from lion_search.dsl.shown import plural
 from lion_search.dsl.trials import load_tried
 from lion_search.dsl.variation.mutation import MutationSettings, MutationSpace
 from lion_search.proxy_tasks.workers.pool import JobLimits
+from lion_search.proxy_tasks.workers.resources import WorkerResources
 from lion_search.results.judge import JudgeSettings
 from lion_search.results.records import MAX_SEEDS
 from lion_search.search.methods.table import settings_class
@@ -153,9 +154,18 @@ class Config(Settings):
     size."""
     limits: LimitsSection = LimitsSection()
     workers: PositiveInt | Literal["inline", "auto"] = "auto"
-    """Ray processes: a number, auto (one a core), or inline (none, in this process)."""
+    """Ray processes: a number, auto (one a core, or in a cluster as many as there is room for), or inline
+    (none, in this process)."""
+    ray_address: str | None = None
+    """A running Ray cluster to train on: auto (this machine's) or HOST:PORT. null is what RAY_ADDRESS says;
+    without that Ray is started for this run alone."""
+    cpus_per_worker: PositiveFloat = 1.0
+    """Cores that Ray keeps for each worker, which computes on one."""
     gpus_per_worker: Weight = 0.0
     """Share of a GPU for each Ray worker."""
+    resources_per_worker: dict[str, PositiveFloat] = Field(default_factory=dict)
+    """Other resources of a cluster's nodes that each worker takes, such as {big: 1}: it then works where a
+    node was started with them."""
     database: str | None = None
     """Where the log goes: null is log.db in the run folder, else a database URL."""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -163,6 +173,9 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Config:
+        if self.workers == "inline" and self.ray_address is not None:
+            raise ValueError("ray_address: workers are inline; on a cluster: workers: auto, or a number")
+        self.worker_resources()
         for name in self._listed():
             if ":" not in name and name not in FUNCTIONS:
                 hint = did_you_mean(name, FUNCTIONS)
@@ -208,6 +221,10 @@ class Config(Settings):
         """What the pool enforces from outside a worker's process."""
         memory = self.limits.memory_gb
         return JobLimits(self.limits.seconds, None if memory is None else int(memory * 2**30))
+
+    def worker_resources(self) -> WorkerResources:
+        """What Ray keeps for each worker."""
+        return WorkerResources(self.cpus_per_worker, self.gpus_per_worker, self.resources_per_worker)
 
 
 @cache

@@ -32,7 +32,8 @@ _PACKAGES = (
 )
 MAY_CHANGE = (
     *("budget", "selection", "funnel", "meta_validation", "transfer_card", "simplification"),
-    *("workers", "gpus_per_worker", "limits.seconds", "limits.memory_gb"),
+    *("workers", "ray_address", "cpus_per_worker", "gpus_per_worker", "resources_per_worker"),
+    *("limits.seconds", "limits.memory_gb"),
 )
 """Keys of the config that change no program of the search: a resumed run may have others."""
 

@@ -41,15 +41,28 @@ def run_meta_validation(session: Session) -> MetaValidation | None:
     if settings is None:
         return None
     points = best_of_slices(session.store, settings.every)
+    repeats = session.plan.config.search.repeats
+    each = range(repeats) if repeats > 1 else ()
+    of_repeats = [best_of_slices(session.store, settings.every, own) for own in each]
     session.enter(
         "meta-validation",
         f"Meta-validation: the best of {plural(len(points), 'slice')} on {', '.join(settings.tasks)}",
     )
-    return meta_validate(session.store, session.pool, points, session.plan.meta_validation, settings.seeds)
+    return meta_validate(
+        session.store, session.pool, points, of_repeats, session.plan.meta_validation, settings.seeds
+    )
 
 
 def told(found: MetaValidation) -> str:
     """Where fitness and meta-validation part, in a sentence."""
+    each = ", ".join(
+        f"{number} {'never' if after is None else f'after {after:,}'}"
+        for number, after in enumerate(found.repeats)
+    )
+    return _told_of_all(found) + (f"; repeats part: {each}" if each else "")
+
+
+def _told_of_all(found: MetaValidation) -> str:
     tasks = ", ".join(found.tasks)
     if not found.slices:
         return f"no slice has a best to train on {tasks}"

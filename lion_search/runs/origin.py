@@ -37,7 +37,7 @@ def notes_on(reference: str, found: Referenced) -> tuple[str, ...]:
         return (f"Source: {entry.source}.", entry.difference)
     in_run = split_individual(reference)
     if in_run is None:
-        return ()
+        return found.notes
     run, individual_id = in_run
     with closing(open_log(run)) as store:
         notes = notes_in_run(store, find_run(run).resolve().name, individual_id, found.program)
@@ -51,7 +51,9 @@ def notes_in_run(
     program: Program,
     adamw: Mapping[str, Mapping[str, float]] | None = None,
 ) -> tuple[str, ...]:
-    """What a run's log knows of a program: its origin, its losses, and its constants beside tuned AdamW's.
+    """What a run's log knows of a program: its origin and tasks, its losses, how it carries over.
+
+    The last is its transfer card, if it has one; else its constants beside tuned AdamW's.
 
     Args:
         store: the log.
@@ -62,11 +64,16 @@ def notes_in_run(
     """
     facts = store.run_facts()
     adamw = adamw or {t: dict(b["adamw"]["hyperparameters"]) for t, b in facts["baselines"].items()}
-    measured = _measured(facts.get(CARD_FACT), functional_hash(program))
-    return tuple(filter(None, (
-        _origin(facts, run, individual_id), _losses(store, functional_hash(program)),
-        measured or _advice(adamw, program),
-    )))  # fmt: skip
+    own = functional_hash(program)
+    known = (_origin(facts, run, individual_id), _tasks(facts), _losses(store, own))
+    carried = _card(facts.get(CARD_FACT), own) or (_advice(adamw, program),)
+    return tuple(filter(None, (*known, *carried)))
+
+
+def note_of(recognized: str) -> tuple[str, ...]:
+    """What a program was recognized as, as a note; none if nobody has looked, or it is no known optimizer."""
+    is_known = recognized.startswith("this is ")
+    return (f"{recognized[:1].upper()}{recognized[1:]}.",) if is_known else ()
 
 
 def _origin(facts: Mapping[str, Any], run: str, individual_id: int) -> str:
@@ -77,6 +84,16 @@ def _origin(facts: Mapping[str, Any], run: str, individual_id: int) -> str:
         f"Origin: individual {individual_id} of run {run} of {facts['started'][:10]}, seed {config['seed']}, "
         f"config {digest} (the start of its SHA-256), {packages}."
     )
+
+
+def _tasks(facts: Mapping[str, Any]) -> str:
+    """The tasks of the search, and how they were trained."""
+    told = [
+        f"{name} ({plural(task['weights'], 'weight')}, {plural(task['steps'], 'step')} of "
+        f"{plural(task['batch_size'], 'example')}, schedule: {task['schedule']})"
+        for name, task in facts.get("tasks", {}).items()
+    ]
+    return f"Found on {'; '.join(told)}." if told else ""
 
 
 def _losses(store: Store, program_hash: str) -> str:
@@ -113,11 +130,12 @@ def _mean(losses: list[float]) -> str:
     return with_error(fmean(losses), standard_error(losses)) if len(losses) > 1 else significant(losses[0])
 
 
-def _measured(card: Mapping[str, Any] | None, program_hash: str) -> str:
-    """The same advice from the program's transfer card; empty if there is none of it."""
-    if card is None or card["hash"] != program_hash or "constants" not in card["rows"]:
-        return ""
-    return f"To begin on another task, as measured: {card['rows']['constants']['text']}"
+def _card(card: Mapping[str, Any] | None, program_hash: str) -> tuple[str, ...]:
+    """What the program's transfer card says; empty if there is none of it, or it did not train."""
+    if card is None or card["hash"] != program_hash:
+        return ()
+    titles = {"constants": "To begin on another task, as measured"}
+    return tuple(f"{titles.get(key, row['title'])}: {row['text']}" for key, row in card["rows"].items())
 
 
 def _advice(adamw: Mapping[str, Mapping[str, float]], program: Program) -> str:

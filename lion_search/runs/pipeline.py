@@ -128,6 +128,7 @@ def _make_pool(config: Config, tasks: Sequence[str], report: Report) -> Pool:
         workers=config.workers,
         mode=None if config.mode == "auto" else config.mode,
         limits=config.pool_limits(),
-        gpus_per_worker=config.gpus_per_worker,
+        address=config.ray_address,
+        resources=config.worker_resources(),
         report=report,
     )

@@ -19,6 +19,7 @@ from lion_search.runs.audience import Report
 from lion_search.runs.facts import run_facts
 from lion_search.runs.preflight import baselines_or, check_tasks, find_baselines, set_environment
 from lion_search.runs.reuse import earlier_scores
+from lion_search.runs.workers import cluster_address
 from lion_search.selection.funnel import RungSettings
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def make_plan(config: Config, initial: Program, sizes: Mapping[str, int], report
         LionSearchError: a task, its baselines or an earlier run cannot be used.
     """
     set_environment(config.workers)
+    if config.workers != "inline":
+        cluster_address(config.ray_address)  # before a folder is made
     for row in own_functions():
         if row.code is None and not row.codes:
             report(f"Note: function '{row.name}' has neither code nor jax_code: what uses it is not exported")

@@ -36,11 +36,13 @@ class Referenced:
         name: what to call it.
         program: the program.
         failure: of one in a run: how its training failed there, if it did.
+        notes: of one in a file: the paragraphs of the comments that it begins with.
     """
 
     name: str
     program: Program
     failure: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def find_run(run: str) -> Path:
@@ -97,7 +99,10 @@ def find_program(reference: str) -> Referenced:
         return Referenced(reference, library_program(reference))
     path = Path(reference)
     if path.is_file():
-        return Referenced(path.stem, parse(_read(path), reference))
+        from lion_search.dsl.export.about import comments_of
+
+        text = _read(path)
+        return Referenced(path.stem, parse(text, reference), notes=comments_of(text))
     in_run = split_individual(reference)
     if in_run:
         return _from_run(*in_run)

@@ -22,7 +22,7 @@ from lion_search.results.strict_json import to_json
 from lion_search.runs.climbing import Ascent
 from lion_search.runs.folder import EXPORTS_FOLDER, RESULT_NAME, make_folder, write_file
 from lion_search.runs.meta_validating import told
-from lion_search.runs.origin import notes_in_run
+from lion_search.runs.origin import note_of, notes_in_run
 from lion_search.runs.simplify_record import SimplifyRecord
 from lion_search.search.progress import Progress
 from lion_search.selection.card.card import Card
@@ -133,6 +133,7 @@ def write_exports(
     winner: Finalist,
     programs: Mapping[str, Program],
     adamw: Mapping[str, Mapping[str, float]] | None = None,
+    recognized: Mapping[str, str] | None = None,
 ) -> tuple[Path, ...]:
     """Writes programs for the exports that are made in runs; those of an earlier end of the run are replaced.
 
@@ -142,14 +143,16 @@ def write_exports(
         winner: what they were made of.
         programs: by the name of the file, and of the optimizer in it.
         adamw: what tuned AdamW has, by task, where the constants are not of the tasks of the search.
+        recognized: which known optimizers they are, of those that were looked at.
     """
-    exports = folder / EXPORTS_FOLDER
+    exports, recognized = folder / EXPORTS_FOLDER, recognized or {}
     make_folder(exports)
     tuned = ", its constants tuned" if winner.is_tuned else ""
-    title = f"Individual {winner.individual.id} of run {folder.name}{tuned}, found by lion-search"
+    title = f"An optimizer found by lion-search{tuned}"
     files, run = {}, folder.resolve().name
     for name, program in programs.items():
-        about = About(name, title, notes_in_run(store, run, winner.individual.id, program, adamw))
+        notes = notes_in_run(store, run, winner.individual.id, program, adamw)
+        about = About(name, title, (*note_of(recognized.get(name, "")), *notes))
         for export in filter(lambda e: e.in_runs, EXPORTS.values()):
             with contextlib.suppress(ProgramError):  # a function of the user's own may have no code for it
                 files[exports / f"{name}{export.suffix}"] = export.write(program, about)

@@ -42,6 +42,7 @@ from lion_search.search.settings import Budget
 from lion_search.selection.comparison import Measurement
 from lion_search.selection.finalists import Finalist, choose_winner
 from lion_search.selection.funnel import ADAMW, Placing
+from lion_search.selection.meta_validation import MetaValidation
 from lion_search.simplify.writing.readable import readable
 
 SECONDS_BETWEEN_EVENTS = 15.0
@@ -57,7 +58,7 @@ def run_stages(session: Session) -> RunResult:
     progress = search_by_slices(session, lambda budget: _search(session, budget))
     meta_validation = run_meta_validation(session)
     session.stop_if_asked(progress)
-    finalists = _select(session)
+    finalists = _select(session, meta_validation)
     session.stop_if_asked(progress)
     ascent = run_funnel(session, finalists, progress)
     finalists = {niche: ascent.in_order(niche, own) for niche, own in finalists.items()}
@@ -68,8 +69,11 @@ def run_stages(session: Session) -> RunResult:
     rows = test(session, finalists, readable_forms)
     rows += test_on_last_rung(session, ascent, confirmed, is_only=len(finalists) == 1)
     session.stop_if_asked(progress)
-    result = _hand_over(session, progress, finalists, ascent, confirmed, simplified, rows)
-    result = replace(result, meta_validation=meta_validation, card=make_transfer_card(session, result))
+    found = (finalists, ascent, confirmed, simplified, rows)
+    result = _hand_over(session, progress, *found)
+    if (card := make_transfer_card(session, result)) is not None:
+        result = _hand_over(session, progress, *found)  # once more: exports say what is in the card
+    result = replace(result, meta_validation=meta_validation, card=card)
     session.enter("finished")
     write_result(result)
     return result
@@ -185,7 +189,7 @@ def _event_fields(progress: Progress) -> dict[str, Any]:
     return {name: getattr(progress, name) for name in names}
 
 
-def _select(session: Session) -> dict[str, list[Finalist]]:
+def _select(session: Session, meta_validation: MetaValidation | None) -> dict[str, list[Finalist]]:
     """By niche the best of the search on fresh seeds, the winner first; none of a niche where nothing trains.
 
     Raises:
@@ -198,10 +202,11 @@ def _select(session: Session) -> dict[str, list[Finalist]]:
     )
     found = {}
     for niche, ranked in _by_niche(session).items():
+        candidates = ranked if meta_validation is None else meta_validation.prefer_late(ranked)
         finalists = choose_winner(
             session.store,
             session.pool,
-            candidates=ranked,
+            candidates=candidates,
             baselines=session.plan.adamw,
             num_finalists=settings.finalists,
             num_seeds=settings.validation_seeds,
@@ -282,5 +287,6 @@ def _best(
     save(record, path_in_run(session.folder, winner.individual.id))
     pruned = prune(winner.program)
     programs = {WINNER + suffix: pruned, SIMPLIFIED + suffix: parse(record.simplified)}
-    exports = write_exports(session.folder, session.store, winner, programs)
+    recognized = {SIMPLIFIED + suffix: record.recognized}
+    exports = write_exports(session.folder, session.store, winner, programs, recognized=recognized)
     return Best(niche, tuple(finalists), format_program(pruned), record, exports)

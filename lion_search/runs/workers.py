@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from lion_search.dsl.functions import own_references
-from lion_search.dsl.imports import hand_over
+from lion_search.dsl.imports import hand_over, modules_to_send
 from lion_search.dsl.shown import plural
 from lion_search.proxy_tasks.workers.environment import usable_cores, worker_environment
 from lion_search.proxy_tasks.workers.pool import NO_LIMITS, InlinePool, JobLimits, Pool
+from lion_search.proxy_tasks.workers.ray_cluster import check_address
+from lion_search.proxy_tasks.workers.resources import ONE_CORE, WorkerResources
 from lion_search.proxy_tasks.workers.worker import make_worker
 
 _BATCHED_JOBS = 256
 """Jobs handed at once to a worker in batched mode; to any other, a few."""
 _FEW_JOBS = 8
+
+
+def cluster_address(given: str | None) -> str | None:
+    """The address of the Ray cluster to join, ``given`` or that of RAY_ADDRESS; ``None``: there is none.
+
+    Raises:
+        PoolError: nobody answers there.
+    """
+    address = given or os.environ.get("RAY_ADDRESS") or None
+    if address is not None:
+        check_address(address)
+    return address
 
 
 def make_pool(
@@ -24,21 +39,23 @@ def make_pool(
     workers: int | str = "auto",
     mode: str | None = None,
     limits: JobLimits = NO_LIMITS,
-    gpus_per_worker: float = 0.0,
+    address: str | None = None,
+    resources: WorkerResources = ONE_CORE,
     report: Callable[[str], None] = lambda line: None,
 ) -> Pool:
     """A pool that evaluates jobs on some tasks, with the user's own functions that this process knows.
 
     Args:
         tasks: references of tasks to compile for at the start.
-        workers: number of Ray processes, ``auto`` for one a core, ``inline`` for none.
+        workers: number of Ray processes, ``auto`` for as many as there is room for, ``inline`` for none.
         mode: how programs are run; by default what is fastest for each task.
         limits: of time and memory, for Ray processes.
-        gpus_per_worker: share of a GPU that each worker takes.
+        address: of a Ray cluster to join; by default what RAY_ADDRESS says, else a private one is started.
+        resources: what each worker takes of it.
         report: is told, in a line, what happens.
     """
     factory = partial(make_worker, own_references(), tuple(tasks), mode)
-    batched = mode == "batched" or gpus_per_worker > 0
+    batched = mode == "batched" or resources.gpus > 0
     if workers == "inline":
         import jax
 
@@ -46,17 +63,22 @@ def make_pool(
         return InlinePool(factory, batch_size=_BATCHED_JOBS if batched else _FEW_JOBS, batched=batched)
     from lion_search.proxy_tasks.workers.ray_pool import RayPool
 
-    num_workers = usable_cores() if workers == "auto" else int(workers)
-    report(f"Starting {plural(num_workers, 'Ray worker')}")
+    address = cluster_address(address)
+    num_workers = int(workers) if workers != "auto" else None if address else usable_cores()
+    starting = f"Starting {plural(num_workers or 0, 'Ray worker')}"
+    report(f"Joining the Ray cluster at {address}" if address else starting)
     with warnings.catch_warnings():
         # JAX warns of every fork, since it has threads; each fork here is followed by an exec at once.
         warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
         return RayPool(
             partial(factory, code=hand_over()),
             num_workers=num_workers,
-            environment=worker_environment(),
+            environment=worker_environment,
             batch_size=_BATCHED_JOBS if batched else _FEW_JOBS,
             limits=limits,
             batched=batched,
-            gpus_per_worker=gpus_per_worker,
+            address=address,
+            modules=modules_to_send() if address else (),
+            resources=resources,
+            report=report,
         )

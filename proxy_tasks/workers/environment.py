@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -58,17 +58,17 @@ def _compiled_folder() -> Path | None:
     return folder if os.access(folder, os.R_OK | os.W_OK | os.X_OK) else None
 
 
-def with_gpu(environment: Mapping[str, str], gpus_per_worker: float) -> dict[str, str]:
-    """An environment with a worker's part of a GPU, if it has one.
+def with_gpu(environment: Callable[[], Mapping[str, str]], gpus_per_worker: float) -> dict[str, str]:
+    """What ``environment`` says on this machine, with a worker's part of a GPU, if it has one.
 
     JAX takes its memory when it starts, as much as its part and no more: workers that took it as they go
     would take it from each other.
     """
     if gpus_per_worker == 0:
-        return dict(environment)
+        return dict(environment())
     share = _GPU_MEMORY_SHARE * min(1.0, gpus_per_worker)
     return {
-        **environment,
+        **environment(),
         "JAX_PLATFORMS": "cuda,cpu",
         "XLA_CLIENT_MEM_FRACTION": f"{math.floor(1000 * share) / 1000:.3f}",
         "XLA_PYTHON_CLIENT_MEM_FRACTION": "",  # Its old name; JAX refuses to start where both are set.

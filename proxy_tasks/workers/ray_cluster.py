@@ -10,11 +10,12 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -49,12 +50,20 @@ for handle in sys.argv[1:]:
         pass
 """
 
+_ANSWER_SECONDS = 5.0
+_TOKEN = secrets.token_hex(32)
+
 Guard = subprocess.Popen[bytes]
 """A process that ends Ray's processes when its standard input is closed."""
 
 
-def start_ray(num_cpus: int, num_gpus: int | None, address: str | None) -> tuple[Any, Guard | None]:
-    """Starts a private cluster with a guard, or connects to one; returns the module `ray` and the guard.
+def start_ray(
+    num_cpus: float,
+    num_gpus: int | None,
+    address: str | None = None,
+    modules: Sequence[str] = (),
+) -> tuple[Any, Guard | None]:
+    """Starts a private cluster with a guard, or joins one; returns the module `ray` and the guard.
 
     Ray takes over SIGTERM when it starts; the handler in place before is put back, so that the driver stops
     in its own order.
@@ -62,10 +71,11 @@ def start_ray(num_cpus: int, num_gpus: int | None, address: str | None) -> tuple
     Args:
         num_cpus: of the private cluster; no matter how many there are.
         num_gpus: of the private cluster; None leaves the count to Ray.
-        address: of a running cluster to connect to; None starts a private one on this machine.
+        address: of a running cluster to join; None starts a private one on this machine.
+        modules: files and folders of Python code that a cluster that is joined gets from here.
 
     Raises:
-        PoolError: not in the main thread, or Ray does not start here.
+        PoolError: not in the main thread, Ray does not start here, or nobody answers at the address.
     """
     if threading.current_thread() is not threading.main_thread():
         # The kernel ends Ray's processes with the thread that started them.
@@ -78,7 +88,6 @@ def start_ray(num_cpus: int, num_gpus: int | None, address: str | None) -> tuple
     os.environ.pop("PYTHONOPTIMIZE", None)  # Ray's own processes do not start without docstrings
     import ray
 
-    options: dict[str, Any] = {"address": address}
     if address is None:
         # "local", because None would join whatever cluster runs on this machine.
         options = {"address": "local", "num_cpus": num_cpus, "include_dashboard": False}
@@ -87,14 +96,21 @@ def start_ray(num_cpus: int, num_gpus: int | None, address: str | None) -> tuple
         if not os.access(_SHARED_MEMORY, os.W_OK):
             options["_plasma_directory"] = folder
         # Other users of the machine cannot connect; without a token Ray writes one below the home folder.
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        os.environ.setdefault("RAY_AUTH_TOKEN", _TOKEN)
+    else:
+        if os.environ.get("RAY_AUTH_TOKEN") == _TOKEN:
+            del os.environ["RAY_AUTH_TOKEN"]
+            os.environ.pop("RAY_AUTH_MODE", None)  # which Ray has set where it found the token
+        environment = {"py_modules": [*modules], "excludes": ["__pycache__"]}
+        options = {"address": address, "runtime_env": environment if modules else {}}
     while True:
         lost = _seconds_lost()
         try:
             return ray, _init(ray, options)
         except Exception as error:
             if _seconds_lost() - lost < 1:
-                raise PoolError(f"Ray does not start: {reason_of(error)}") from error
+                what = "Ray does not start" if address is None else f"the Ray at {address} cannot be joined"
+                raise PoolError(f"{what}: {reason_of(error)}") from error
             # It was stopped meanwhile: to Ray that is a start which took too long.
 
 
@@ -115,6 +131,28 @@ def _init(ray: Any, options: Mapping[str, Any]) -> Guard | None:
 def _seconds_lost() -> float:
     """How long this process has been stopped, from an arbitrary moment on."""
     return time.monotonic() - awake_seconds()
+
+
+def check_address(address: str) -> None:
+    """Refuses what is no address of a cluster at which somebody answers.
+
+    Raises:
+        PoolError: the message says what is expected.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in address:
+        raise PoolError(
+            f"ray_address '{address}': expected auto or HOST:PORT, as `ray start --head` prints it"
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise PoolError(
+            f"no Ray answers at {address} ({reason_of(error)}): start it there with `ray start --head "
+            f"--port={port}`, and on this machine with `ray start --address={address}`"
+        ) from error
 
 
 def temporary_folder() -> str:
@@ -151,37 +189,6 @@ def stop_ray(guard: Guard | None) -> None:
 def descendants() -> set[int]:
     """Process ids of the processes below this one."""
     return {process.pid for process in psutil.Process().children(recursive=True)}
-
-
-def check_resources(resources: Mapping[str, float], num_workers: int, gpus_per_worker: float) -> None:
-    """Refuses what a cluster can never give: Ray would wait for it without end.
-
-    Args:
-        resources: how many of each there are, as `ray.cluster_resources` says.
-        num_workers: of one core each.
-        gpus_per_worker: a worker's part of one GPU, at most 1, or a number of whole ones.
-
-    Raises:
-        PoolError: the message says what there is.
-    """
-    if gpus_per_worker < 0 or (gpus_per_worker > 1 and gpus_per_worker != int(gpus_per_worker)):
-        raise PoolError(f"gpus_per_worker is {gpus_per_worker:g}: expected 0 to 1, or a whole number")
-    cpus, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
-    if num_workers > cpus:
-        raise PoolError(f"{num_workers} workers need {num_workers} cores; Ray has {cpus}")
-    if gpus_per_worker == 0:
-        return
-    # Ray gives out GPUs in ten thousandths, and no part of a worker's may be on another one.
-    room = (
-        gpus * (10_000 // round(10_000 * gpus_per_worker))
-        if gpus_per_worker <= 1
-        else gpus // gpus_per_worker
-    )
-    if num_workers > room:
-        raise PoolError(
-            f"{num_workers} workers with {gpus_per_worker:g} of a GPU each are too many; "
-            f"Ray has {gpus} GPUs, enough for {room:g} such workers"
-        )
 
 
 def _start_guard(pids: Collection[int]) -> Guard | None:

@@ -1,8 +1,11 @@
 """A pool of Ray actors, one core each; each watches a process of its own, in which jobs are evaluated.
 
 What a job may do to its process is dealt with in the actor, see `supervisor`. This module deals with the
-loss of an actor: it is rare (the machine is gone, or a job has killed the actor too), and then nobody knows
-which job was to blame.
+loss of an actor. Where its node is gone, nobody is to blame: its jobs are evaluated elsewhere. Else a job has
+killed the actor too, which is rare, and nobody knows which.
+
+A private cluster has as many workers as were asked for. In a cluster that is joined workers come and go: an
+actor without a place waits for one, and gets jobs once it is up.
 
 The driver never imports what the workers run. Importing this module does not import Ray; constructing a
 `RayPool` does. Ctrl-C reaches only the driver (Ray blocks SIGINT in its processes, and workers have process
@@ -12,16 +15,19 @@ A SIGTERM to the whole process group ends Ray too; then collect nothing and call
 
 from __future__ import annotations
 
+import contextlib
 import math
 import pickle
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lion_search.dsl.shown import plural
 from lion_search.proxy_tasks.workers.environment import with_gpu
 from lion_search.proxy_tasks.workers.pool import (
     NO_LIMITS,
@@ -34,10 +40,21 @@ from lion_search.proxy_tasks.workers.pool import (
     failure_of,
     printable,
 )
-from lion_search.proxy_tasks.workers.ray_cluster import check_resources, start_ray, stop_ray
-from lion_search.proxy_tasks.workers.supervisor import Supervisor
+from lion_search.proxy_tasks.workers.ray_cluster import start_ray, stop_ray
+from lion_search.proxy_tasks.workers.resources import (
+    ONE_CORE,
+    Node,
+    WorkerResources,
+    check_room,
+    check_room_for_one,
+    usual,
+)
+from lion_search.proxy_tasks.workers.versions import versions
 
 _MAX_FAILED_STARTS = 3  # Workers lost in a row before one of them was ready.
+_WAIT_SECONDS = 60.0  # Until a person is told that no worker is up.
+_GONE_LOOKS, _GONE_SECONDS = 8, 0.25
+_LOOK_SECONDS = 5.0  # How often a cluster that is joined is asked what has come and gone.
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +79,8 @@ class _Seat:
     actor: Any
     calls: deque[_Call] = field(default_factory=deque)
     failed_starts: int = 0  # Workers lost here in a row before one was ready.
+    node: str = ""  # Where the actor is; empty until it is up.
+    is_late: bool = False  # Whether it came to a cluster that others had room in.
 
 
 class RayPool:
@@ -69,55 +88,85 @@ class RayPool:
 
     Args:
         factory: builds the evaluator in the process of each worker.
-        num_workers: actors.
-        environment: environment variables of that process.
+        num_workers: actors; None is as many as the cluster that is joined has room for, and more as it grows.
+        environment: says on the worker's machine which variables that process has.
         batch_size: most jobs in one remote call.
         depth: calls queued at a worker, the running one included; from 2 on it never waits for the driver.
-        address: of a running cluster to connect to; None starts a private one on this machine.
+        address: of a running cluster to join; None starts a private one on this machine.
+        modules: files and folders of Python code that the nodes of a cluster that is joined get from here.
+        resources: what Ray keeps for each worker. JAX in a worker with a part of a GPU runs on it and takes
+            90 % of that part of its memory at once.
         limits: what ends a worker's process and is the failure of its job.
         batched: whether a worker evaluates the jobs of a call in one; see `InlinePool`.
-        gpus_per_worker: a worker's part of one GPU, at most 1, or a number of whole ones. JAX in a worker
-            then runs on the GPU and takes 90 % of that part of its memory at once.
+        report: is told, in a line, how a cluster that is joined comes and goes.
 
     Raises:
-        PoolError: not in the main thread, or more cores or GPUs than there are.
+        PoolError: not in the main thread, no cluster at the address, or no room for the workers.
     """
 
     def __init__(
         self,
         factory: Factory,
         *,
-        num_workers: int,
-        environment: Mapping[str, str],
+        num_workers: int | None,
+        environment: Callable[[], Mapping[str, str]],
         batch_size: int = 8,
         depth: int = 2,
         address: str | None = None,
+        modules: Sequence[str] = (),
+        resources: WorkerResources = ONE_CORE,
         limits: JobLimits = NO_LIMITS,
         batched: bool = False,
-        gpus_per_worker: float = 0.0,
+        report: Callable[[str], None] = lambda line: None,
         _num_gpus: int | None = None,  # As many as the tests say, on a machine without any.
     ) -> None:
         self._batch_size = batch_size
         self._depth = depth
         self._pending: deque[_Job] = deque()
         self._suspects: deque[_Job] = deque()  # Lost with a worker once; retried alone.
-        environment = with_gpu(environment, gpus_per_worker)
+        self._is_joined = address is not None
+        self._resources = resources
+        self._report = report
         # Pickled here, unpickled in the worker once its sys.path is in order: see `_worker_class`.
         self._start_arguments = (
             [str(Path(path).absolute()) for path in sys.path],
-            Supervisor.__module__,
-            pickle.dumps((pickle.dumps(factory), environment, limits, batched)),
+            __package__,
+            pickle.dumps(
+                (
+                    versions(),
+                    pickle.dumps(factory),
+                    partial(with_gpu, environment, resources.gpus),
+                    limits,
+                    batched,
+                )
+            ),
         )
-        num_gpus = _num_gpus if gpus_per_worker else 0
-        self._ray, self._guard = start_ray(num_workers, num_gpus, address)
+        cpus = resources.cpus * (num_workers or 0)
+        self._ray, self._guard = start_ray(cpus, _num_gpus if resources.gpus else 0, address, modules)
         try:
-            check_resources(self._ray.cluster_resources(), num_workers, gpus_per_worker)
+            nodes = self._nodes()
+            if self._is_joined:
+                check_room_for_one([*nodes.values()], resources)
+            else:
+                check_room([*nodes.values()], num_workers or 0, resources)
         except PoolError:
             stop_ray(self._guard)
             raise
-        options = {"num_cpus": 1, "num_gpus": gpus_per_worker, "max_restarts": 0, "max_task_retries": 0}
+        options = {
+            "num_cpus": resources.cpus,
+            "num_gpus": resources.gpus,
+            "resources": dict(resources.custom),
+        }
+        options |= {"max_restarts": 0, "max_task_retries": 0}
         self._actor_class = self._ray.remote(**options)(_worker_class())
-        self._seats = [self._new_seat() for _ in range(num_workers)]
+        self._grows = num_workers is None
+        self._num_nodes = len(nodes)
+        self._num_refused = 0
+        self._looked = self._waits_since = time.monotonic()
+        count = resources.room([*nodes.values()]) if num_workers is None else num_workers
+        if self._is_joined:
+            report(f"The cluster has {plural(len(nodes), 'node')}; {plural(count, 'worker')} of {resources}")
+        self._seats = [self._new_seat() for _ in range(count)]
         self._closed = False
 
     @property
@@ -141,10 +190,15 @@ class RayPool:
             self._dispatch()
             references = [seat.calls[0].reference for seat in self._seats if seat.calls]
             remaining_seconds = max(0.0, deadline - time.monotonic())
-            ready, _ = self._ray.wait(references, num_returns=1, timeout=remaining_seconds)
-            if not ready:
+            if self._is_joined:
+                self._look_around()
+                remaining_seconds = min(_LOOK_SECONDS, remaining_seconds)
+            if not self._ray.wait(references, num_returns=1, timeout=remaining_seconds)[0]:
+                if time.monotonic() < deadline:
+                    continue
                 break
-            for seat in self._seats:
+            ready = {*self._ray.wait(references, num_returns=len(references), timeout=0)[0]}
+            for seat in [seat for seat in self._seats if seat.calls and seat.calls[0].reference in ready]:
                 self._settle(seat, outcomes)
         return outcomes
 
@@ -165,7 +219,7 @@ class RayPool:
         A batch is no larger than a worker's share of what is pending, so that few long jobs keep all busy.
         """
         for seat in sorted(self._seats, key=lambda seat: len(seat.calls)):
-            if self._suspects and not any(call.jobs for call in seat.calls):
+            if self._suspects and seat.node and not seat.calls:
                 self._call(seat, [self._suspects.popleft()])
         while self._pending and (free := [seat for seat in self._seats if self._has_room(seat)]):
             seat = min(free, key=lambda seat: len(seat.calls))
@@ -173,15 +227,40 @@ class RayPool:
             self._call(seat, [self._pending.popleft() for _ in range(min(self._batch_size, share))])
 
     def _has_room(self, seat: _Seat) -> bool:
-        """Whether a worker may have one more call; what may have killed another is alone."""
-        return len(seat.calls) < self._depth and not any(j.retried for call in seat.calls for j in call.jobs)
+        """Whether a worker is up and may have one more call; what may have killed another is alone."""
+        is_alone = any(job.retried for call in seat.calls for job in call.jobs)
+        return bool(seat.node) and len(seat.calls) < self._depth and not is_alone
 
     def _call(self, seat: _Seat, jobs: list[_Job]) -> None:
         seat.calls.append(_Call(seat.actor.evaluate.remote([job.payload for job in jobs]), tuple(jobs)))
 
-    def _new_seat(self) -> _Seat:
+    def _new_seat(self, *, is_late: bool = False) -> _Seat:
         actor = self._actor_class.remote()
-        return _Seat(actor, deque([_Call(actor.start.remote(*self._start_arguments), ())]))
+        start = _Call(actor.start.remote(*self._start_arguments), ())
+        return _Seat(actor, deque([start]), is_late=is_late)
+
+    def _nodes(self) -> dict[str, Node]:
+        """What each node that is there has, by its id."""
+        return {node["NodeID"]: usual(node["Resources"]) for node in self._ray.nodes() if node["Alive"]}
+
+    def _look_around(self) -> None:
+        """Says what has come to the cluster or gone, and takes workers where it has grown."""
+        now = time.monotonic()
+        if any(seat.node for seat in self._seats):
+            self._waits_since = now
+        elif now - self._waits_since > _WAIT_SECONDS:
+            self._waits_since = math.inf  # said once
+            self._report("Waiting: no worker is up, the cluster may have no room for one at present")
+        if now - self._looked < _LOOK_SECONDS:
+            return
+        self._looked = now
+        nodes = self._nodes()
+        if len(nodes) != self._num_nodes:
+            self._num_nodes = len(nodes)
+            self._report(f"The cluster has {plural(len(nodes), 'node')} now")
+        if self._grows:
+            wanted = self._resources.room([*nodes.values()]) - self._num_refused
+            self._seats += [self._new_seat(is_late=True) for _ in range(wanted - len(self._seats))]
 
     def _settle(self, seat: _Seat, outcomes: list[Finished]) -> None:
         """Collects the finished calls of a worker; replaces the worker if it died."""
@@ -192,37 +271,69 @@ class RayPool:
             try:
                 replies = self._ray.get(call.reference)
             except self._ray.exceptions.RayTaskError as error:
-                raise PoolError(_task_error(error)) from error
+                reason = _task_error(error) + (f" (on the node {error.ip})" if self._is_joined else "")
+                if seat.is_late and not seat.node:
+                    self._refuse(seat, reason)
+                    return
+                raise PoolError(reason) from error
             except self._ray.exceptions.RayError as error:
-                self._replace(seat, str(error), outcomes)
+                self._replace(seat, error, outcomes)
                 return
             seat.calls.popleft()
-            seat.failed_starts = 0
+            if not seat.node:
+                seat.node, seat.failed_starts = replies[0].decode(), 0
+                continue
             outcomes += [_outcome(job, reply) for job, reply in zip(call.jobs, replies, strict=False)]
             # The worker stopped where it lost its process; what it did not begin goes to whoever is free.
             self._pending.extendleft(reversed(call.jobs[len(replies) :]))
 
-    def _replace(self, seat: _Seat, reason: str, outcomes: list[Finished]) -> None:
+    def _refuse(self, seat: _Seat, reason: str) -> None:
+        """Does without a worker that came later and cannot start where it is."""
+        self._seats.remove(seat)
+        self._num_refused += 1
+        self._ray.kill(seat.actor)
+        self._report(f"A worker that has come cannot start, and is left out: {reason}")
+        if not self._seats:
+            raise PoolError(f"no worker is left; the last one could not start: {reason}")
+
+    def _replace(self, seat: _Seat, error: Exception, outcomes: list[Finished]) -> None:
         """Puts a new worker in the place of a dead one.
 
         Which job killed it is not known: a call that finished just before may have lost its result too. So
         every job the worker had is retried once alone, and a job whose worker dies while it is alone is the
-        culprit.
+        culprit. Where the worker's node is gone nobody is.
         """
-        starting = bool(seat.calls) and not seat.calls[0].jobs
-        seat.failed_starts += starting
-        if seat.failed_starts >= _MAX_FAILED_STARTS:
-            raise PoolError(f"{seat.failed_starts} workers in a row died while starting; the last: {reason}")
-        for job in [job for call in seat.calls for job in call.jobs]:
-            if starting:
+        reason = str(error)
+        if not seat.node:
+            seat.failed_starts += 1
+            if seat.failed_starts >= _MAX_FAILED_STARTS:
+                raise PoolError(
+                    f"{seat.failed_starts} workers in a row died while starting; the last: {reason}"
+                )
+        jobs = [job for call in seat.calls for job in call.jobs]
+        has_gone = bool(jobs) and self._is_joined and self._has_gone(seat, error)
+        for job in jobs:
+            if has_gone:
                 (self._suspects if job.retried else self._pending).append(job)
             elif job.retried:
                 lost = printable(f"its worker died twice; the last time: {_summary(reason)}")
                 outcomes.append(Finished(job.job_id, failure=Failure(FailureKind.DIED, lost)))
             else:
                 self._suspects.append(replace(job, retried=True))
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            self._ray.kill(seat.actor)  # it may only be out of reach
         fresh = self._new_seat()
-        seat.actor, seat.calls = fresh.actor, fresh.calls
+        seat.actor, seat.calls, seat.node, seat.is_late = fresh.actor, fresh.calls, "", self._is_joined
+
+    def _has_gone(self, seat: _Seat, error: Exception) -> bool:
+        """Whether the loss of a worker is that of its node, of which Ray may hear a little later."""
+        if isinstance(error, self._ray.exceptions.ActorUnavailableError):
+            return True
+        for _ in range(_GONE_LOOKS):
+            if seat.node not in self._nodes():
+                return True
+            time.sleep(_GONE_SECONDS)
+        return False
 
 
 def _outcome(job: _Job, reply: bytes) -> Finished:
@@ -253,16 +364,21 @@ def _worker_class() -> type:
     """
 
     class Worker:
-        def start(self, search_path: list[str], module: str, arguments: bytes) -> list[bytes]:
+        def start(self, search_path: list[str], package: str, arguments: bytes) -> list[bytes]:
             import importlib
             import pickle
             import sys
 
-            sys.path[:] = search_path + [path for path in sys.path if path not in search_path]
-            supervisor = importlib.import_module(module).Supervisor
-            self._supervisor = supervisor(*pickle.loads(arguments))  # noqa: S301 -- from our driver
+            import ray
+
+            sent = [path for path in sys.path if "py_modules_files" in path]  # where Ray puts what it is sent
+            first = [*sent, *search_path]
+            sys.path[:] = [*first, *(path for path in sys.path if path not in first)]
+            expected, *others = pickle.loads(arguments)  # noqa: S301 -- from our driver
+            importlib.import_module(package + ".versions").check_versions(expected)
+            self._supervisor = importlib.import_module(package + ".supervisor").Supervisor(*others)
             self._supervisor.start()
-            return []
+            return [ray.get_runtime_context().get_node_id().encode()]
 
         def evaluate(self, payloads: list[bytes]) -> list[bytes]:
             replies: list[bytes] = self._supervisor.evaluate(payloads)

@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Supervisor:
 
     Args:
         factory: pickled; builds the evaluator in that process.
-        environment: variables added to this process's own.
+        environment: says on this machine which variables are added to this process's own.
         limits: what ends the process.
         batched: whether payloads are handed over in one call, see `InlinePool`.
 
@@ -56,11 +56,15 @@ class Supervisor:
     """
 
     def __init__(
-        self, factory: bytes, environment: Mapping[str, str], limits: JobLimits, batched: bool = False
+        self,
+        factory: bytes,
+        environment: Callable[[], Mapping[str, str]],
+        limits: JobLimits,
+        batched: bool = False,
     ) -> None:
         self._batched = batched
         self._factory = factory
-        self._environment = dict(environment)
+        self._environment = dict(environment())
         self._start_seconds = limits.start_seconds
         self._seconds = math.inf if limits.seconds_per_job is None else limits.seconds_per_job
         self._memory_bytes = math.inf if limits.memory_bytes is None else limits.memory_bytes

@@ -22,7 +22,7 @@ from functools import cache
 from threading import Thread
 from typing import Any
 
-from lion_search.dsl.clock import awake_seconds
+from lion_search.dsl.clock import working_seconds
 from lion_search.dsl.functions import Function
 from lion_search.simplify.equality.compile_rules import PREFIX, declarations
 from lion_search.simplify.equality.rules import Fact, Kind, Rule, Use, known_facts, known_rules
@@ -145,7 +145,7 @@ class _Rounds:
         self.fired: set[str] = set()
         self.met_limit = ""
         self._run_text, self._kinds, self._limits, self._goal = run, kinds, limits, goal
-        self._deadline = awake_seconds() + limits.seconds
+        self._deadline = working_seconds() + limits.seconds
         self._is_over = False
 
     def run(self) -> None:
@@ -179,7 +179,7 @@ class _Rounds:
         # One step may make ten nodes of one, and cannot be interrupted.
         elif size > self._limits.nodes // 4:
             self._is_over, self.met_limit = True, "nodes"
-        elif awake_seconds() > self._deadline:
+        elif working_seconds() > self._deadline:
             self._is_over, self.met_limit = True, "seconds"
         return bool(ran.report.updated)
 

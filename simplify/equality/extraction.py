@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lion_search.dsl.clock import awake_seconds
+from lion_search.dsl.clock import working_seconds
 from lion_search.dsl.equivalence.value_graph import round_to_float32
 from lion_search.dsl.functions import FUNCTIONS, Type
 from lion_search.dsl.program import LEARNING_RATE, Argument, Program, Statement
@@ -179,7 +179,7 @@ class Extraction:
             changed = False
             for owner in self.reachable():
                 for term in self.classes.terms[owner]:
-                    if awake_seconds() > self.deadline:
+                    if working_seconds() > self.deadline:
                         return
                     trial = self._trial(owner, term)
                     cost = None if trial is None else self.cost(trial)
@@ -240,7 +240,7 @@ def extract(classes: Classes, states: Sequence[str], deadline: float) -> Program
     Args:
         classes: the roots are the update and the new value of each state.
         states: the states' names.
-        deadline: when to stop improving, by :func:`awake_seconds`.
+        deadline: when to stop improving, by :func:`working_seconds`.
     """
     extraction = Extraction(classes, states, deadline)
     extraction.improve()

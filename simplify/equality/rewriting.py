@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from threading import current_thread
 
-from lion_search.dsl.clock import awake_seconds
+from lion_search.dsl.clock import working_seconds
 from lion_search.dsl.cost import static_cost
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.equivalence.identities import REWRITES
@@ -207,7 +207,7 @@ def rewrite(
         limits: when to stop; ``seconds`` is for all.
         engine: with which rules; all of them by default.
     """
-    started = awake_seconds()
+    started = working_seconds()
     search = _Search(program, tuple(kinds), limits, engine, started + limits.seconds)
     for nodes in (*(n for n in GROWING if n < limits.nodes), limits.nodes):
         search.to_fixed_point(nodes)
@@ -220,7 +220,7 @@ def rewrite(
         kinds=search.kinds,
         fired=tuple(sorted(search.fired)),
         met_limits=tuple(sorted(search.met)),
-        seconds=awake_seconds() - started,
+        seconds=working_seconds() - started,
     )
 
 
@@ -245,7 +245,7 @@ class _Search:
     def to_fixed_point(self, nodes: int) -> None:
         """Rewrites until the program stays as it is."""
         for _ in range(MOST_ROUNDS):
-            left = self._deadline - awake_seconds()
+            left = self._deadline - working_seconds()
             if left <= 0:
                 self.met.add("seconds")
                 return

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lion_search.dsl.clock import awake_seconds
+from lion_search.dsl.clock import working_seconds
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.program import Program
 from lion_search.simplify.equality.egraph import Engine, RewriteLimits
@@ -73,13 +73,13 @@ def simplify_by_proof(
         limits: when to stop; ``seconds`` is for all.
         engine: with which rules; all of them by default.
     """
-    started = awake_seconds()
+    started = working_seconds()
     search = _Search(program, limits, engine)
     search.to_fixed_point(PROVED)
     if epsilon:
         search.to_fixed_point(ALL_KINDS)
     met = tuple(sorted(search.met))
-    return Proved(program, search.after, search.normal, tuple(search.steps), met, awake_seconds() - started)
+    return Proved(program, search.after, search.normal, tuple(search.steps), met, working_seconds() - started)
 
 
 def preference(program: Program) -> tuple[object, ...]:
@@ -105,7 +105,7 @@ class _Search:
         self._best = preference(self.normal)
         self._raw = tidy(program)
         self._limits, self._engine = limits, engine
-        self._deadline = awake_seconds() + limits.seconds
+        self._deadline = working_seconds() + limits.seconds
 
     def to_fixed_point(self, kinds: Sequence[Kind]) -> None:
         """Changes states, rewrites, changes states, ..., first in small graphs, then in larger ones."""
@@ -120,7 +120,7 @@ class _Search:
 
     def _within(self, limits: RewriteLimits) -> RewriteLimits:
         """Limits that end with all."""
-        left = self._deadline - awake_seconds()
+        left = self._deadline - working_seconds()
         if left <= 0:
             self.met.add("seconds")
         return replace(limits, seconds=max(0.0, min(limits.seconds, left)))

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cache
 from itertools import permutations
 
-from lion_search.dsl.clock import awake_seconds
+from lion_search.dsl.clock import working_seconds
 from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.liveness import prune
@@ -77,7 +77,7 @@ class _Search:
     def __init__(self, program: Program, epsilon: bool, limits: RewriteLimits) -> None:
         self._program, self._epsilon, self._limits = program, epsilon, limits
         self._kinds = ALL_KINDS if epsilon else PROVED
-        self._deadline = awake_seconds() + limits.seconds
+        self._deadline = working_seconds() + limits.seconds
         self._met: set[str] = set()
         self._expressions: dict[int, Expressions] = {}
         self._graphs: list[ProgramGraph] = []
@@ -170,7 +170,7 @@ class _Search:
         return graph
 
     def _left(self) -> RewriteLimits:
-        return replace(self._limits, seconds=max(0.0, self._deadline - awake_seconds()))
+        return replace(self._limits, seconds=max(0.0, self._deadline - working_seconds()))
 
 
 def _best(graph: ProgramGraph, template: Template) -> tuple[Match | None, bool]:

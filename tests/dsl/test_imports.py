@@ -10,7 +10,7 @@ import pytest
 
 from lion_search.dsl import imports
 from lion_search.dsl.errors import LionSearchError
-from lion_search.dsl.imports import UserCodeError, import_name, take_over
+from lion_search.dsl.imports import UserCodeError, import_name, modules_to_send, take_over
 
 
 @pytest.fixture(autouse=True)
@@ -157,3 +157,15 @@ def test_what_cannot_be_sent_names_the_way_out(monkeypatch: pytest.MonkeyPatch):
 def test_what_is_not_in_the_script_is_refused():
     with pytest.raises(UserCodeError, match=r"'nothing'; it must be in the script or notebook .*"):
         import_name("__main__:nothing", "task")
+
+
+def test_modules_are_sent_with_what_they_import(folder: Path):
+    """A package as its folder, a module as its file; what is installed is there."""
+    (folder / "mine_sent.py").write_text("import colorsys, mine_package.part\nvalue = 5\n")
+    (folder / "mine_package").mkdir()
+    (folder / "mine_package/__init__.py").write_text("")
+    (folder / "mine_package/part.py").write_text("")
+    import_name("mine_sent:value", "task")
+    ours, *sent = sorted(modules_to_send(), key=lambda place: place.startswith(str(folder)))
+    assert Path(ours).name == "lion_search"
+    assert sorted(sent) == [str(folder / "mine_package"), str(folder / "mine_sent.py")]

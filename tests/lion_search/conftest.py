@@ -319,7 +319,7 @@ class CommandLine:
         assert called.status == 0, called.err
         return RunFolder(self.folder / name, called)
 
-    def start(self, *arguments: str | Path, stdout: IO[bytes] | None = None) -> Running:
+    def start(self, *arguments: str | Path, stdout: IO[bytes] | None = None, **environment: str) -> Running:
         """Starts it and does not wait."""
         mark = uuid.uuid4().hex
         out_path, err_path = (self.folder / f"{mark}.{kind}" for kind in ("out", "err"))
@@ -327,7 +327,7 @@ class CommandLine:
             process = subprocess.Popen(
                 [COMMAND, *arguments],
                 cwd=self.folder,
-                env={**ENVIRONMENT, MARK: mark},
+                env={**ENVIRONMENT, **environment, MARK: mark},
                 stdin=subprocess.DEVNULL,
                 stdout=stdout or out,
                 stderr=err,

@@ -34,6 +34,7 @@ def test_the_best_of_each_niche_is_handed_over(tiny: Any, options: Any) -> None:
     """Selected, tuned, simplified, tested and exported each for itself, and sent through the funnel."""
     made = ("--set=simplification.how_far=proofs", "--set=selection.tuned=1", "--set=budget.programs=150")
     asked = (f"--set=funnel=[{RUNG}]", f"--set=meta_validation={META}", "--set=transfer_card=true")
+    asked += ("--set=search.repeats=2",)
     run = tiny.run("frontier", *options.tiny, *LEVERS, *made, *asked)
     result, niches = run.result, ["0 states", "1 state", "2 states"]
     assert [best["niche"] for best in result["frontier"]] == niches
@@ -57,7 +58,12 @@ def check_meta_validation_and_card(run: Any) -> None:
     found, card = run.result["meta_validation"], run.result["card"]
     assert [own["num_programs"] for own in found["slices"]][-2:] == [120, 150]
     assert "meta-validation" in found["text"]
+    assert len(found["repeats"]) == 2
     assert {"constants", "memory", "diverged"} <= {*card["rows"]}
+    exports = [path.read_text() for path in (run.folder / "exports").glob("*_torch.py")]
+    measured = [text for text in exports if "To begin on another task, as measured: " in text]
+    assert measured, "of the program that has the card"
+    assert all("Failed trainings: " in text for text in measured)
     page = (run.folder / "report.html").read_text()
     assert "Transfer card" in page
     assert found["text"][1:40] in page

@@ -7,7 +7,7 @@ from typing import Any
 from documented import code_with
 
 
-def test_a_strangers_method_is_run_and_resumed_alike_by_one_worker_and_by_two(
+def test_a_strangers_method_is_run_and_resumed_alike_by_two_workers_and_by_none(
     tiny: Any, options: Any
 ) -> None:
     (tiny.folder / "mine.py").write_text(code_with("class HillClimbing"))
@@ -20,7 +20,7 @@ def test_a_strangers_method_is_run_and_resumed_alike_by_one_worker_and_by_two(
     with whole.open() as store:
         parents = {individual.parent_id for individual in store.individuals()}
     assert 3 <= len(parents) < 60, "most are children of a best"
-    tiny.run("resumed", *run, "--workers=1", "--set=budget.programs=50")
+    tiny.run("resumed", *run, "--workers=inline", "--set=budget.programs=50")
     resumed = tiny.resume("resumed", "--set=budget.programs=120").rows()
     assert resumed.individuals == whole.rows().individuals
     assert resumed.search == whole.rows().search

@@ -50,7 +50,7 @@ def has_come(running: Any, run: Any, moment: tuple[str, str, int]) -> bool:
 
 @pytest.mark.parametrize(
     ("seed", "starting", "searching", "later"),
-    [(0, 1, 2, 1), pytest.param(1, 3, 13, 2, marks=pytest.mark.large)],
+    [(0, 1, 1, 1), pytest.param(1, 3, 13, 2, marks=pytest.mark.large)],
 )
 def test_a_run_killed_at_any_moment_is_resumed_to_the_same_log(
     tiny: Any,
@@ -84,17 +84,15 @@ def test_a_run_killed_at_any_moment_is_resumed_to_the_same_log(
     run.check_same(undisturbed)
 
 
-def test_a_search_is_the_same_on_one_worker_on_two_and_on_none(
-    tiny: Any, undisturbed: Any, options: Any
+@pytest.mark.parametrize("workers", ["inline", pytest.param("1", marks=pytest.mark.large)])
+def test_a_search_is_the_same_for_any_number_of_workers(
+    tiny: Any, undisturbed: Any, options: Any, workers: str
 ) -> None:
     """The undisturbed one has two; a smaller budget gives its beginning."""
-    few = ("--set=selection.validation_seeds=8", "--set=selection.test_seeds=8")
-    for workers in ("1", "inline"):
-        run = tiny.run(
-            workers, *options.policies, *few, f"--set=workers={workers}", "--set=budget.programs=250"
-        )
-        assert run.count() == 250
-        assert run.rows().is_beginning(undisturbed.rows())
+    few = ("--set=selection.validation_seeds=8", "--set=selection.test_seeds=8", f"--set=workers={workers}")
+    run = tiny.run("few", *options.policies, *few, "--set=budget.programs=250")
+    assert run.count() == 250
+    assert run.rows().is_beginning(undisturbed.rows())
 
 
 # Runs that have ended.

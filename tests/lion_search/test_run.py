@@ -44,9 +44,22 @@ def test_the_run_folder_holds_the_database_the_config_the_result_and_the_exports
         "lock",
         "result.json",
         "report.html",
+        "summary.md",
         *(f"exports/{name}{end}.py" for name in ("winner", "simplified") for end in ("_optax", "_torch", "")),
         f"simplified/{finished.result['finalists'][0]['id']}.json",
     }
+
+
+def test_the_summary_can_be_pasted_into_a_note(finished: Any) -> None:
+    """The simplified winner as code, the table of losses, and where it comes from."""
+    page = (finished.folder / "summary.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    record = json.loads(next((finished.folder / "simplified").iterdir()).read_text())
+    assert parse(code) == parse(record["simplified"])
+    assert f"individual {finished.result['finalists'][0]['id']} of run found of 2" in page
+    printed = [" ".join(line.split()) for line in finished.called.out.splitlines()]
+    table = [" ".join(line.split()) for line in page.partition("Loss on test")[2].splitlines()[1:9]]
+    assert {*table} <= {*printed}
 
 
 def test_nothing_is_written_outside_the_run_folder(finished: Any) -> None:

@@ -67,7 +67,7 @@ def test_the_result_is_a_program_to_go_on_with(main: Main, raw: Path) -> None:
 def test_experiments_train_on_the_task_and_say_what_seeds_showed(tiny: Any) -> None:
     """A real run of the command with real workers; what is not needed on this task is left out."""
     (tiny.folder / "raw.py").write_text(RAW.replace("g + 0.0", "arcsin(tanh(g))"))
-    called = tiny("simplify", "raw.py", "--task", "tiny:sine", "--workers", "1", "--json", "--minutes", "0.5")
+    called = tiny("simplify", "raw.py", "--task", "tiny:sine", "--workers", "1", "--json", "--minutes", "2")
     assert called.status == 0, called.err
     record = json.loads(called.out)
     assert record["tasks"] == ["tiny:sine"]

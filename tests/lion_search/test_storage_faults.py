@@ -62,6 +62,7 @@ def check_resumed(tiny: Any, undisturbed: Any) -> Callable[..., None]:
     return check
 
 
+@pytest.mark.large
 def test_a_file_that_must_not_grow_stops_the_run(start: Any, check_stopped: Any, check_resumed: Any) -> None:
     """By a limit of the system for the driver's files: the nearest to a full disk that needs no rights."""
     running = start()

@@ -232,3 +232,14 @@ def test_the_best_of_slices_is_what_was_known_then(log: Log) -> None:
         log.add(f"p{number}", [score(loss, 0)])
     whole = best_of_slices(log.store, 2)
     assert [(point.num_programs, point.best_id) for point in whole] == [(2, 1), (4, 3), (5, 3)]
+
+
+def test_the_best_of_a_repeat_is_of_what_it_made_first(log: Log) -> None:
+    for number, loss in enumerate((0.3, 0.2, 0.25, 0.1)):
+        log.add(f"p{number}", [score(loss, 0)], repeat=number % 2)
+    log.add("p1", [score(0.9, 1)], Outcome.RESAMPLED, repeat=0)  # trained again by the other: worse by now
+    points = [best_of_slices(log.store, 3, repeat) for repeat in (0, 1)]
+    assert [[(p.num_programs, p.best_id) for p in own] for own in points] == [
+        [(3, 2), (5, 2)],
+        [(3, 1), (5, 3)],
+    ]

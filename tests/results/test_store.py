@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import os
@@ -10,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import logs
@@ -401,8 +403,19 @@ def test_a_database_that_the_server_does_not_have_is_an_error(postgresql: Server
         Store.create(postgresql.url("cats"), {})
 
 
-def test_a_log_goes_on_when_its_server_is_back(postgresql: Server) -> None:
-    """What was committed before the server died is there."""
+def test_a_server_that_comes_back_is_waited_for(postgresql: Server) -> None:
+    store = Store.create(postgresql.new_database(), {})
+    postgresql.stop()
+    back = threading.Timer(1.0, postgresql.start)
+    back.start()
+    store.append([individual(0)], [])
+    back.join()
+    assert list(store.individuals()) == [individual(0)]
+
+
+def test_a_server_that_stays_away_is_an_error(postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was committed before it died is there, and the log goes on when it is back."""
+    monkeypatch.setattr("lion_search.results.store._SERVER_SECONDS", 0.2)
     store = Store.create(postgresql.new_database(), {})
     store.append([individual(0)], [])
     postgresql.stop()
@@ -423,18 +436,26 @@ def test_a_connection_that_is_cut_while_it_is_idle_is_made_again(postgresql: Ser
     assert store.num_individuals() == 1
 
 
-def test_a_connection_that_is_cut_within_an_append_leaves_nothing_of_it(
-    postgresql: Server, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_append_in_which_the_connection_is_cut_is_made_once_more(
+    postgresql: Server, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
+    """Cut again it is an error, and leaves nothing."""
+    left = times
+
     def cut(facts: object) -> list[dict[str, str]]:
-        postgresql.cut_connections()
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            postgresql.cut_connections()
         return [{"key": "a", "value": "1"}]
 
     store = Store.create(postgresql.new_database(), {})
     monkeypatch.setattr("lion_search.results.store._fact_rows", cut)
-    with pytest.raises(StoreError, match=r"terminat|closed"):
+    expected = pytest.raises(StoreError, match=r"terminat|closed") if times == 2 else contextlib.nullcontext()
+    with expected:
         store.append([individual(0)], [evaluation(0)], {"a": 1})
-    assert content(store) == ([], [], {"schema_version": SCHEMA_VERSION})
+    assert len(content(store)[0]) == len(content(store)[1]) == 2 - times
 
 
 def test_without_the_driver_the_extra_that_holds_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
-from lion_search.selection.meta_validation import parting
+from lion_search.selection.meta_validation import MetaValidation, parting
 
 NOISE = np.random.default_rng(0).normal(0, 0.01, (6, 8))
 """Of six slices on eight seeds."""
@@ -40,3 +43,17 @@ def test_noise_rarely_parts_them() -> None:
     rng = np.random.default_rng(1)
     found = [parting(rng.normal(0, 0.01, (10, 8)).tolist())[0] for _ in range(200)]
     assert sum(place is not None for place in found) <= 16
+
+
+@pytest.mark.parametrize(
+    ("repeats", "expected"), [((), "abc"), ((None, 100), "acb"), ((100, 200), "bac"), ((100, 100), "abc")]
+)
+def test_finalists_come_from_the_repeat_that_parts_last(
+    repeats: tuple[int | None, ...], expected: str
+) -> None:
+    ranked: list[Any] = [
+        SimpleNamespace(individual=SimpleNamespace(repeat=own), name=n)
+        for n, own in zip("abc", (0, 1, 0), strict=True)
+    ]
+    found = MetaValidation((), 8, (), None, None, repeats).prefer_late(ranked)
+    assert "".join(row.name for row in found) == expected

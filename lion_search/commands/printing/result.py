@@ -46,14 +46,8 @@ def print_result(console: Console, result: RunResult, report: Path | LionSearchE
             console,
             f"{num_faults:,} crashed, timed out or ran out of memory; why: lion-search stats {result.folder}",
         )
-    if len(result.frontier) > 1:
-        _print_frontier(console, result)
     reference = f"{result.folder}:{best.winner.individual.id}"
-    _print_meta_validation(console, result)
-    _print_funnel(console, result)
-    _print_winner(console, result, reference)
-    for _, rows in itertools.groupby(result.test_rows, key=lambda row: row.num_seeds):
-        print_rows(console, [*rows], "test")
+    print_findings(console, result, reference)
     for each in result.frontier:
         if len(result.frontier) > 1:
             say(console, f"The best with {each.niche}, {each.winner.individual.id}:")
@@ -61,6 +55,17 @@ def print_result(console: Console, result: RunResult, report: Path | LionSearchE
     if result.card is not None:
         print_card(console, result.card)
     _print_files(console, result, report, reference)
+
+
+def print_findings(console: Console, result: RunResult, reference: str) -> None:
+    """The tables: what was found, how far it carries, and what it is on test data."""
+    if len(result.frontier) > 1:
+        _print_frontier(console, result)
+    _print_meta_validation(console, result)
+    _print_funnel(console, result)
+    _print_winner(console, result, reference)
+    for _, rows in itertools.groupby(result.test_rows, key=lambda row: row.num_seeds):
+        print_rows(console, [*rows], "test")
 
 
 def _print_files(console: Console, result: RunResult, report: Path | LionSearchError, reference: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from dsl_programs import written
-from exported import load
+from exported import load, replay_optax
 
 from lion_search.dsl.export.hyperparameters import make_rule
 from lion_search.dsl.program import Program
@@ -105,7 +105,13 @@ def with_keras(program: Program, trace: Any) -> np.ndarray:
     return _flat(updates, NUM_STEPS)
 
 
+def with_optax(program: Program, trace: Any) -> np.ndarray:
+    """In float32."""
+    return replay_optax(program, trace, NUM_STEPS)
+
+
 TARGETS: dict[str, tuple[Callable[..., np.ndarray], type, float]] = {
+    "optax": (with_optax, np.float32, 1e-2),
     "torch": (with_torch, np.float64, 1e-4),
     "torch, foreach": (with_foreach, np.float64, 1e-4),
     "numpy": (with_numpy, np.float64, 1e-4),
@@ -115,10 +121,15 @@ TARGETS: dict[str, tuple[Callable[..., np.ndarray], type, float]] = {
 
 
 def _wrong(
-    program: Program, target: str, trace: Any, walk: Callable, reference: Callable[..., SimpleNamespace]
+    program: Program,
+    target: str,
+    tolerance: float,
+    trace: Any,
+    walk: Callable,
+    reference: Callable[..., SimpleNamespace],
 ) -> tuple[str, float]:
     """What is wrong with an export, and how much of it can be compared."""
-    replay, dtype, tolerance = TARGETS[target]
+    replay, dtype, _ = TARGETS[target]
     expected = walk(program, num_steps=NUM_STEPS, dtype=dtype)[:, 0]
     comparable = reference(program, num_steps=NUM_STEPS, shake=1e-6).comparable[:, 0] & np.isfinite(expected)
     # What float32 cannot hold has lost digits or been flushed to zero.
@@ -135,10 +146,18 @@ def _wrong(
 
 CORNERS = [
     written("", returned="w"),
+    written("", returned="g"),
     written("", returned="lr"),
     written("", returned="0.5"),
+    written("", "s = global_norm(g)", returned="s"),
     written("", "p = norm(g)", returned="p"),
+    written("", "p = norm(g)", "c = clip(p, 1.0)", "q = norm(c)", returned="q"),
     written("m", "update = m + g", "m = g"),
+    written("m", "update = m + g", "m = 0.25"),
+    written("m", "update = m + g", "m = global_norm(w)"),
+    written("m", "update = m + g", "m = norm(w)"),
+    written("m, v", "update = m + g", "n = v * 0.5", "v = m", "m = n + g"),
+    written("", "w = sin(w)", "g = g * w", "lr = lr * g", "update = lr + w"),
     written("m, v", "update = m + v", "a = w", "v = g", "m = a"),
     written("m, v", "update = m - v", "a = m", "m = v + g", "v = a"),
     written("m", "update = m + clip(g, 0.5)", "m = norm(w)"),
@@ -164,10 +183,11 @@ def test_an_export_does_what_the_program_does(
     pytestconfig: pytest.Config,
 ) -> None:
     """Of all known programs, corners, and evolved ones; prints how much can be compared."""
-    number = 200 if pytestconfig.getoption("--large") else 16 if target == "keras" else 60
+    number = 200 if pytestconfig.getoption("--large") else 16 if target in ("optax", "keras") else 60
+    programs = dict.fromkeys(known_programs.values(), 1e-4)
+    programs |= dict.fromkeys((*CORNERS, *map(evolve, range(number))), TARGETS[target][2])
     found = [
-        _wrong(program, target, trace, walk, reference)
-        for program in (*known_programs.values(), *CORNERS, *map(evolve, range(number)))
+        _wrong(program, target, tolerance, trace, walk, reference) for program, tolerance in programs.items()
     ]
     shares = [share for _, share in found]
     print(f"{target}: {np.mean(shares):.0%} can be compared, nothing of {shares.count(0)} of {len(shares)}")

@@ -3,6 +3,7 @@
 import pytest
 from dsl_programs import written
 
+from lion_search.dsl.export.arguments import describe
 from lion_search.dsl.export.hyperparameters import make_rule
 from lion_search.dsl.library import library_program
 
@@ -29,6 +30,7 @@ def test_known_optimizers_have_the_names_their_users_know(name: str, expected: d
         ("", ["update = g * lr"], 1.0, False),
         ("", ["update = sign(g) * 0.2", "update = update * lr"], 0.2, False),
         ("", ["update = sign(g) * lr", "update = update * 0.2"], 0.2, False),
+        ("m", ["update = sign(g) * 0.2", "m = sin(m) + g", "update = update * lr"], 0.2, False),
         ("", ["rate = 0.2 * lr", "update = g * rate + w * rate"], 0.2, False),
         ("", ["rate = 0.2 * lr", "update = interp(g * rate, w * rate, 0.5)"], 0.2, False),
         ("", ["rate = 0.2 * lr", "update = clip(g, rate)"], 0.2, True),
@@ -39,6 +41,7 @@ def test_known_optimizers_have_the_names_their_users_know(name: str, expected: d
         ("", ["update = sign(g) * 0.3"], 0.3, False),
         ("", ["update = sign(g)"], 1.0, False),
         ("", ["c = square(0.5)", "update = sign(g) * c"], 0.25, False),
+        ("", ["c = 1.2202246 * 0.01563", "update = sign(g) * c"], 0.01907211, False),
     ],
 )
 def test_schedule_and_peak_are_two_only_where_the_program_tells_them_apart(
@@ -83,3 +86,25 @@ def test_names_are_numbered_and_variables_give_way() -> None:
     variables = {*rule.states, *(line.statement.target for line in rule.lines)}
     assert variables.isdisjoint(rule.defaults)
     assert {"b1_", "b1__", "decay", "decay_"} <= variables
+
+
+def test_every_hyperparameter_is_described() -> None:
+    """By its role; those without one by the variable that they are in, as the code calls it."""
+    rule = make_rule(
+        written(
+            "m", "x = interp(g, m, 0.9)", "m = interp(g, m, 0.99)", "y = exp(w) * 0.1", "z = clip(x, 0.5)",
+            "wd = w * 0.2", "s = square(g) + 0.00001", "update = (z / s + y + wd + sin(g) * 3.0) * lr",
+        )
+    )  # fmt: skip
+    told = describe(rule, {"learning_rate": "its size"}, {"m": "m_", "t1": "exp_w"})
+    assert dict(line.strip().split(": ", 1) for line in told.splitlines()) == {
+        "learning_rate": "its size.",
+        "b1": "the share of `m_` in `x`.",
+        "b2": "the share that `m_` keeps at each step.",
+        "weight_decay": "the factor of `exp_w`, which is made of the weights alone.",
+        "max_norm": "the largest norm of all numbers together.",
+        "weight_decay2": "the factor of the weights in the update.",
+        "eps": "protects divisions.",
+        "eps2": "protects divisions.",
+        "scale": "a constant in `t7`.",
+    }

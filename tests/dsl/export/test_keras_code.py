@@ -1,6 +1,7 @@
 """What users of Keras expect of an optimizer, on its JAX backend."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,26 +32,35 @@ def _moved(optimizer: Any, steps: int = 2, scale: float = 1.0) -> list[np.ndarra
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_made_anew_from_its_config(name: str) -> None:
-    """With what it was given."""
+    """With what it was given; Keras finds the class by itself."""
     optimizer = _make(name, learning_rate=0.25, b1=0.5, clipnorm=1.0, name="mine")
-    again = type(optimizer).from_config(optimizer.get_config())
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert again.get_config() == optimizer.get_config()
     for a, b in zip(_moved(again), _moved(optimizer), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_the_usual_arguments_do_what_they_do() -> None:
-    """Clipping, moving averages, gradient accumulation, schedules."""
+    """Clipping, decay, gradient accumulation, schedules."""
     plain, clipped = _moved(_make("sgd"), 1), _moved(_make("sgd", clipnorm=1e-3), 1)
     start = _moved(_make("sgd"), 0)
     assert np.linalg.norm(clipped[0] - start[0]) < 1e-3 < np.linalg.norm(plain[0] - start[0])
-    averaged = _make("sgd", use_ema=True)
-    _moved(averaged)
-    assert len(averaged._model_variables_moving_average) == 2
+    for found, w in zip(
+        _moved(_make("sgd", learning_rate=0.5, weight_decay=0.1), 1, 0.0), start, strict=True
+    ):
+        np.testing.assert_allclose(found, 0.95 * w, rtol=1e-6)
     accumulated = _make("sgd", gradient_accumulation_steps=2)
     np.testing.assert_array_equal(_moved(accumulated, 1)[0], start[0])
     rate = keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)
     assert np.isfinite(_moved(_make("lion", learning_rate=rate))[0]).all()
+
+
+@pytest.mark.parametrize("name", ["lion", "lion_clip"])
+def test_weights_are_averaged(name: str) -> None:
+    averaged = _make(name, use_ema=True, ema_momentum=0.75)
+    last, first = _moved(averaged, 2), _moved(_make(name), 1)
+    for average, v, w in zip(averaged._model_variables_moving_average, first, last, strict=True):
+        np.testing.assert_allclose(average, 0.75 * v + 0.25 * w, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["lion", "lion_clip"])
@@ -69,10 +79,15 @@ def test_weight_decay_is_the_programs_and_can_be_left_out(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["adamw", "paper/program8"])
-def test_a_model_is_trained(name: str) -> None:
-    """By ``fit``, jitted."""
+def test_a_model_is_trained_saved_and_trained_on(name: str, tmp_path: Path) -> None:
+    """By ``fit``, jitted; what is loaded goes on as what was saved."""
     model = keras.Sequential([keras.layers.Dense(4, activation="tanh"), keras.layers.Dense(1)])
     model.compile(optimizer=_make(name, learning_rate=0.01), loss="mse")
     x = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
     history = model.fit(x, x.sum(1), epochs=3, verbose=0).history["loss"]
     assert history[-1] < history[0]
+    model.save(tmp_path / "model.keras")
+    for own in (model, again := keras.saving.load_model(tmp_path / "model.keras")):
+        own.fit(x, x.sum(1), epochs=1, shuffle=False, verbose=0)
+    for a, b in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -171,7 +171,7 @@ _VARIABLE = r"((\\(hat|tilde|bar)\{)?(\\eta|\\mathrm\{[^}]*\}|[a-z])\}?)_(\{[^}]
 _TOKENS: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (r"\\operatorname\{(.*?)\}", lambda m: m[1].replace(r"\_", "_")),
     (_VARIABLE, lambda m: f"values[{m[0]!r}]"),
-    (r"\\log(_(2|\{10\}))? \\lvert", lambda m: f"log{(m[2] or '').strip('{}')}_abs("),
+    (r"\\log(_(2|\{10\}))? (\\left)?\\lvert", lambda m: f"log{(m[2] or '').strip('{}')}_abs("),
     (r"\\log(_(2|\{10\}))?", lambda m: f"log{(m[2] or '').strip('{}')}"),
     (r"\\sqrt\[3\]", lambda m: "cbrt"),
     (r"\\[lr][Vv]ert(_\{\\mathrm\{array\}\})?", lambda m: "magnitude(" if m[0][1] == "l" else ")"),

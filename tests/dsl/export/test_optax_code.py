@@ -2,7 +2,6 @@
 
 import ast
 import textwrap
-import warnings
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import optax
 import pytest
 from dsl_programs import written
-from exported import load, scheduled, text_of
+from exported import as_params, load, replay_optax, scheduled, text_of
 
 from lion_search.dsl.arrays import ArrayDomain, step
 from lion_search.dsl.errors import ProgramError
@@ -34,12 +33,6 @@ def _load(program: Program, name: str = "optimizer") -> Callable[..., optax.Grad
     return load(program, "optax", name)[name]
 
 
-def _as_params(arrays: tuple[Any, ...], dtype: Any) -> Any:
-    """The trace's arrays as a nested tree, leaves in the same order."""
-    first, second, third = (jnp.asarray(a, dtype) for a in arrays)
-    return {"layer": [first, second], "other": {"inner": (third,)}}
-
-
 def _flat(tree: Any) -> np.ndarray:
     return np.concatenate([np.ravel(a).astype(np.float64) for a in jax.tree.leaves(tree)])
 
@@ -49,18 +42,7 @@ def replay(trace: Any) -> Replay:
     """``replay(program, num_steps)``: the updates of its exported file on the trace ``[steps, N]``."""
 
     def run(program: Program, num_steps: int, name: str = "optimizer", schedule: Any = None) -> np.ndarray:
-        rates = jnp.asarray(trace.learning_rates, jnp.float32)
-        make = _load(program, name)
-        rule = make(**scheduled(program, make, schedule or (lambda count: rates[count])))
-        state = rule.init(_as_params(trace.weights[0], jnp.float32))
-        updates = []
-        for t in range(num_steps):
-            params = _as_params(trace.weights[t], jnp.float32)
-            update, state = rule.update(_as_params(trace.gradients[t], jnp.float32), state, params)
-            assert jax.tree.structure(update) == jax.tree.structure(params)
-            assert [u.shape for u in jax.tree.leaves(update)] == list(trace.shapes)
-            updates.append(-_flat(update))
-        return np.array(updates)
+        return replay_optax(program, trace, num_steps, name, schedule)
 
     return run
 
@@ -73,49 +55,6 @@ def _assert_same(program: Program, replay: Replay, walk: Callable, num_steps: in
 
 
 # ---- the same updates
-
-
-def test_known_programs(
-    known_programs: dict[str, Program], replay: Replay, walk: Callable, reference: Callable
-):
-    """In float32, on a tree of several shapes, a 0-d array among them.
-
-    To 1e-4, because Python's 1 - 0.999 is 0.001 and float32's is 0.00100005.
-    """
-    for name, program in known_programs.items():
-        found = replay(program, 4)
-        expected = walk(program, num_steps=4, dtype=np.float32)[:, 0]
-        comparable = reference(program, num_steps=4, shake=1e-6).comparable[:, 0]
-        wrong = comparable & ~(np.abs(found - expected) <= 1e-4 * np.abs(expected))
-        assert not wrong.any(), name
-        assert comparable.mean() > 0.75, name
-
-
-def test_evolved_programs(
-    pytestconfig: pytest.Config,
-    evolve: Callable[..., Program],
-    evolved: list[Program],
-    replay: Replay,
-    walk: Callable,
-    reference: Callable,
-):
-    """Against the NumPy walk in float32, where that can be compared; prints how often it can."""
-    shares, finite = [], []
-    for program in map(evolve, range(1000)) if pytestconfig.getoption("--large") else evolved[:16]:
-        found = replay(program, 4)
-        expected = walk(program, num_steps=4, dtype=np.float32)[:, 0]
-        exact = reference(program, num_steps=4, shake=1e-6)
-        comparable = exact.comparable[:, 0] & np.isfinite(expected)
-        # What float32 cannot hold to 1e-3 has lost digits or been flushed to zero.
-        comparable &= (np.abs(expected) > 1e-30) | (expected == 0)
-        with np.errstate(invalid="ignore"):
-            wrong = comparable & ~(np.abs(found - expected) <= 1e-2 * np.abs(expected))
-        assert not wrong.any(), f"{format_program(prune(program))}\n{found[wrong]}\n{expected[wrong]}"
-        shares.append(comparable.mean())
-        finite.append(exact.finite.mean())
-    print(f"{np.mean(finite):.0%} of the updates are finite, {np.mean(shares):.0%} can be compared;")
-    print(f"nothing of {shares.count(0)} of {len(shares)} programs; {finite.count(0)} are nowhere finite")
-    assert np.mean(shares) > 0.5
 
 
 @pytest.mark.parametrize("across", ["", "g = clip(g, 1e9)"], ids=["one array at a time", "lists of arrays"])
@@ -158,30 +97,6 @@ def test_arithmetic_of_numbers_is_that_of_float32(line: str, schedule: Any, repl
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-37)
 
 
-@pytest.mark.parametrize(
-    "program",
-    [
-        written("", returned="w"),
-        written("", returned="g"),
-        written("", returned="lr"),
-        written("", returned="0.5"),
-        written("", "s = global_norm(g)", returned="s"),
-        written("", "p = norm(g)", returned="p"),
-        written("", "p = norm(g)", "c = clip(p, 1.0)", "q = norm(c)", returned="q"),
-        written("m, v", "update = m + g", "n = v * 0.5", "v = m", "m = n + g"),
-        written("m", "update = m + g", "m = 0.25"),
-        written("m", "update = m + g", "m = global_norm(w)"),
-        written("m", "update = m + g", "m = norm(w)"),
-        written("m, v", "update = m + v", "a = w", "v = g", "m = a"),
-        written("", "w = sin(w)", "g = g * w", "lr = lr * g", "update = lr + w"),
-    ],
-    ids=lambda program: format_program(program).replace("\n", ";"),
-)
-def test_corners(program: Program, replay: Replay, walk: Callable):
-    """Outputs that are inputs, constants, scalars or numbers per array; states that change places."""
-    _assert_same(program, replay, walk)
-
-
 # ---- names
 
 
@@ -212,12 +127,6 @@ def test_a_variable_may_have_any_name(name: str, replay: Replay, walk: Callable)
     _assert_same(written("", *body[:2], *across, body[2]), replay, walk, num_steps=1)
 
 
-@pytest.mark.parametrize("name", ["1x", "a b", "class", "", "x-y", "None", "x\ny", "f()", "lambda"])
-def test_a_name_that_is_no_identifier_is_refused(name: str):
-    with pytest.raises(ProgramError, match="cannot name a Python function"):
-        text_of(written("", "update = sign(g)"), "optax", name)
-
-
 @pytest.mark.parametrize(
     "name",
     [
@@ -236,24 +145,7 @@ def test_any_other_name_works_or_is_refused(name: str, replay: Replay, walk: Cal
     _assert_same(program, replay, walk, name=name)
 
 
-@pytest.mark.parametrize("title", ['"""quoted"""', "ends with \\", 'ends with "', "two\nlines", "{braces}"])
-def test_any_title_gives_a_file_that_compiles(title: str):
-    """And without a warning."""
-    text = text_of(written("", "update = sign(g)"), "optax", title=title)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert "sign" in (ast.get_docstring(ast.parse(text)) or "")
-
-
 # ---- the file
-
-
-def test_a_file_imports_jax_optax_and_typing_only(known_programs: dict[str, Program], evolved: list[Program]):
-    for program in (*known_programs.values(), *evolved):
-        tree = ast.parse(text_of(program, "optax"))
-        imported = {n.name for node in ast.walk(tree) if isinstance(node, ast.Import) for n in node.names}
-        imported |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
-        assert imported - {"collections.abc"} == {"jax", "jax.numpy", "optax", "typing"}
 
 
 def test_a_file_shows_the_program_without_what_is_redundant(known_programs: dict[str, Program]):
@@ -299,15 +191,6 @@ def test_compiled_and_not_compiled_agree(name: str, known_programs: dict[str, Pr
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
 
 
-def test_it_can_be_chained_like_any_other(known_programs: dict[str, Program]):
-    chain = optax.chain(optax.clip(0.1), _load(known_programs["sgd"])(), optax.scale(2.0))
-    update, _ = chain.update(PARAMS, chain.init(PARAMS), PARAMS)
-    alone = _load(known_programs["sgd"])()
-    clipped = jax.tree.map(lambda a: jnp.clip(a, -0.1, 0.1), PARAMS)
-    expected, _ = alone.update(clipped, alone.init(PARAMS), PARAMS)
-    np.testing.assert_allclose(_flat(update), 2.0 * _flat(expected), rtol=1e-6)
-
-
 @pytest.mark.parametrize("name", ["lion", "three_states"])
 @pytest.mark.parametrize("schedule", [0.5, lambda count: jnp.float32(0.5)], ids=["a number", "a function"])
 @pytest.mark.parametrize("kept", [None, jnp.bfloat16], ids=["by default", "by choice"])
@@ -339,7 +222,9 @@ COMMON = ("adagrad", "adamw", "lion_clip")
         for name in LIBRARY
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("short", [jnp.bfloat16, jnp.float16], ids=["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "short", [jnp.bfloat16, pytest.param(jnp.float16, marks=pytest.mark.large)], ids=["bfloat16", "float16"]
+)
 def test_short_numbers_train_as_long_ones_do(name: str, short: Any) -> None:
     """3,000 steps with weights and gradients of 16 bits, against the program in float64.
 
@@ -383,9 +268,9 @@ def test_float64_weights_are_trained_in_float64(
         make = _load(known_programs["adamw"])
         rates = jnp.asarray(trace.learning_rates)
         rule = make(**scheduled(known_programs["adamw"], make, lambda count: rates[count]))
-        state = rule.init(_as_params(trace.weights[0], jnp.float64))
+        state = rule.init(as_params(trace.weights[0], jnp.float64))
         for t in range(3):
-            params, gradient = (_as_params(a[t], jnp.float64) for a in (trace.weights, trace.gradients))
+            params, gradient = (as_params(a[t], jnp.float64) for a in (trace.weights, trace.gradients))
             update, state = rule.update(gradient, state, params)
         expected = walk(known_programs["adamw"], num_steps=3)[-1, 0]
         np.testing.assert_allclose(-_flat(update), expected, rtol=1e-12)
@@ -474,15 +359,8 @@ def test_missing_parameters_are_a_clear_error(known_programs: dict[str, Program]
         rule.update(PARAMS, rule.init(PARAMS))
 
 
-def test_the_learning_rate_may_be_left_out(known_programs: dict[str, Program]):
-    """Then it is what was found."""
-    make = _load(known_programs["adamw"])
-    one, other = (rule.update(PARAMS, rule.init(PARAMS), PARAMS)[0] for rule in (make(), make(0.001)))
-    assert np.array_equal(_flat(one), _flat(other))
-
-
-def test_exporting_twice_gives_the_same_text(evolved: list[Program]):
-    for program in evolved[:10]:
+def test_exporting_twice_gives_the_same_text(evolve: Callable[..., Program]):
+    for program in map(evolve, range(10)):
         assert text_of(program, "optax") == text_of(program, "optax")
 
 

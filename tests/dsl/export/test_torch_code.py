@@ -60,10 +60,26 @@ def test_groups_share_norms_and_have_hyperparameters_of_their_own(name: str) -> 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_all_tensors_at_once_move_as_one_by_one(name: str) -> None:
-    """``foreach``, which is chosen by itself on GPUs."""
+    """With ``foreach``."""
     make = _class(name)
     one, other = (_moved(lambda params, f=f: make(params, foreach=f)) for f in (True, False))
     _same(one, other)
+
+
+@pytest.mark.parametrize("name", ["lion", "lion_clip"])
+def test_all_tensors_at_once_is_what_gpus_get(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parameters that say they are on one; unless the user has chosen."""
+    names, calls = load(library_program(name), "torch"), []
+    for step in ("_step", "_foreach_step"):
+        own = names[step]
+        names[step] = lambda *args, own=own, step=step: calls.append(step) or own(*args)
+    for is_cuda, foreach, expected in (
+        (False, None, "_step"), (True, None, "_foreach_step"), (True, False, "_step"),
+    ):  # fmt: skip
+        monkeypatch.setattr(torch.nn.Parameter, "is_cuda", is_cuda, raising=False)
+        calls.clear()
+        _moved(lambda params, f=foreach: names["Optimizer"](params, foreach=f), 1)
+        assert {*calls} == {expected}
 
 
 def test_maximize_goes_the_other_way() -> None:
@@ -87,41 +103,44 @@ def test_a_closure_computes_gradients_and_its_loss_is_returned() -> None:
 
 
 RESUME = """
-import sys, torch
+import importlib, sys, torch
 sys.path.insert(0, sys.argv[1])
-from exported_adamw import Adamw
-
-saved = torch.load(sys.argv[1] + "/saved.pt")
-params = [torch.nn.Parameter(w) for w in saved["weights"]]
-optimizer = Adamw(params)
-optimizer.load_state_dict(saved["optimizer"])
-for step in range(3, 6):
-    for i, p in enumerate(params):
-        p.grad = torch.sin(p.detach() * (step + 1) + i)
-    optimizer.step()
-torch.save(([p.detach() for p in params], optimizer.state_dict()), sys.argv[1] + "/resumed.pt")
+resumed = []
+for module, weights, state in torch.load(sys.argv[1] + "/saved.pt"):
+    params = [torch.nn.Parameter(w) for w in weights]
+    optimizer = importlib.import_module(module).Optimizer(params)
+    optimizer.load_state_dict(state)
+    for step in range(3, 6):
+        for i, p in enumerate(params):
+            p.grad = torch.sin(p.detach() * (step + 1) + i)
+        optimizer.step()
+    resumed.append(([p.detach() for p in params], optimizer.state_dict()))
+torch.save(resumed, sys.argv[1] + "/resumed.pt")
 """
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_a_new_process_goes_on_bit_for_bit(dtype: Any, tmp_path: Path) -> None:
+def test_a_new_process_goes_on_bit_for_bit(tmp_path: Path) -> None:
     """From a saved state; also where states are wider than the weights, which PyTorch would make as short."""
-    (tmp_path / "exported_adamw.py").write_text(text_of(library_program("adamw"), "torch", "adamw"))
-    params = _params(dtype)
-    optimizer = _class("adamw")(params, lr=0.03)
-    _train(optimizer, params, 3)
-    assert {s.dtype for s in optimizer.state[params[0]].values()} == {torch.float32}
-    weights = [p.detach().clone() for p in params]
-    torch.save({"weights": weights, "optimizer": optimizer.state_dict()}, tmp_path / "saved.pt")
+    running, saved = [], []
+    for name, dtype in (("adamw", torch.float32), ("adamw", torch.bfloat16), ("lion_clip", torch.float32)):
+        (tmp_path / f"exported_{name}.py").write_text(text_of(library_program(name), "torch"))
+        params = _params(dtype)
+        optimizer = _class(name)(params, lr=0.03)
+        _train(optimizer, params, 3)
+        assert {s.dtype for s in optimizer.state[params[0]].values()} == {torch.float32}
+        running.append((optimizer, params))
+        saved.append((f"exported_{name}", [p.detach() for p in params], optimizer.state_dict()))
+    torch.save(saved, tmp_path / "saved.pt")
     subprocess.run([sys.executable, "-c", RESUME, tmp_path], check=True, timeout=300)
-    _train(optimizer, params, 3, first=3)
-    resumed, state = torch.load(tmp_path / "resumed.pt")
-    for a, b in zip(resumed, params, strict=True):
-        assert torch.equal(a, b.detach())
-    for i, p in enumerate(params):
-        for key, value in optimizer.state[p].items():
-            assert torch.equal(state["state"][i][key], value)
-            assert state["state"][i][key].dtype == value.dtype
+    for (optimizer, params), (weights, state) in zip(
+        running, torch.load(tmp_path / "resumed.pt"), strict=True
+    ):
+        _train(optimizer, params, 3, first=3)
+        for i, (p, w) in enumerate(zip(params, weights, strict=True)):
+            assert torch.equal(w, p.detach())
+            for key, value in optimizer.state[p].items():
+                assert torch.equal(state["state"][i][key], value)
+                assert state["state"][i][key].dtype == value.dtype
 
 
 def test_states_may_be_short_by_choice() -> None:

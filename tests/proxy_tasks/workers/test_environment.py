@@ -105,12 +105,12 @@ GIVEN = {"JAX_PLATFORMS": "cpu", "A": "b"}
 
 
 def test_without_a_gpu_the_environment_is_as_given() -> None:
-    assert with_gpu(GIVEN, 0.0) == GIVEN
+    assert with_gpu(lambda: GIVEN, 0.0) == GIVEN
 
 
 @pytest.mark.parametrize(("part", "share"), [(1.0, "0.900"), (0.5, "0.450"), (0.25, "0.225"), (2.0, "0.900")])
 def test_a_part_of_a_gpu_is_a_part_of_its_memory(part: float, share: str) -> None:
-    assert with_gpu(GIVEN, part) == {
+    assert with_gpu(lambda: GIVEN, part) == {
         "A": "b",
         "JAX_PLATFORMS": "cuda,cpu",
         "XLA_CLIENT_MEM_FRACTION": share,

@@ -32,7 +32,7 @@ def pool() -> Iterator[RayPool]:
         load_function(reference)
     factory = partial(make_worker, references, (SAMPLES[0][0],))
     limits = JobLimits(seconds_per_job=SECONDS, memory_bytes=2**30)
-    pool = RayPool(factory, num_workers=1, environment=worker_environment(), limits=limits)
+    pool = RayPool(factory, num_workers=1, environment=worker_environment, limits=limits)
     try:
         pool.submit(-1, GOOD)
         assert wait_for(pool, 1)[0].failure is None, "the worker is ready"

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def values(pool: Pool) -> dict[int, object]:
 def ray_pool() -> Iterator[RayPool]:
     before = signal.getsignal(signal.SIGTERM)
     limits = JobLimits(seconds_per_job=SECONDS, memory_bytes=300 * 2**20)
-    environment = {"POOL_TEST": "set"}
+    environment = partial(dict, POOL_TEST="set")
     made = RayPool("pool_jobs:make", num_workers=2, batch_size=4, environment=environment, limits=limits)
     assert signal.getsignal(signal.SIGTERM) is before, "Ray keeps the driver's SIGTERM"
     yield made
@@ -299,7 +300,7 @@ def test_a_ray_pool_outside_the_main_thread_is_refused() -> None:
 
     def start() -> None:
         try:
-            RayPool("pool_jobs:make", num_workers=1, environment={})
+            RayPool("pool_jobs:make", num_workers=1, environment=dict)
         except PoolError as error:
             errors.append(str(error))
 

@@ -33,7 +33,7 @@ from lion_search.proxy_tasks.workers.ray_pool import RayPool
 stop = []
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda number, frame: stop.append(number))
-pool = RayPool("pool_jobs:make", num_workers=2, batch_size=1, environment={{}})
+pool = RayPool("pool_jobs:make", num_workers=2, batch_size=1, environment=dict)
 for job_id in range(4):
     pool.submit(job_id, ("file", "numpy"))
 started = []
@@ -192,7 +192,7 @@ def run_driver(code: str, cwd: Path) -> list[str]:
 def test_workers_import_the_installed_modules_and_can_import_the_users(hostile_folder: Path) -> None:
     code = """
 from lion_search.proxy_tasks.workers.ray_pool import RayPool
-pool = RayPool("pool_jobs:make", num_workers=1, environment={})
+pool = RayPool("pool_jobs:make", num_workers=1, environment=dict)
 for job_id, name in enumerate(("jax", "numpy", "lion_search.proxy_tasks", "own", "configs")):
     pool.submit(job_id, ("file", name))
 outcomes = []
@@ -227,7 +227,7 @@ def test_workers_that_cannot_start_are_an_error(tmp_path: Path, factory: str, me
     code = f"""
 from lion_search.proxy_tasks.workers.pool import PoolError
 from lion_search.proxy_tasks.workers.ray_pool import RayPool
-pool = RayPool({factory!r}, num_workers=1, environment={{}})
+pool = RayPool({factory!r}, num_workers=1, environment=dict)
 pool.submit(0, ("square", 1))
 try:
     while pool.in_flight:
@@ -249,9 +249,10 @@ def test_workers_share_the_gpus_that_there_are(tmp_path: Path, num_gpus: int) ->
 from lion_search.proxy_tasks.workers.pool import PoolError
 from lion_search.proxy_tasks.workers.ray_cluster import descendants
 from lion_search.proxy_tasks.workers.ray_pool import RayPool
+from lion_search.proxy_tasks.workers.resources import WorkerResources
 try:
-    gpus = {{"gpus_per_worker": 0.5, "_num_gpus": {num_gpus}}}
-    pool = RayPool("pool_jobs:make", num_workers=4, environment={{}}, batch_size=1, **gpus)
+    gpus = {{"resources": WorkerResources(gpus=0.5), "_num_gpus": {num_gpus}}}
+    pool = RayPool("pool_jobs:make", num_workers=4, environment=dict, batch_size=1, **gpus)
 except PoolError as error:
     print("refused", len(descendants()))
     raise SystemExit(0)

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,11 @@ def make_supervisor() -> Iterator[MakeSupervisor]:
         environment: dict[str, str] | None = None,
         batched: bool = False,
     ) -> Supervisor:
-        made.append(Supervisor(pickle.dumps(f"pool_jobs:{factory}"), environment or {}, limits, batched))
+        made.append(
+            Supervisor(
+                pickle.dumps(f"pool_jobs:{factory}"), partial(dict, environment or {}), limits, batched
+            )
+        )
         return made[-1]
 
     yield make
@@ -251,7 +256,7 @@ import pickle, sys
 sys.path.insert(0, {here!r})
 from lion_search.proxy_tasks.workers.pool import JobLimits
 from lion_search.proxy_tasks.workers.supervisor import Supervisor
-supervisor = Supervisor(pickle.dumps("pool_jobs:make"), {{}}, JobLimits(seconds_per_job=1.5))
+supervisor = Supervisor(pickle.dumps("pool_jobs:make"), dict, JobLimits(seconds_per_job=1.5))
 (reply,) = supervisor.evaluate([pickle.dumps(("pid", None))])
 print(pickle.loads(reply)[0], flush=True)
 (reply,) = supervisor.evaluate([pickle.dumps({job!r})])
@@ -402,7 +407,7 @@ import json, pickle, sys
 sys.path.insert(0, {str(HERE)!r})
 from lion_search.proxy_tasks.workers.pool import JobLimits
 from lion_search.proxy_tasks.workers.supervisor import Supervisor
-supervisor = Supervisor(pickle.dumps("pool_jobs:make"), {{}}, JobLimits())
+supervisor = Supervisor(pickle.dumps("pool_jobs:make"), dict, JobLimits())
 (reply,) = supervisor.evaluate([pickle.dumps(("pid", None))])
 print(json.dumps(pickle.loads(reply)[0]), flush=True)
 supervisor.evaluate([pickle.dumps(({job!r}, 1000.0))])
