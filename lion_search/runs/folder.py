@@ -42,7 +42,8 @@ def choose_folder(name: str, out: Path | None) -> Path:
     except OSError as error:
         raise RunFolderError(f"cannot use run folder '{folder}': {error.strerror}") from error
     if not is_free:
-        raise RunFolderError(f"run folder '{folder}' is not empty; name another with --out")
+        goes_on = f"; `lion-search resume {folder}` goes on with its run" * (folder / CONFIG_NAME).is_file()
+        raise RunFolderError(f"run folder '{folder}' is not empty; name another with --out{goes_on}")
     return folder
 
 

@@ -11,7 +11,7 @@ from lion_search.dsl.functions import own_references
 from lion_search.dsl.imports import hand_over, modules_to_send
 from lion_search.dsl.shown import plural
 from lion_search.proxy_tasks.workers.environment import usable_cores, worker_environment
-from lion_search.proxy_tasks.workers.pool import NO_LIMITS, InlinePool, JobLimits, Pool
+from lion_search.proxy_tasks.workers.pool import NO_LIMITS, InlinePool, JobLimits, Pool, PoolError
 from lion_search.proxy_tasks.workers.ray_cluster import check_address
 from lion_search.proxy_tasks.workers.resources import ONE_CORE, WorkerResources
 from lion_search.proxy_tasks.workers.worker import make_worker
@@ -27,9 +27,15 @@ def cluster_address(given: str | None) -> str | None:
     Raises:
         PoolError: nobody answers there.
     """
-    address = given or os.environ.get("RAY_ADDRESS") or None
+    if given:
+        check_address(given)
+        return given
+    address = os.environ.get("RAY_ADDRESS") or None
     if address is not None:
-        check_address(address)
+        try:
+            check_address(address)
+        except PoolError as error:
+            raise PoolError(f"RAY_ADDRESS is set: {error}") from error
     return address
 
 

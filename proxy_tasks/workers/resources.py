@@ -31,7 +31,7 @@ class WorkerResources:
 
     def __post_init__(self) -> None:
         if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
-            raise PoolError(f"gpus_per_worker is {self.gpus:g}: expected 0 to 1, or a whole number")
+            raise ValueError(f"gpus_per_worker is {self.gpus:g}: expected 0 to 1, or a whole number")
 
     def __str__(self) -> str:
         amounts = {"CPU": self.cpus, "GPU": self.gpus, **self.custom}

@@ -319,6 +319,8 @@ def test_a_configuration_written_as_yaml_is_read_back_the_same(
         ({"search": {"lag": 0}}, ["search.lag", "greater than 0", "found 0"]),
         ({"workers": 0}, ["workers", "greater than 0", "'inline'", "'auto'", "found 0"]),
         ({"workers": -2}, ["workers", "greater than 0", "found -2"]),
+        ({"workers": "inline", "ray_address": "auto"}, ["ray_address: workers are inline", "workers: auto"]),
+        ({"gpus_per_worker": 1.5}, ["gpus_per_worker is 1.5: expected 0 to 1, or a whole number"]),
         ({"workers": "none"}, ["workers", "integer", "'inline'", "'auto'", "'none'"]),
         ({"budget": {"programs": 0}}, ["budget.programs", "greater than 0", "found 0"]),
         ({"budget": {"evaluations": -1}}, ["budget.evaluations", "greater than 0", "found -1"]),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from typing import Any
+
+import pytest
 
 from lion_search.dsl.text import parse
 
@@ -86,6 +90,38 @@ def check_funnel(run: Any) -> None:
     assert run.command("select", run.folder.name).status == 0
     assert run.count("evaluations") == before
     assert {**run.result, "search": None} == {**result, "search": None}
+
+
+STAGES = ("search", "meta-validation", "selection", "funnel", "simplification", "test", "transfer card")
+LONG = (
+    *("--set=budget.programs=150", "--set=selection.tuned=1", "--set=simplification.how_far=proofs"),
+    *("--set=selection.validation_seeds=200", "--set=selection.test_seeds=400", "--set=transfer_card=true"),
+    '--set=funnel=[{tasks: ["tiny:sine?steps=600"], tuning: 52, seeds: 32, confidence: 0.5}]',
+    '--set=meta_validation={tasks: ["tiny:sine?steps=600"], every: 20, seeds: 32}',
+)
+
+
+@pytest.mark.large
+def test_a_pipeline_killed_in_each_of_its_stages_ends_as_one_that_was_not(
+    tiny: Any, options: Any, run_in: Any
+) -> None:
+    asked = (*options.tiny, *LEVERS, *LONG)
+    whole, run = tiny.run("whole", *asked), run_in(tiny.folder / "killed")
+    running = tiny.start("run", *asked, "--out=killed")
+    for stage in STAGES:
+        where = f"key = 'phase' AND value = '\"{stage}\"'"
+        running.wait_until(lambda where=where: run.count("run", where) > 0)
+        running.process.kill()
+        assert running.process.wait(60) == -signal.SIGKILL, f"too late for {stage}"
+        running = tiny.start("resume", "killed")
+    assert running.process.wait(250) == 0, running.err
+    run.check_same(whole)
+    for name in ("frontier", "funnel", "meta_validation", "card", "recommended"):
+        again = json.loads(json.dumps(run.result[name]).replace("killed", "whole"))
+        assert again == whole.result[name], name
+    for path in (whole.folder / "exports").iterdir():
+        again = (run.folder / "exports" / path.name).read_text()
+        assert again.replace("killed", "whole") == path.read_text(), path
 
 
 def test_a_rung_that_is_smaller_than_the_search_is_refused(tiny: Any, options: Any) -> None:

@@ -51,7 +51,7 @@ def test_what_there_is_is_said(node: dict[str, float], num_workers: int, part: f
 
 @pytest.mark.parametrize("part", [1.5, -1.0])
 def test_a_part_of_several_gpus_is_an_error(part: float) -> None:
-    with pytest.raises(PoolError, match="expected 0 to 1, or a whole number"):
+    with pytest.raises(ValueError, match="expected 0 to 1, or a whole number"):
         WorkerResources(gpus=part)
 
 
