@@ -303,15 +303,16 @@ class RayPool:
         every job the worker had is retried once alone, and a job whose worker dies while it is alone is the
         culprit. Where the worker's node is gone nobody is.
         """
-        reason = str(error)
-        if not seat.node:
+        reason, has_gone = str(error), self._is_joined and self._has_gone(seat, error)
+        if not seat.node and not has_gone:
             seat.failed_starts += 1
             if seat.failed_starts >= _MAX_FAILED_STARTS:
-                raise PoolError(
-                    f"{seat.failed_starts} workers in a row died while starting; the last: {reason}"
-                )
+                told = f"{seat.failed_starts} workers in a row died while starting; the last: {reason}"
+                if seat.is_late:
+                    self._refuse(seat, told)
+                    return
+                raise PoolError(told)
         jobs = [job for call in seat.calls for job in call.jobs]
-        has_gone = bool(jobs) and self._is_joined and self._has_gone(seat, error)
         for job in jobs:
             if has_gone:
                 (self._suspects if job.retried else self._pending).append(job)
@@ -327,9 +328,9 @@ class RayPool:
 
     def _has_gone(self, seat: _Seat, error: Exception) -> bool:
         """Whether the loss of a worker is that of its node, of which Ray may hear a little later."""
-        if isinstance(error, self._ray.exceptions.ActorUnavailableError):
+        if isinstance(error, self._ray.exceptions.ActorUnavailableError) or "node has died" in str(error):
             return True
-        for _ in range(_GONE_LOOKS):
+        for _ in range(_GONE_LOOKS if seat.node else 0):
             if seat.node not in self._nodes():
                 return True
             time.sleep(_GONE_SECONDS)
