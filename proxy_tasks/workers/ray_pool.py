@@ -162,7 +162,7 @@ class RayPool:
         self._grows = num_workers is None
         self._num_nodes = len(nodes)
         self._num_refused = 0
-        self._looked = self._waits_since = time.monotonic()
+        self._began = self._looked = self._waits_since = time.monotonic()
         count = resources.room([*nodes.values()]) if num_workers is None else num_workers
         if self._is_joined:
             report(f"The cluster has {plural(len(nodes), 'node')}; {plural(count, 'worker')} of {resources}")
@@ -216,20 +216,34 @@ class RayPool:
     def _dispatch(self) -> None:
         """Hands suspects to idle workers, and batches to workers with fewer than `depth` calls.
 
-        A batch is no larger than a worker's share of what is pending, so that few long jobs keep all busy.
+        A batch is no larger than a worker's share of what is pending, so that few long jobs keep all busy,
+        those that are still starting too.
         """
         for seat in sorted(self._seats, key=lambda seat: len(seat.calls)):
-            if self._suspects and seat.node and not seat.calls:
+            if self._suspects and self._has_room(seat) and not any(call.jobs for call in seat.calls):
                 self._call(seat, [self._suspects.popleft()])
-        while self._pending and (free := [seat for seat in self._seats if self._has_room(seat)]):
+        starting = sum(not seat.node for seat in self._seats) if self._is_beginning() else 0
+        while self._pending:
+            few = len(self._pending) <= starting  # they are for workers that will be up soon
+            free = [seat for seat in self._seats if self._has_room(seat) and not (few and seat.calls)]
+            if not free:
+                break
             seat = min(free, key=lambda seat: len(seat.calls))
-            share = math.ceil(len(self._pending) / len(free))
+            share = math.ceil(len(self._pending) / (len(free) + starting))
             self._call(seat, [self._pending.popleft() for _ in range(min(self._batch_size, share))])
 
+    def _is_beginning(self) -> bool:
+        """Whether the workers of a cluster that was joined may still be starting."""
+        return self._is_joined and time.monotonic() < self._began + _WAIT_SECONDS
+
     def _has_room(self, seat: _Seat) -> bool:
-        """Whether a worker is up and may have one more call; what may have killed another is alone."""
+        """Whether a worker may have one more call; what may have killed another is alone.
+
+        In a cluster that was joined it must be up: it may be long until there is a place for it.
+        """
         is_alone = any(job.retried for call in seat.calls for job in call.jobs)
-        return bool(seat.node) and len(seat.calls) < self._depth and not is_alone
+        is_there = bool(seat.node) or not self._is_joined
+        return is_there and len(seat.calls) < self._depth and not is_alone
 
     def _call(self, seat: _Seat, jobs: list[_Job]) -> None:
         seat.calls.append(_Call(seat.actor.evaluate.remote([job.payload for job in jobs]), tuple(jobs)))
@@ -312,9 +326,8 @@ class RayPool:
                     self._refuse(seat, told)
                     return
                 raise PoolError(told)
-        jobs = [job for call in seat.calls for job in call.jobs]
-        for job in jobs:
-            if has_gone:
+        for job in [job for call in seat.calls for job in call.jobs]:
+            if has_gone or not seat.node:
                 (self._suspects if job.retried else self._pending).append(job)
             elif job.retried:
                 lost = printable(f"its worker died twice; the last time: {_summary(reason)}")

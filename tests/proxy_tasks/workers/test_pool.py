@@ -234,16 +234,16 @@ def test_every_fault_is_the_outcome_of_its_job_and_of_no_other(ray_pool: RayPool
 
 
 def test_an_outcome_comes_in_time_and_waits_for_no_other_of_its_batch(ray_pool: RayPool) -> None:
+    """Each of the two workers has two; the first ones of both may end at one moment."""
     started = time.monotonic()
-    for number in range(2):
+    for number in range(4):
         ray_pool.submit(number, ("sleep", 1000.0))
-    (first,) = ray_pool.wait(PATIENCE_SECONDS)
+    first = ray_pool.wait(PATIENCE_SECONDS)
     assert time.monotonic() - started < SECONDS + GRACE_SECONDS
-    (second,) = drain(ray_pool).values()
-    assert {(o.job_id, o.failure.kind) for o in (first, second) if o.failure} == {
-        (0, FailureKind.TIMED_OUT),
-        (1, FailureKind.TIMED_OUT),
-    }
+    assert 1 <= len(first) <= 2
+    rest = drain(ray_pool).values()
+    kinds = {o.job_id: o.failure.kind for o in (*first, *rest) if o.failure}
+    assert kinds == dict.fromkeys(range(4), FailureKind.TIMED_OUT)
 
 
 def test_a_worker_is_not_lost_with_its_process(ray_pool: RayPool) -> None:
