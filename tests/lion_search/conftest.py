@@ -22,6 +22,7 @@ from typing import IO, Any, NamedTuple
 
 import psutil
 import pytest
+from baselines import write_baselines
 
 from lion_search import cli
 from lion_search.dsl.equivalence.canonical import functional_hash
@@ -375,15 +376,7 @@ def command(tmp_path: Path) -> Iterator[CommandLine]:
 def _make_tiny(folder: Path) -> None:
     """Puts the tiny task and its baselines where a user has theirs."""
     shutil.copy(Path(__file__).with_name("tiny.py"), folder)
-    (folder / "baselines").mkdir()
-    adamw = {
-        "form": "program",
-        "hyperparameters": {"learning_rate": 0.1, "weight_decay": 0.001, "b1": 0.9, "b2": 0.99},
-        "validation_loss": 0.3,
-        "standard_error": 0.01,
-    }
-    content = {"facts": {"task": "tiny:sine", "steps": 30}, "baselines": {"adamw": adamw}}
-    (folder / "baselines" / "tiny_sine.json").write_text(json.dumps(content))
+    write_baselines(folder, "tiny:sine", steps=30)
 
 
 @pytest.fixture
