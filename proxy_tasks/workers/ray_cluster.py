@@ -58,7 +58,7 @@ Guard = subprocess.Popen[bytes]
 
 
 def start_ray(
-    num_cpus: float,
+    num_cpus: int,
     num_gpus: int | None,
     address: str | None = None,
     modules: Sequence[str] = (),

@@ -141,7 +141,7 @@ class RayPool:
                 )
             ),
         )
-        cpus = resources.cpus * (num_workers or 0)
+        cpus = math.ceil(resources.cpus * (num_workers or 0))
         self._ray, self._guard = start_ray(cpus, _num_gpus if resources.gpus else 0, address, modules)
         try:
             nodes = self._nodes()

@@ -67,6 +67,11 @@ def check_room(nodes: Sequence[Node], num_workers: int, own: WorkerResources) ->
     """
     if num_workers <= (room := own.room(nodes)):
         return
+    if own.custom:
+        raise PoolError(
+            f"no machine here has {', '.join(own.custom)}: resources_per_worker is for nodes of a cluster, "
+            "which ray_address names"
+        )
     cpus, gpus = (int(sum(node.get(name, 0) for node in nodes)) for name in ("CPU", "GPU"))
     if own.gpus:
         raise PoolError(

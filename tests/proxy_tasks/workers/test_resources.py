@@ -49,6 +49,11 @@ def test_what_there_is_is_said(node: dict[str, float], num_workers: int, part: f
         check_room([node], num_workers, WorkerResources(gpus=part))
 
 
+def test_other_resources_are_those_of_a_cluster_that_is_joined() -> None:
+    with pytest.raises(PoolError, match=r"no machine here has big: .* which ray_address names"):
+        check_room([{"CPU": 2.0}], 1, WorkerResources(custom={"big": 1.0}))
+
+
 @pytest.mark.parametrize("part", [1.5, -1.0])
 def test_a_part_of_several_gpus_is_an_error(part: float) -> None:
     with pytest.raises(ValueError, match="expected 0 to 1, or a whole number"):
