@@ -52,8 +52,8 @@ def main() -> None:
         _run_command()
     except LionSearchError as error:
         _fail(f"Error: {error}", status=2)
-    except KeyboardInterrupt:
-        _fail("Interrupted.", status=130)
+    except KeyboardInterrupt as stop:
+        _fail(str(stop) or "Interrupted.", status=130)  # a command may say how to go on
     except _OutputError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python writes at its end
         _fail(f"Error: cannot write the output: {error}", status=1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.jobs import CurveJob, Job, Subject
-from lion_search.proxy_tasks.scores import Curve, Part, Score
+from lion_search.proxy_tasks.scores import Curve, Part, Score, Status
 from lion_search.proxy_tasks.workers.failures import failed
 from lion_search.proxy_tasks.workers.pool import Finished, Pool
 
@@ -51,6 +52,28 @@ def measure_curves(
     return {
         outcome.job_id: outcome.value for outcome in _run(pool, jobs, should_stop) if outcome.failure is None
     }
+
+
+def run_curves(pool: Pool, jobs: Sequence[CurveJob]) -> Iterator[tuple[int, Score, Curve | None]]:
+    """Trains and looks on the way; yields each job's place, the score of its end and its curve as they come.
+
+    There is no curve of a training that failed in another way than to diverge.
+    """
+    for outcome in _run(pool, jobs, lambda: False):
+        task, seed, part = jobs[outcome.job_id].sample
+        if outcome.failure is not None:
+            yield outcome.job_id, failed(task, part, seed, outcome.failure), None
+            continue
+        curve: Curve = outcome.value
+        trained = [step for step, loss in zip(curve.steps, curve.losses, strict=True) if math.isfinite(loss)]
+        last, loss = curve.steps[-1], curve.losses[-1]
+        if math.isfinite(loss):
+            score = Score(task, part, seed, Status.OK, loss, last, curve.seconds)
+        else:
+            done = max(trained, default=0)
+            reason = f"not finite between step {done} and the next look, of {last}"
+            score = Score(task, part, seed, Status.DIVERGED, None, done, curve.seconds, reason)
+        yield outcome.job_id, score, curve
 
 
 def _run(

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, TypeVar, cast
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import Baseline
-from lion_search.proxy_tasks.jobs import Job, Subject
-from lion_search.proxy_tasks.run_jobs import run_jobs
-from lion_search.proxy_tasks.scores import Part, Score, Status, first_failure
+from lion_search.proxy_tasks.jobs import CurveJob, Job, Subject
+from lion_search.proxy_tasks.reference_options import split_options
+from lion_search.proxy_tasks.run_jobs import run_curves, run_jobs
+from lion_search.proxy_tasks.scores import Curve, Part, Score, Status, first_failure
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.judge import Judge
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Stage
 from lion_search.results.store import Store
 
-S = TypeVar("S", bound=Program | Baseline)
-"""What is trained, and has constants."""
+S = TypeVar("S", bound=Subject)
+"""What is trained."""
 
 
 def evaluate_logged(
@@ -81,14 +84,18 @@ def _parts(seeds: Sequence[int], most: int) -> list[Sequence[int]]:
 
 
 def in_canonical_form(subject: S) -> S:
-    """A program as it is trained; a baseline as it is."""
+    """A program as it is trained; all else as it is."""
     return cast(S, canonicalise(subject).program()) if isinstance(subject, Program) else subject
 
 
-def log_name(subject: Program | Baseline) -> str:
-    """What is trained, as the log calls it."""
+def log_name(subject: Subject) -> str:
+    """What is trained, as the log calls it; a function of a file is another one once the file has changed."""
     if isinstance(subject, Program):
         return functional_hash(subject)
+    if isinstance(subject, str):
+        path = Path(split_options(subject)[0].removeprefix("optax:").rpartition(":")[0])
+        version = f"#{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}" if path.is_file() else ""
+        return subject + version
     constants = ",".join(f"{name}={value:.10g}" for name, value in subject.hyperparameters)
     return f"baseline:{subject.name}?form={subject.form},{constants}"
 
@@ -97,13 +104,13 @@ def train_logged(
     store: Store,
     pool: Pool,
     stage: Stage,
-    subjects: Sequence[Program | Baseline],
+    subjects: Sequence[Subject],
     tasks: Sequence[str],
     part: Part,
     seeds: Sequence[int],
     individual_ids: Sequence[int] = (),
 ) -> list[list[Score]]:
-    """Scores of programs and baselines; logged as in :func:`evaluate_logged`.
+    """Scores of optimizers; logged as in :func:`evaluate_logged`.
 
     Args:
         store: the run's log, open for writing.
@@ -172,3 +179,78 @@ def fitness_logged(
     }
     judge = Judge(of[BASELINE_SUBJECT])
     return {name: LoggedFitness(judge.fitness(of[name]), first_failure(of[name])) for name in optimizers}
+
+
+class Trained(NamedTuple):
+    """A training that was looked at on the way.
+
+    Attributes:
+        score: of its end.
+        curve: the losses along it; ``None`` if it failed in another way than to diverge.
+    """
+
+    score: Score
+    curve: Curve | None
+
+
+def curves_logged(
+    store: Store,
+    pool: Pool,
+    stage: Stage,
+    subjects: Sequence[Subject],
+    task: str,
+    part: Part,
+    seeds: Sequence[int],
+    num_points: int,
+) -> list[list[Trained]]:
+    """Trainings that are looked at on the way; logged as they end, and not repeated.
+
+    Args:
+        store: open for writing; a curve is a fact of it.
+        pool: evaluates jobs.
+        stage: under which they are logged.
+        subjects: what to train.
+        task: its name.
+        part: where the loss is measured.
+        seeds: of the stage.
+        num_points: how often each training is looked at, the same each time.
+
+    Returns:
+        For each its trainings on all seeds, in their order.
+    """
+    named = {log_name(subject): in_canonical_form(subject) for subject in subjects}
+    found = {
+        (row.subject, row.score.seed): row.score
+        for row in store.evaluations(stage=stage)
+        if row.score.task == task and row.score.part is part
+    }
+    places = [(name, seed) for name in named for seed in seeds if (name, seed) not in found]
+    jobs = [CurveJob(named[name], (task, seed, part), num_points) for name, seed in places]
+    for place, score, curve in run_curves(pool, jobs):
+        name, seed = places[place]
+        found[name, seed] = score
+        facts = (
+            {}
+            if curve is None
+            else {_curve_fact(name, score): {"steps": curve.steps, "losses": curve.losses}}
+        )
+        store.append((), [Evaluation(stage, name, score)], facts)
+    facts = store.run_facts()
+    return [
+        [
+            Trained(score, _curve(facts.get(_curve_fact(name, score))))
+            for score in (found[name, seed] for seed in seeds)
+        ]
+        for name in map(log_name, subjects)
+    ]
+
+
+def _curve_fact(name: str, score: Score) -> str:
+    return f"curve of {name} on {score.task}, {score.part}, seed {score.seed}"
+
+
+def _curve(fact: Mapping[str, Sequence[float | None]] | None) -> Curve | None:
+    if fact is None:
+        return None
+    losses = tuple(math.nan if loss is None else loss for loss in fact["losses"])
+    return Curve(tuple(int(step or 0) for step in fact["steps"]), losses)

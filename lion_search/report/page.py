@@ -52,16 +52,29 @@ def page(material: Material, sections: Mapping[Section, Html], *, live: str = ""
         sections: what it shows.
         live: what a page that is served says of itself to ask for changes; empty for a file.
     """
-    title = f"{material.name}: lion-search"
+    header = element(
+        "header",
+        element("h1", element("span", "lion-search", class_="product"), material.name),
+        standing(material),
+        element("nav", contents(sections), aria_label="Contents"),
+    )
+    main = element("main", *sections.values(), id="sections")
+    return document(f"{material.name}: lion-search", header, main, live=live)
+
+
+def document(title: str, header: Html, main: Html, *, live: str = "") -> str:
+    """A page of which figures are drawn; it needs nothing else and no network.
+
+    Args:
+        title: of the window.
+        header: what stays beside the rest.
+        main: the rest.
+        live: as for :func:`page`.
+    """
     body = element(
         "body",
-        element(
-            "header",
-            element("h1", element("span", "lion-search", class_="product"), material.name),
-            standing(material),
-            element("nav", contents(sections), aria_label="Contents"),
-        ),
-        element("main", *sections.values(), id="sections"),
+        header,
+        main,
         element(
             "noscript", element("p", "Figures are drawn by JavaScript, which is off here.", class_="note")
         ),

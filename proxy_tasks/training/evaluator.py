@@ -111,8 +111,9 @@ class Evaluator:
         optimizer = self._optimizer(subject) if isinstance(subject, Program) else subject
         bound = optimizer.bind(self.problem.layout)
         train = self.train_function(bound, after=after)
+        started = time.perf_counter()
         trained = jax.device_get(train(bound.theta, seed, self._examples["train"], self._examples[part]))
-        return Curve(after, tuple(map(float, trained.loss)))
+        return Curve(after, tuple(map(float, trained.loss)), time.perf_counter() - started)
 
     def train_function(
         self, bound: Bound, *, num_trainings: int = 0, after: tuple[int, ...] = ()

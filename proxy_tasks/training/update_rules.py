@@ -127,3 +127,12 @@ class _TracedProgram:
 
     def weights_to_score(self, theta: Any, weights: jax.Array, state: Any) -> jax.Array:
         return weights
+
+
+def state_bytes(optimizer: Program | Optimizer, layout: Layout) -> int:
+    """Bytes of all that an optimizer keeps from step to step for weights of a layout."""
+    own = Compiled(optimizer) if isinstance(optimizer, Program) else optimizer
+    _, rule, theta = own.bind(layout)
+    weights = jax.ShapeDtypeStruct((layout.size,), jnp.float32)
+    state = jax.eval_shape(rule.init, theta, weights)
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
