@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.jobs import CurveJob, Job, Subject
-from lion_search.proxy_tasks.scores import Curve, Part, Score, Status
+from lion_search.proxy_tasks.scores import Curve, Part, Score
 from lion_search.proxy_tasks.workers.failures import failed
 from lion_search.proxy_tasks.workers.pool import Finished, Pool
 
@@ -45,35 +44,11 @@ def run_jobs(
         )
 
 
-def measure_curves(
-    pool: Pool, jobs: Sequence[CurveJob], should_stop: Callable[[], bool] = lambda: False
-) -> dict[int, Curve]:
-    """Trains and looks on the way; curves by the place of their job, without those that failed."""
-    return {
-        outcome.job_id: outcome.value for outcome in _run(pool, jobs, should_stop) if outcome.failure is None
-    }
-
-
-def run_curves(pool: Pool, jobs: Sequence[CurveJob]) -> Iterator[tuple[int, Score, Curve | None]]:
-    """Trains and looks on the way; yields each job's place, the score of its end and its curve as they come.
-
-    There is no curve of a training that failed in another way than to diverge.
-    """
+def run_curves(pool: Pool, jobs: Sequence[CurveJob]) -> Iterator[tuple[int, Curve]]:
+    """Trains and looks on the way; yields each job's place and its curve as they come, if it did not fail."""
     for outcome in _run(pool, jobs, lambda: False):
-        task, seed, part = jobs[outcome.job_id].sample
-        if outcome.failure is not None:
-            yield outcome.job_id, failed(task, part, seed, outcome.failure), None
-            continue
-        curve: Curve = outcome.value
-        trained = [step for step, loss in zip(curve.steps, curve.losses, strict=True) if math.isfinite(loss)]
-        last, loss = curve.steps[-1], curve.losses[-1]
-        if math.isfinite(loss):
-            score = Score(task, part, seed, Status.OK, loss, last, curve.seconds)
-        else:
-            done = max(trained, default=0)
-            reason = f"not finite between step {done} and the next look, of {last}"
-            score = Score(task, part, seed, Status.DIVERGED, None, done, curve.seconds, reason)
-        yield outcome.job_id, score, curve
+        if outcome.failure is None:
+            yield outcome.job_id, outcome.value
 
 
 def _run(

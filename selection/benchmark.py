@@ -19,18 +19,20 @@ from pydantic import Field
 from lion_search.dsl.settings import Settings
 from lion_search.proxy_tasks.jobs import Subject
 from lion_search.proxy_tasks.scores import (
+    Curve,
     Part,
+    Score,
     describe_failure,
-    first_failure,
     gains,
     required_mean_losses,
 )
+from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.records import Stage
 from lion_search.results.store import Store
 from lion_search.selection.comparison import Measurement
 from lion_search.selection.constants import LEAST_TRAININGS, Tuned, tune_from_afar
-from lion_search.selection.logged import Trained, curves_logged
+from lion_search.selection.logged import curves_logged, train_logged
 from lion_search.selection.speedup import (
     LEVEL,
     geometric_mean,
@@ -64,13 +66,15 @@ class Measured:
     Attributes:
         name: what it is called.
         subject: with the constants that were tuned there.
-        trained: its trainings on the fresh seeds.
-        seconds_per_step: of the fastest training of the tuning; NaN if there was none.
+        scores: of its trainings on the fresh seeds, up to the first failure.
+        curves: the losses along its trainings on them; ``None`` for one that could not be looked at.
+        seconds_per_step: of the fastest training of the tuning; infinite if there was none.
     """
 
     name: str
     subject: Subject
-    trained: Sequence[Trained]
+    scores: Sequence[Score]
+    curves: Sequence[Curve | None]
     seconds_per_step: float
 
 
@@ -167,14 +171,11 @@ def measure(
     report(f"{task}: comparing")
     seeds = Stage.TEST.seeds(num_seeds)
     best = [found.best for found in tuned.values()]
-    trained = curves_logged(store, pool, Stage.TEST, best, task, Part.TEST, seeds, LOOKS)
+    scores = train_logged(store, pool, Stage.TEST, best, [task], Part.TEST, seeds)
+    curves = curves_logged(store, pool, best, task, Part.TEST, seeds, LOOKS)
     seconds = _seconds_per_step(store, task)
-    return [
-        Measured(
-            name, found.best, own, min((seconds[s] for s in found.tried if s in seconds), default=math.nan)
-        )
-        for (name, found), own in zip(tuned.items(), trained, strict=True)
-    ]
+    fastest = [min(seconds.get(tried, math.inf) for tried in own.tried) for own in tuned.values()]
+    return [Measured(*own) for own in zip(tuned, best, scores, curves, fastest, strict=True)]
 
 
 def _seconds_per_step(store: Store, task: str) -> dict[str, float]:
@@ -204,19 +205,18 @@ def rows(
     Raises:
         TaskError: AdamW does not train.
     """
-    required_mean_losses([trained.score for trained in measured[0].trained])
+    required_mean_losses(measured[0].scores)
+    if not all(measured[0].curves):
+        raise TaskError(f"task '{task}': AdamW trains, and fails where it is looked at on the way")
     return [
         _row(task, own, measured[0], bytes_per_weight(own.subject), describe(own.subject)) for own in measured
     ]
 
 
 def _row(task: str, own: Measured, adamw: Measured, bytes_per_weight: float, constants: str) -> Row:
-    scores = tuple(trained.score for trained in own.trained)
-    measurement = Measurement(own.name, task, scores, len(scores))
-    failed = first_failure(scores)
-    advance = (
-        lead(gains(scores, [t.score for t in adamw.trained]), (1 + LEVEL) / 2) if failed is None else None
-    )
+    measurement = Measurement(own.name, task, tuple(own.scores), len(adamw.scores))
+    failed = measurement.failure
+    advance = None if failed else lead(gains(own.scores, adamw.scores), (1 + LEVEL) / 2)
     steps, theirs = _losses(adamw)
     _, losses = _losses(own)
     means = losses.mean(0)
@@ -244,10 +244,9 @@ def _row(task: str, own: Measured, adamw: Measured, bytes_per_weight: float, con
 
 def _losses(measured: Measured) -> tuple[Sequence[int], np.ndarray]:
     """The steps of the looks, and the losses ``[seeds, looks]``; NaN for a training without a curve."""
-    curves = [trained.curve for trained in measured.trained]
-    steps = next((curve.steps for curve in curves if curve is not None), (0, 1))
+    steps = next((curve.steps for curve in measured.curves if curve is not None), (0, 1))
     missing = (math.nan,) * len(steps)
-    return steps, np.array([missing if curve is None else curve.losses for curve in curves])
+    return steps, np.array([missing if curve is None else curve.losses for curve in measured.curves])
 
 
 def suite_scores(table: Sequence[Row], measured: Sequence[Sequence[Measured]]) -> list[SuiteScore]:

@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.program import Program
@@ -181,76 +181,46 @@ def fitness_logged(
     return {name: LoggedFitness(judge.fitness(of[name]), first_failure(of[name])) for name in optimizers}
 
 
-class Trained(NamedTuple):
-    """A training that was looked at on the way.
-
-    Attributes:
-        score: of its end.
-        curve: the losses along it; ``None`` if it failed in another way than to diverge.
-    """
-
-    score: Score
-    curve: Curve | None
-
-
 def curves_logged(
     store: Store,
     pool: Pool,
-    stage: Stage,
     subjects: Sequence[Subject],
     task: str,
     part: Part,
     seeds: Sequence[int],
     num_points: int,
-) -> list[list[Trained]]:
-    """Trainings that are looked at on the way; logged as they end, and not repeated.
+) -> list[list[Curve | None]]:
+    """Losses along trainings; kept as they end, each as a fact of the log, and not measured again.
 
     Args:
-        store: open for writing; a curve is a fact of it.
+        store: open for writing.
         pool: evaluates jobs.
-        stage: under which they are logged.
         subjects: what to train.
         task: its name.
         part: where the loss is measured.
-        seeds: of the stage.
+        seeds: of the trainings.
         num_points: how often each training is looked at, the same each time.
 
     Returns:
-        For each its trainings on all seeds, in their order.
+        For each its curves on the seeds, in their order; ``None`` for a training that failed in another way
+        than to diverge.
     """
     named = {log_name(subject): in_canonical_form(subject) for subject in subjects}
-    found = {
-        (row.subject, row.score.seed): row.score
-        for row in store.evaluations(stage=stage)
-        if row.score.task == task and row.score.part is part
+    keys = {
+        (name, seed): f"curve of {name} on {task}, {part}, seed {seed}" for name in named for seed in seeds
     }
-    places = [(name, seed) for name in named for seed in seeds if (name, seed) not in found]
-    jobs = [CurveJob(named[name], (task, seed, part), num_points) for name, seed in places]
-    for place, score, curve in run_curves(pool, jobs):
-        name, seed = places[place]
-        found[name, seed] = score
-        facts = (
-            {}
-            if curve is None
-            else {_curve_fact(name, score): {"steps": curve.steps, "losses": curve.losses}}
-        )
-        store.append((), [Evaluation(stage, name, score)], facts)
-    facts = store.run_facts()
-    return [
-        [
-            Trained(score, _curve(facts.get(_curve_fact(name, score))))
-            for score in (found[name, seed] for seed in seeds)
-        ]
-        for name in map(log_name, subjects)
-    ]
+    known = store.run_facts()
+    missing = [place for place, key in keys.items() if key not in known]
+    jobs = [CurveJob(named[name], (task, seed, part), num_points) for name, seed in missing]
+    for number, curve in run_curves(pool, jobs):
+        fact = {keys[missing[number]]: {"steps": curve.steps, "losses": curve.losses}}
+        store.append((), (), fact)
+        known |= fact
+    return [[_curve(known.get(keys[log_name(s), seed])) for seed in seeds] for s in subjects]
 
 
-def _curve_fact(name: str, score: Score) -> str:
-    return f"curve of {name} on {score.task}, {score.part}, seed {score.seed}"
-
-
-def _curve(fact: Mapping[str, Sequence[float | None]] | None) -> Curve | None:
+def _curve(fact: Mapping[str, Sequence[Any]] | None) -> Curve | None:
     if fact is None:
         return None
-    losses = tuple(math.nan if loss is None else loss for loss in fact["losses"])
-    return Curve(tuple(int(step or 0) for step in fact["steps"]), losses)
+    losses = (math.nan if loss is None else loss for loss in fact["losses"])
+    return Curve(tuple(fact["steps"]), tuple(losses))

@@ -16,7 +16,7 @@ from lion_search.dsl.shown import duration, plural, significant
 from lion_search.dsl.text import format_program
 from lion_search.proxy_tasks.baseline import FAMILIES, Baseline
 from lion_search.proxy_tasks.jobs import CurveJob, Job, Subject
-from lion_search.proxy_tasks.run_jobs import measure_curves, run_jobs
+from lion_search.proxy_tasks.run_jobs import run_curves, run_jobs
 from lion_search.proxy_tasks.scores import Part, describe_failure, first_failure
 from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.proxy_tasks.workers.environment import usable_cores
@@ -261,7 +261,7 @@ class _Bench:
         jobs = [Job(adamw, tuple((t, seed, Part.VALIDATION) for seed in seeds)) for t in self.problems]
         scores = dict(run_jobs(self.pool, jobs))
         looks = [CurveJob(adamw, (task, seeds[0], Part.VALIDATION), LOOKS) for task in self.problems]
-        curves = measure_curves(self.pool, looks)
+        curves = dict(run_curves(self.pool, looks))
         costs = {}
         for place, task in enumerate(self.problems):
             if (failed := first_failure(scores[place])) is not None:
@@ -293,7 +293,7 @@ class _Bench:
     def _seconds_on(self, effort: Effort, cost: Cost) -> float:
         num_forms = sum(map(len, self.optimizers.values()))
         tuning = num_forms * effort.trainings * cost.training
-        comparing = len(self.optimizers) * effort.seeds * cost.looked_at
+        comparing = len(self.optimizers) * effort.seeds * (cost.training + cost.looked_at)
         return num_forms * cost.compiling + (tuning + comparing) / self.num_workers
 
     def _announce(self, effort: Effort, costs: Mapping[str, Cost]) -> None:
