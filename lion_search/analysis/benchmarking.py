@@ -31,6 +31,7 @@ from lion_search.runs.hardware import hardware
 from lion_search.runs.lock import lock
 from lion_search.runs.preflight import check_tasks, set_environment
 from lion_search.runs.references import find_subject
+from lion_search.runs.stopping import WorkInterruptedError
 from lion_search.runs.workers import make_pool
 from lion_search.selection.benchmark import (
     LEAST_SEEDS,
@@ -138,7 +139,7 @@ def run_benchmark(
 
     Raises:
         LionSearchError: an optimizer, a task or the folder cannot be used, or the minutes are too few.
-        KeyboardInterrupt: with how to go on.
+        WorkInterruptedError: the user stopped it.
     """
     set_environment(workers)
     settings = load_suite(suite)
@@ -157,7 +158,7 @@ def run_benchmark(
                 table, scores = bench.run(effort)
             except KeyboardInterrupt:
                 kept = f"what was trained is kept in {folder}"
-                raise KeyboardInterrupt(f"Interrupted; {kept}. To go on: the same command") from None
+                raise WorkInterruptedError(f"Interrupted; {kept}. To go on: the same command") from None
     return folder, Benchmark(suite, *effort, scores, table, versions(), hardware())
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lion_search.analysis import benchmarking
 from lion_search.config import load_suite, shipped_suites
 from lion_search.proxy_tasks.tasks import find_task
 from lion_search.results.store import Store
@@ -28,12 +29,21 @@ def benchmark(in_folder: Callable[..., Any], tmp_path: Path) -> Callable[..., An
 
 
 def test_a_benchmark_is_written_and_goes_on_where_it_was(
-    benchmark: Callable[..., Any], tmp_path: Path
+    benchmark: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It is interrupted, done, and asked for once more; then another suite is."""
+
+    def interrupted(*arguments: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(benchmarking, "measure", interrupted)
+        called = benchmark("lion", "--suite=mine.yaml")
+    assert (called.status, "To go on: the same command" in called.err) == (130, True)
+    assert [line[:9] for line in called.out.splitlines()] == ["Measuring", "1 task, 2"]
     called = benchmark("lion", "--suite=mine.yaml")
     assert called.status == 0, called.err
-    lines = called.out.splitlines()
-    assert any("about 0:" in line and "1 worker" in line for line in lines[:2])
+    assert called.out.startswith("1 task, 2 optimizers, each tuned with 52 trainings and compared on 4 seeds")
     folder = tmp_path / "benchmarks" / "mine"
     found = json.loads((folder / "benchmark.json").read_text())
     assert [(row["task"], row["optimizer"]) for row in found["rows"]] == [
