@@ -53,7 +53,7 @@ class SuiteSettings(Settings):
 
     tasks: Annotated[list[str], Field(min_length=1)]
     """References of tasks."""
-    trainings: Annotated[int, Field(ge=LEAST_EFFORT)] = 130
+    trainings: Annotated[int, Field(ge=LEAST_EFFORT)] = 260
     """Trainings that tune the constants of each optimizer on each task, of AdamW in each of its two forms."""
     seeds: Annotated[int, Field(ge=LEAST_SEEDS, le=MOST_SEEDS)] = 16
     """Fresh seeds on which the tuned optimizers are compared."""

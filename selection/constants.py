@@ -48,8 +48,8 @@ SPREAD = 100.0
 """The largest factor of a learning rate or decay in the round that looks far."""
 FORM_SEEDS = 16
 """On which the tuned forms of an optimizer are compared."""
-SPREAD_NAMES = (RATE, "adam_learning_rate", WEIGHT_DECAY)
-"""What that round changes; the second is one that optax's ``muon`` has beside the first."""
+SPREAD_NAMES = (RATE, "adam_learning_rate", "constant_rate", WEIGHT_DECAY)
+"""What that round changes: a second rate of optax's ``muon``, and one that has no schedule, among them."""
 
 Propose = Callable[[Sequence[S], np.random.Generator], list[S]]
 """The new points of a round, from the best so far."""

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from lion_search.config import load_suite
 from lion_search.dsl.errors import LionSearchError
@@ -15,13 +15,9 @@ from lion_search.dsl.program import Program
 from lion_search.dsl.shown import duration, plural, significant
 from lion_search.dsl.text import format_program
 from lion_search.proxy_tasks.baseline import FAMILIES, Baseline
-from lion_search.proxy_tasks.jobs import CurveJob, Job, Subject
-from lion_search.proxy_tasks.run_jobs import run_curves, run_jobs
-from lion_search.proxy_tasks.scores import Part, describe_failure, first_failure
-from lion_search.proxy_tasks.tasks import TaskError
+from lion_search.proxy_tasks.jobs import Subject
 from lion_search.proxy_tasks.workers.environment import usable_cores
 from lion_search.proxy_tasks.workers.pool import Pool
-from lion_search.results.records import Stage
 from lion_search.results.store import Store
 from lion_search.results.strict_json import json_value
 from lion_search.runs.audience import Report
@@ -34,9 +30,7 @@ from lion_search.runs.references import find_subject
 from lion_search.runs.stopping import WorkInterruptedError
 from lion_search.runs.workers import make_pool
 from lion_search.selection.benchmark import (
-    LEAST_SEEDS,
     LOOKS,
-    MOST_SEEDS,
     Measured,
     Row,
     SuiteScore,
@@ -45,7 +39,7 @@ from lion_search.selection.benchmark import (
     rows,
     suite_scores,
 )
-from lion_search.selection.constants import efforts
+from lion_search.selection.effort import Cost, Effort, Estimate, measure_costs
 from lion_search.selection.funnel import ADAMW
 from lion_search.simplify.writing.readable import readable
 
@@ -56,38 +50,10 @@ BENCHMARKS_FOLDER = "benchmarks"
 """Where benchmarks are kept, in the working directory."""
 SUITE_FACT, EFFORT_FACT, COSTS_FACT = "benchmark", "benchmark_effort", "benchmark_costs"
 """Facts of a benchmark's log: what was asked for; what is spent; what trainings cost."""
-_MOST_EFFORT = 1300
-"""More trainings of each optimizer than that are not spent to fill the minutes."""
 
 
 class BenchmarkError(LionSearchError):
     """A benchmark that cannot be made as it is asked for."""
-
-
-class Cost(NamedTuple):
-    """What is paid on a task, in seconds of one worker.
-
-    Attributes:
-        compiling: once for each form of an optimizer in each worker, for trainings with and without looks.
-        training: of the tuning.
-        looked_at: a training with looks.
-    """
-
-    compiling: float
-    training: float
-    looked_at: float
-
-
-class Effort(NamedTuple):
-    """What is spent on each optimizer on each task.
-
-    Attributes:
-        trainings: that tune it.
-        seeds: on which it is compared.
-    """
-
-    trainings: int
-    seeds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,70 +208,31 @@ class _Bench:
         """
         facts = self.store.run_facts()
         if SUITE_FACT in facts:
-            costs = {task: Cost(*own) for task, own in facts[COSTS_FACT].items()}
+            estimate = self._estimate({task: Cost(*own) for task, own in facts[COSTS_FACT].items()})
             effort = Effort(*facts[EFFORT_FACT])
         else:
-            costs = self._costs()
+            self.report("Measuring what a training of each task costs")
+            estimate = self._estimate(measure_costs(self.pool, self.optimizers[ADAMW][0], [*self.problems]))
             effort = Effort(settings.trainings, settings.seeds)
             if minutes is not None:
-                effort = self._fitting(effort, costs, minutes)
-            told = {SUITE_FACT: asked, EFFORT_FACT: effort, COSTS_FACT: costs}
+                effort = estimate.fitting(effort, minutes)
+            told = {SUITE_FACT: asked, EFFORT_FACT: effort, COSTS_FACT: estimate.costs}
             self.store.append((), (), json_value(told))
-        self._announce(effort, costs)
+        self._announce(effort, estimate.seconds(effort))
         return effort
 
-    def _costs(self) -> dict[str, Cost]:
-        """Trains AdamW on each task, twice, and once with looks."""
-        self.report("Measuring what a training of each task costs")
-        adamw = self.optimizers[ADAMW][0]
-        seeds = Stage.TUNING.seeds(2)
-        jobs = [Job(adamw, tuple((t, seed, Part.VALIDATION) for seed in seeds)) for t in self.problems]
-        scores = dict(run_jobs(self.pool, jobs))
-        looks = [CurveJob(adamw, (task, seeds[0], Part.VALIDATION), LOOKS) for task in self.problems]
-        curves = dict(run_curves(self.pool, looks))
-        costs = {}
-        for place, task in enumerate(self.problems):
-            if (failed := first_failure(scores[place])) is not None:
-                raise TaskError(f"task '{task}' cannot be benchmarked: AdamW: {describe_failure(failed)}")
-            if place not in curves:
-                raise TaskError(f"task '{task}' cannot be benchmarked: AdamW fails where it is looked at")
-            first, second = (score.seconds for score in scores[place])
-            compiling = max(0.0, first - second)
-            costs[task] = Cost(2 * compiling, second, max(second, curves[place].seconds - compiling))
-        return costs
-
-    def _fitting(self, wanted: Effort, costs: Mapping[str, Cost], minutes: float) -> Effort:
-        """The largest effort that fits the minutes, with about as many seeds for its trainings as wanted."""
-        least, *more = (
-            Effort(own, min(MOST_SEEDS, max(LEAST_SEEDS, round(wanted.seeds * own / wanted.trainings))))
-            for own in efforts(_MOST_EFFORT)
-        )
-        seconds = self._seconds(least, costs)
-        if seconds > 60 * minutes:
-            raise BenchmarkError(
-                f"{minutes:g} minutes are too few: the least, {least.trainings} trainings and "
-                f"{least.seeds} seeds of each optimizer on each task, takes about {duration(seconds)} here"
-            )
-        return [e for e in (least, *more) if self._seconds(e, costs) <= 60 * minutes][-1]
-
-    def _seconds(self, effort: Effort, costs: Mapping[str, Cost]) -> float:
-        return sum(self._seconds_on(effort, cost) for cost in costs.values())
-
-    def _seconds_on(self, effort: Effort, cost: Cost) -> float:
+    def _estimate(self, costs: Mapping[str, Cost]) -> Estimate:
         num_forms = sum(map(len, self.optimizers.values()))
-        tuning = num_forms * effort.trainings * cost.training
-        comparing = len(self.optimizers) * effort.seeds * (cost.training + cost.looked_at)
-        return num_forms * cost.compiling + (tuning + comparing) / self.num_workers
+        return Estimate(costs, len(self.optimizers), num_forms, self.num_workers)
 
-    def _announce(self, effort: Effort, costs: Mapping[str, Cost]) -> None:
-        per_task = {task: self._seconds_on(effort, cost) for task, cost in costs.items()}
-        dearest = max(per_task, key=lambda task: per_task[task])
+    def _announce(self, effort: Effort, seconds: Mapping[str, float]) -> None:
+        dearest = max(seconds, key=lambda task: seconds[task])
         done = len(self.store.evaluations())
         self.report(
             f"{plural(len(self.problems), 'task')}, {plural(len(self.optimizers), 'optimizer')}, each tuned "
             f"with {effort.trainings:,} trainings and compared on {plural(effort.seeds, 'seed')}: about "
-            f"{duration(sum(per_task.values()))} on {plural(self.num_workers, 'worker')}, of which "
-            f"{duration(per_task[dearest])} for {dearest}"
+            f"{duration(sum(seconds.values()))} on {plural(self.num_workers, 'worker')}, of which "
+            f"{duration(seconds[dearest])} for {dearest}"
             + (f"; {plural(done, 'training')} of them are done" if done else "")
         )
 
