@@ -5,8 +5,9 @@ of the constants: by a factor, or a number between 0 and 1, such as an average's
 0.9 and 0.99 are as far apart as 0.1 and 0.01. New points are looked at on few seeds, and the best of them
 ranked beside the best so far on more, all of that round, so that luck does not carry over.
 
-Where the constants are from another task, as in a benchmark, a round goes before that looks at learning rates
-and decays a hundred times smaller and larger, the rest as it is.
+Where the constants are from another task, as in a benchmark, a round goes before that looks at learning
+rates and decays a hundred times smaller and larger, the rest as it is; and more trainings are more points
+first, and more seeds only then (measured: docs/benchmark.md).
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ WIDTHS = (1.0, 0.7, 0.5, 0.3)
 NUM_POINTS = 12
 NUM_RANKED = 4
 """So many of a round's new points are ranked."""
+BROADEST = 4
+"""So many times as many of both there are at most where constants are tuned from afar."""
 NUM_KEPT = 3
 """The best of a round, which go on to the next."""
 LEAST_TRAININGS, TRAININGS = 26, 416
@@ -51,8 +54,8 @@ FORM_SEEDS = 16
 SPREAD_NAMES = (RATE, "adam_learning_rate", "constant_rate", WEIGHT_DECAY)
 """What that round changes: a second rate of optax's ``muon``, and one that has no schedule, among them."""
 
-Propose = Callable[[Sequence[S], np.random.Generator], list[S]]
-"""The new points of a round, from the best so far."""
+Propose = Callable[[Sequence[S], np.random.Generator, int], list[S]]
+"""So many new points of a round, from the best so far."""
 
 
 def tune_constants(
@@ -72,7 +75,7 @@ def tune_constants(
         was found.
     """
     start = in_canonical_form(subject)
-    best = _tuned(store, pool, start, tasks, trainings, _NARROWING).best
+    best = _tuned(store, pool, start, tasks, trainings, _NARROWING, broadest=1).best
     return None if best == start else best
 
 
@@ -99,7 +102,10 @@ def tune_from_afar(store: Store, pool: Pool, forms: Sequence[S], task: str, trai
         trainings: of each form, as for :func:`tune_constants`.
     """
     rounds: list[Propose[S]] = [spread, *_NARROWING]
-    found = [_tuned(store, pool, in_canonical_form(form), [task], trainings, rounds) for form in forms]
+    found = [
+        _tuned(store, pool, in_canonical_form(form), [task], trainings, rounds, broadest=BROADEST)
+        for form in forms
+    ]
     best = [own.best for own in found]
     if len(best) > 1:
         seeds = Stage.TUNING.seeds(FORM_SEEDS, MAX_SEEDS - FORM_SEEDS)
@@ -109,26 +115,35 @@ def tune_from_afar(store: Store, pool: Pool, forms: Sequence[S], task: str, trai
 
 def efforts(most: int) -> list[int]:
     """The numbers of trainings, up to one, that :func:`tune_from_afar` makes full use of."""
-    whole = LEAST_TRAININGS * (len(WIDTHS) + 1)
-    return [
-        *range(2 * LEAST_TRAININGS, min(most + 1, whole), LEAST_TRAININGS),
-        *range(whole, most + 1, whole),
-    ]
+    num_rounds = len(WIDTHS) + 1
+    rounds = [*range(2, num_rounds), *(num_rounds * k for k in range(1, BROADEST))]
+    some = [LEAST_TRAININGS * count for count in rounds]
+    step = LEAST_TRAININGS * num_rounds * BROADEST
+    return [*(own for own in some if own <= most), *range(step, most + 1, step)]
 
 
 def _tuned(
-    store: Store, pool: Pool, start: S, tasks: Collection[str], trainings: int, rounds: Sequence[Propose[S]]
+    store: Store,
+    pool: Pool,
+    start: S,
+    tasks: Collection[str],
+    trainings: int,
+    rounds: Sequence[Propose[S]],
+    *,
+    broadest: int,
 ) -> Tuned[S]:
     kept, tried = [start], {log_name(start)}
     if not any(constants(start)):
         return Tuned(start, frozenset(tried))
     rounds = rounds[: trainings // LEAST_TRAININGS]
-    num_seeds = trainings // len(rounds) // LEAST_TRAININGS
+    times = trainings // len(rounds) // LEAST_TRAININGS
+    breadth = min(times, broadest)
+    num_seeds = times // breadth
     for number, propose in enumerate(rounds):
         seeds = Stage.TUNING.seeds(3 * num_seeds, number * 3 * num_seeds)
-        points = propose(kept, np.random.default_rng(number))
+        points = propose(kept, np.random.default_rng(number), breadth * NUM_POINTS)
         tried.update(map(log_name, points))
-        points = _best(store, pool, points, tasks, seeds[:num_seeds])[:NUM_RANKED]
+        points = _best(store, pool, points, tasks, seeds[:num_seeds])[: breadth * NUM_RANKED]
         kept = _best(store, pool, [*kept, *points], tasks, seeds[num_seeds:])[:NUM_KEPT] or kept
     return Tuned(kept[0], frozenset(tried))
 
@@ -191,23 +206,23 @@ def _with_named(subject: S, values: Mapping[str, float]) -> S:
     return cast(S, join_options(name, {**options, **values}))
 
 
-def spread(best: Sequence[S], rng: np.random.Generator) -> list[S]:
+def spread(best: Sequence[S], rng: np.random.Generator, count: int = NUM_POINTS) -> list[S]:
     """Points around the first whose learning rates and decays lie evenly over four orders of magnitude."""
     from scipy.stats import qmc
 
     start = best[0]
     own = {name: value for name, value in _by_name(start).items() if name in SPREAD_NAMES}
     points = []
-    for rate, decay in SPREAD ** (2 * qmc.Halton(2, scramble=True, rng=rng).random(NUM_POINTS) - 1):
+    for rate, decay in SPREAD ** (2 * qmc.Halton(2, scramble=True, rng=rng).random(count) - 1):
         moved = {n: _rounded(v * float(decay if n == WEIGHT_DECAY else rate)) for n, v in own.items()}
         points.append(_with_named(start, moved))
     return points
 
 
-def neighbours(width: float, best: Sequence[S], rng: np.random.Generator) -> list[S]:
+def neighbours(width: float, best: Sequence[S], rng: np.random.Generator, count: int = NUM_POINTS) -> list[S]:
     """New points near the best; all have the form of the first, zeros stay zeros and signs stay."""
     points = []
-    for number in range(NUM_POINTS):
+    for number in range(count):
         centre = best[number % len(best)]
         moves = width * rng.standard_normal(len(constants(centre)))
         moves *= rng.random(len(moves)) < 0.5

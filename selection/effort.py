@@ -17,7 +17,7 @@ from lion_search.results.records import Stage
 from lion_search.selection.benchmark import LEAST_SEEDS, LOOKS, MOST_SEEDS
 from lion_search.selection.constants import efforts
 
-_MOST_TRAININGS = 1300
+_MOST_TRAININGS = 1040
 """More trainings of each optimizer than that are not spent to fill a time."""
 
 

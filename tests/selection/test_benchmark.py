@@ -134,4 +134,4 @@ def test_the_first_look_spreads_learning_rates_and_decays() -> None:
 
 
 def test_efforts_are_those_that_make_a_difference() -> None:
-    assert efforts(300) == [52, 78, 104, 130, 260]
+    assert efforts(1100) == [52, 78, 104, 130, 260, 390, 520, 1040]
