@@ -28,6 +28,11 @@ SETTINGS = (
 )
 OTHERS = "FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 
+_DROP_SCHEMAS = """DO $$ DECLARE name text; BEGIN
+FOR name IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema$)' LOOP
+EXECUTE format('DROP SCHEMA %I CASCADE', name); END LOOP; END $$"""
+"""That of every study, and the one that logs without a name are in."""
+
 
 class Server:
     """A PostgreSQL server with one database, which each test gets empty."""
@@ -51,7 +56,7 @@ class Server:
     def new_database(self) -> str:
         """The URL of an empty database; that of the test before is lost."""
         self._execute(f"SELECT pg_terminate_backend(pid) {OTHERS}")  # so that none holds a lock
-        self._execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+        self._execute(_DROP_SCHEMAS, "CREATE SCHEMA public")
         return self.url("postgres")
 
     def cut_connections(self) -> None:

@@ -23,12 +23,13 @@ from logs import Log, individual, score
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.results.curves import learning_curve
 from lion_search.results.history import read_history
+from lion_search.results.location import StoreError, absolute_url, sqlite_url
 from lion_search.results.ranking import rank
 from lion_search.results.records import Evaluation, Individual, Outcome, Stage
 from lion_search.results.schema import INDIVIDUALS, RUN, SCHEMA_VERSION
 from lion_search.results.sql import query
 from lion_search.results.statistics import statistics
-from lion_search.results.store import Store, StoreError, absolute_url, sqlite_url
+from lion_search.results.store import Store
 
 
 def evaluation(seed: int, stage: Stage = Stage.SEARCH, subject: str = "p0") -> Evaluation:

@@ -22,8 +22,9 @@ from screens import PROGRESS, console, printed
 from lion_search.analysis.watching import RunRow, list_runs
 from lion_search.commands.printing.display import progress_cells
 from lion_search.commands.printing.watching import print_runs, watch
+from lion_search.results.location import StoreError
 from lion_search.results.schema import SCHEMA_VERSION
-from lion_search.results.store import Store, StoreError
+from lion_search.results.store import Store
 from lion_search.results.strict_json import to_json
 from lion_search.runs.folder import (
     CONFIG_NAME,
