@@ -65,7 +65,12 @@ def find_run(run: str) -> Path:
 
 def is_url(run: str) -> bool:
     """Whether a run is named by the URL of its log."""
-    return "://" in run
+    return re.match(r"[A-Za-z][\w+]*://", run) is not None
+
+
+def told(run: str) -> str:
+    """A run as a person named it, but for the password of a URL."""
+    return name_of(run) if is_url(run) else run
 
 
 def name_of(run: str) -> str:
@@ -130,7 +135,7 @@ def open_run(run: str) -> Store:
     """
     store = open_log(run)
     try:
-        load_own_functions(name_of(run) if is_url(run) else run, store.run_facts())
+        load_own_functions(told(run), store.run_facts())
     except BaseException:
         store.close()
         raise

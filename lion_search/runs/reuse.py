@@ -11,7 +11,7 @@ from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.scores import Score, Status
 from lion_search.results.records import BASELINE_SUBJECT, Stage
 from lion_search.runs.facts import differences
-from lion_search.runs.references import is_url, name_of, open_run
+from lion_search.runs.references import open_run, told
 
 if TYPE_CHECKING:
     from lion_search.proxy_tasks.training.prepare import FlatProblem
@@ -48,7 +48,7 @@ def earlier_scores(
     used = {}
     for run in runs:
         with closing(open_run(run)) as store:
-            _check(name_of(run) if is_url(run) else run, store.run_facts(), problems)
+            _check(told(run), store.run_facts(), problems)
             used[run] = sizes.get(run, store.num_individuals())
             for row in store.evaluations(stage=Stage.SEARCH):
                 is_in = row.individual_id is not None and row.individual_id < used[run]

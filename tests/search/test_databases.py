@@ -1,16 +1,26 @@
-"""A whole search in each kind of database."""
+"""Whole searches in each kind of database."""
 
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from searching import EVERYTHING, NOISE, FakePool, baseline, log_of, make_search
+import sqlalchemy as sa
+from searching import EVERYTHING, NOISE, FakePool, Log, baseline, log_of, make_search
 
 from lion_search.results.digest import leaders
-from lion_search.results.location import islands, study_of, with_study
-from lion_search.results.records import BASELINE_SUBJECT, IMMIGRANT, Evaluation, Stage
+from lion_search.results.location import islands, sqlite_url, study_of, with_study
+from lion_search.results.records import (
+    BASELINE_SUBJECT,
+    DIGEST_FACT,
+    IMMIGRANT,
+    Evaluation,
+    Immigrant,
+    Stage,
+)
+from lion_search.results.schema import EVALUATIONS, INDIVIDUALS, PROGRAMS, RUN, SCHEMA_VERSION
 from lion_search.results.store import Store
 from lion_search.search.islands import Exchange, Migrant
 from lion_search.search.settings import Budget, SearchSettings
@@ -29,6 +39,77 @@ def test_a_search_writes_the_same_log_into_any_database(database: str, tmp_path:
             store.close()
         log.append(log_of(Store.open(url)))
     assert log[0] == log[1]
+
+
+# Logs of earlier schemas. What a schema added to the one before is all that an older log lacks.
+
+HALF, COUNT = 130, 200
+
+
+@pytest.fixture(scope="module")
+def logs_before(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Log]:
+    """A log of half a search, and what the whole search's is."""
+    path = tmp_path_factory.mktemp("logs") / "half.db"
+    store = begun(path)
+    make_search(store, FakePool(7, seed=1), Budget(programs=HALF), EVERYTHING).run()
+    store.close()
+    whole = begun(path.with_name("whole.db"))
+    make_search(whole, FakePool(7, seed=1), Budget(programs=COUNT), EVERYTHING).run()
+    return path, log_of(whole)
+
+
+def begun(url: str | Path) -> Store:
+    """A log with the baseline's scores, as the fittest programs are told by."""
+    store = Store.create(url, {})
+    store.append([], [Evaluation(Stage.SEARCH, BASELINE_SUBJECT, score) for score in baseline(NOISE)])
+    return store
+
+
+def write_as(version: int, url: str, source: Path) -> None:
+    """Writes a log as a program of an earlier schema would have."""
+    lacking = {"seen", "retry_of"} if version < 3 else set()
+    tables = (RUN, INDIVIDUALS, EVALUATIONS, *((PROGRAMS,) if version > 3 else ()))
+    old = sa.MetaData()
+    with sa.create_engine(sqlite_url(source)).begin() as here, sa.create_engine(url).begin() as there:
+        for table in tables:
+            columns = [c for c in table.c if c.name not in lacking]
+            copies = [sa.Column(c.name, c.type, primary_key=c.primary_key) for c in columns]
+            made = sa.Table(table.name, old, *copies)
+            made.create(there)
+            kept = [c for c in columns if c is not EVALUATIONS.c.id]  # which the database counts itself
+            rows = here.execute(sa.select(*kept).order_by(*table.primary_key))
+            there.execute(sa.insert(made), [dict(row._mapping) for row in rows])
+        facts = RUN.c
+        there.execute(sa.update(RUN).where(facts.key == "schema_version").values(value=str(version)))
+        if version < 4:
+            there.execute(sa.delete(RUN).where(facts.key == DIGEST_FACT))
+
+
+@pytest.mark.parametrize("version", range(2, SCHEMA_VERSION))
+def test_a_log_of_an_earlier_schema_is_read_and_gone_on_with(
+    database: str, version: int, logs_before: tuple[Path, Log]
+) -> None:
+    """It is read as it is, and brought up to date by who goes on with it."""
+    source, (individuals, evaluations) = logs_before
+    write_as(version, database, source)
+    expected = [replace(i, seen=None, retry_of=None) if version < 3 else i for i in individuals[:HALF]]
+    with closing(Store.open(database)) as reader, closing(Store.open(source)) as new:
+        assert list(reader.individuals()) == expected
+        assert [row.individual.id for row in leaders(reader, 9)] == [
+            row.individual.id for row in leaders(new, 9)
+        ]
+        assert reader.immigrants() == []
+        assert reader.run_facts()["schema_version"] == version
+    store = Store.reopen(database)
+    search = make_search(store, FakePool(7, seed=1), Budget(programs=COUNT), EVERYTHING)
+    search.replay_log()
+    search.run()
+    store.add_immigrants(COUNT, [Immigrant(COUNT, "s.2:1", "a program")])
+    assert store.run_facts()["schema_version"] == SCHEMA_VERSION
+    store.close()
+    with closing(Store.reopen(database)) as again:  # and nothing more is to be done
+        assert log_of(again) == ([*expected, *individuals[HALF:]], evaluations)
+        assert len(again.immigrants()) == 1
 
 
 # Islands: searches of one study, each with its own log in the same database.
@@ -75,11 +156,8 @@ def search_on(shared: str, number: int, count: int, settings: SearchSettings, ex
 def shared(database: str, tmp_path: Path) -> str:
     """A database with three islands, on which nothing has been done."""
     url = f"sqlite:///{tmp_path}/studies" if database.startswith("sqlite") else database
-    scores = [Evaluation(Stage.SEARCH, BASELINE_SUBJECT, score) for score in baseline(NOISE)]
     for number in (1, 2, 3):
-        store = Store.create(island(url, number), {})
-        store.append([], scores)
-        store.close()
+        begun(island(url, number)).close()
     return url
 
 
