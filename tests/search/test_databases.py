@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 from searching import EVERYTHING, NOISE, FakePool, Log, baseline, log_of, make_search
 
-from lion_search.results.digest import leaders
+from lion_search.results.digest import frontier_leaders, leaders
+from lion_search.results.history import read_history
 from lion_search.results.location import islands, sqlite_url, study_of, with_study
 from lion_search.results.records import (
     BASELINE_SUBJECT,
@@ -98,6 +99,8 @@ def test_a_log_of_an_earlier_schema_is_read_and_gone_on_with(
         assert [row.individual.id for row in leaders(reader, 9)] == [
             row.individual.id for row in leaders(new, 9)
         ]
+        assert list(frontier_leaders(reader, 3)) == list(frontier_leaders(new, 3))
+        assert read_history(reader, by_states=True) == read_history(new, by_states=True)
         assert reader.immigrants() == []
         assert reader.run_facts()["schema_version"] == version
     store = Store.reopen(database)

@@ -210,7 +210,7 @@ def test_a_database_that_is_locked_for_a_moment_is_read_later(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A moment longer than a reader waits at once."""
-    monkeypatch.setattr("lion_search.results.store._READER_SECONDS", 0.1)
+    monkeypatch.setattr("lion_search.results.location._READER_SECONDS", 0.1)
     folder = make_run(runs, "found", **SEARCHING)
     other = sqlite3.connect(folder / DATABASE_NAME, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN EXCLUSIVE")
