@@ -26,6 +26,8 @@ from lion_search.runs.folder import check_new, write_file, write_new
 from lion_search.runs.own_code import load_own_functions
 from lion_search.simplify.writing.readable import readable
 
+_RANGE = 0.4
+"""So much of fitness below the highest is looked at first."""
 _SHOWN, _OPENED = 12, 3
 """So many of the best are listed, and of so many the program is there."""
 
@@ -109,14 +111,14 @@ def _standing(study: Study) -> Html:
 
 
 def _islands(study: Study) -> Html:
-    titles = ("Island", "State", "Phase", "Programs", "Evaluated", "Came in", "Best, judged", "On seeds")
+    titles = ("Island", "State", "Phase", "Programs", "Evaluated", "Came in", "Best, judged")
     rows = []
     for island in study.islands:
         row, best = island.row, island.history.best.get(ALL)
         came = len(island.store.immigrants())
-        judged = ("", "") if best is None else (signed(best[-1].judged), f"{best[-1].num_seeds:,}")
+        judged = "" if best is None else signed(best[-1].judged)
         counts = (f"{row.num_programs or 0:,}", f"{row.num_evaluated or 0:,}", f"{came:,}")
-        rows.append((row.name, str(row.state or ""), row.phase or "", *counts, *judged))
+        rows.append((row.name, str(row.state or ""), row.phase or "", *counts, judged))
     notes = [paragraph(f"{row.name}: {row.note}", class_="note") for row in study.unread]
     return joined((table(titles, rows, left=3), *notes))
 
@@ -130,8 +132,9 @@ def _course(study: Study) -> Html:
         traces.append(line(island.row.name, x, y, place, told=told, shape="hv"))
     if not any(trace["x"] for trace in traces):
         return Html("")
-    ends = [trace["y"][-1] for trace in traces if trace["y"]]
-    shown = [min(-0.4, *ends) - 0.05, max(0.0, *ends) + 0.05]
+    seen = [y for trace in traces for y in trace["y"]]
+    high, low = max(0.0, *seen), min(seen)
+    shown = [max(low, high - _RANGE) - 0.02, high + 0.02]
     y_axis = {"title": "Fitness (0 is tuned AdamW)", "range": shown}
     x_axis = {"title": "Programs of the island", "rangemode": "tozero", "separatethousands": True}
     return figure(

@@ -109,19 +109,19 @@ class _Claim:
         self._connection: Connection | None = None
 
     def take(self, patience_seconds: float) -> None:
-        """Gets the lock, and waits for it and for the server that long."""
+        """Gets the lock; waits that long for another to let it go, and for the server if it had the lock."""
         deadline = time.monotonic() + patience_seconds
         while True:
             try:
                 if self._try():
                     return
-                reason = f"is written by {self.holder() or 'another process'}"
+                refused = f"database {self._where} is written by {self.holder() or 'another process'}"
             except SQLAlchemyError as error:
-                reason = " ".join(str(getattr(error, "orig", None) or error).split())
-                if self._connection is None and patience_seconds <= _WAIT_SECONDS:
-                    raise StoreError(f"database {self._where}: {reason}") from error
+                refused = self._told(error)
+                if self._connection is None:
+                    raise StoreError(refused) from error
             if time.monotonic() > deadline:
-                raise StoreError(f"database {self._where}: {reason}")
+                raise StoreError(refused)
             time.sleep(0.1)
 
     def renew(self) -> None:
@@ -138,7 +138,7 @@ class _Claim:
             with self._engine.connect() as connection:
                 found = connection.scalar(_HOLDER, {"key": self._key})
         except SQLAlchemyError as error:
-            raise StoreError(f"database {self._where}: {error}") from error
+            raise StoreError(self._told(error)) from error
         return None if found is None else str(found)
 
     def close(self) -> None:
@@ -147,6 +147,9 @@ class _Claim:
             with suppress(SQLAlchemyError):
                 self._connection.close()
         self._engine.dispose()
+
+    def _told(self, error: SQLAlchemyError) -> str:
+        return f"database {self._where}: {' '.join(str(getattr(error, 'orig', None) or error).split())}"
 
     def _try(self) -> bool:
         connection = self._engine.connect()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
@@ -11,7 +11,6 @@ from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.scores import Status
 from lion_search.results.digest import frontier_leaders, leaders
 from lion_search.results.location import StoreError, islands, study_of
-from lion_search.results.ranking import Ranked
 from lion_search.results.records import JUDGE_FACT
 from lion_search.results.store import Store
 from lion_search.results.strict_json import json_value
@@ -54,32 +53,36 @@ def best_of_others(url: str, count: int, *, by_niche: bool, report: Report) -> l
         report: is told what could not be read.
     """
     found: list[tuple[int, Migrant]] = []
-    for other in _others(url):
+    try:
+        others = _others(url)
+    except StoreError as error:
+        report(f"Note: nothing comes in from other islands: {error}")
+        return []
+    for other in others:
         try:
             with closing(Store.open(other)) as store:
-                best = _best(store, count, by_niche=by_niche)
+                found += _best(store, study_of(other), count, by_niche=by_niche)
         except StoreError as error:
             report(f"Note: nothing comes in from an island: {error}")
-            continue
-        name = study_of(other)
-        found += [
-            (place, Migrant(f"{name}:{row.individual.id}", row.individual.program))
-            for rows in best
-            for place, row in enumerate(rows)
-        ]
     return [migrant for _, migrant in sorted(found, key=lambda pair: pair[0])]
 
 
-def _best(store: Store, count: int, *, by_niche: bool) -> Sequence[Sequence[Ranked]]:
-    """The best that train, of each niche."""
+def _best(store: Store, name: str | None, count: int, *, by_niche: bool) -> list[tuple[int, Migrant]]:
+    """The best of an island that train, each with its place in its niche."""
     if by_niche:
-        return list(frontier_leaders(store, count).values())
-    return [[row for row in leaders(store, count) if row.status is Status.OK]]
+        niches = list(frontier_leaders(store, count).values())
+    else:
+        niches = [[row for row in leaders(store, count) if row.status is Status.OK]]
+    return [
+        (place, Migrant(f"{name}:{row.individual.id}", row.individual.program))
+        for rows in niches
+        for place, row in enumerate(rows)
+    ]
 
 
-def _others(url: str) -> Iterator[str]:
+def _others(url: str) -> list[str]:
     own = study_of(url)
-    return (other for other in islands(url) if study_of(other) != own)
+    return [other for other in islands(url) if study_of(other) != own]
 
 
 def check_same_study(plan: Plan, url: str | None) -> None:
