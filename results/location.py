@@ -22,8 +22,9 @@ from lion_search.results.schema import RUN
 
 _WRITER_SECONDS, _READER_SECONDS = 30.0, 5.0
 """How long a process waits for another's lock on an SQLite file."""
-_CONNECT_SECONDS = 10
-"""How long one try to reach a PostgreSQL server takes, unless the URL says otherwise."""
+_LIBPQ = {"connect_timeout": 10, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
+"""In seconds, unless the URL says otherwise: how long one try to reach a PostgreSQL server takes, and that a
+connection which a network dropped is known to be lost within a minute."""
 _STUDY = "study"
 _NAME = r"[A-Za-z0-9_-]{1,50}"
 STUDY_NAME = rf"^{_NAME}$"
@@ -238,8 +239,8 @@ def _server_engine(url: URL, is_reader: bool, options: dict[str, Any]) -> Engine
     study, is_postgresql = _study(url), url.get_backend_name() == "postgresql"
     if study is not None and not is_postgresql:
         raise StoreError(f"database {shown(url)}: studies are kept by PostgreSQL and SQLite only")
-    if is_postgresql and "connect_timeout" not in url.query:
-        url = url.update_query_dict({"connect_timeout": str(_CONNECT_SECONDS)})
+    if url.get_driver_name() in ("psycopg", "psycopg2"):
+        url = url.set(query={name: str(value) for name, value in _LIBPQ.items()} | dict(url.query))
     # What the server closed while it was idle is opened again.
     engine = sa.create_engine(_alone(url), pool_pre_ping=True, **options)
     if study is not None:
@@ -252,7 +253,9 @@ def _server_engine(url: URL, is_reader: bool, options: dict[str, Any]) -> Engine
 def _enter_schema(connection: Any, name: str) -> None:
     """Makes a schema the one that tables are in, whatever is rolled back later."""
     before, connection.autocommit = connection.autocommit, True
-    connection.execute("SELECT set_config('search_path', quote_ident(%s), false)", [name])
+    cursor = connection.cursor()
+    cursor.execute("SELECT set_config('search_path', quote_ident(%s), false)", (name,))
+    cursor.close()
     connection.autocommit = before
 
 

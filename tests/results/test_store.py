@@ -387,6 +387,35 @@ def test_a_server_that_may_only_be_read_is_an_error(postgresql: Server) -> None:
             use(read_only)
 
 
+def test_a_server_that_is_slow_is_waited_for(postgresql: Server) -> None:
+    """Here because somebody locks a table for a while."""
+    url = postgresql.new_database()
+    store = Store.create(url, {})
+    with sa.create_engine(url).connect() as other:
+        other.exec_driver_sql("LOCK TABLE individuals")
+        let_go = threading.Timer(0.5, other.commit)
+        let_go.start()
+        store.append([individual(0)], [])
+        let_go.join()
+    assert store.num_individuals() == 1
+
+
+def test_a_server_whose_disk_is_full_is_an_error(postgresql: Server) -> None:
+    """What was committed stays and can be read."""
+    with postgresql.small_disk() as url:
+        store, numbers = Store.create(url, {}), itertools.count()
+
+        def fill() -> None:
+            for number in numbers:
+                store.append([individual(number, program=random.Random(number).randbytes(9000).hex())], [])
+
+        with pytest.raises(StoreError, match="No space left on device"):
+            fill()
+        assert [i.id for i in store.individuals()] == [*range(next(numbers) - 1)]
+        store.append([], [], {"a": 1})
+        store.close()
+
+
 def test_a_database_that_the_server_does_not_have_is_an_error(postgresql: Server) -> None:
     with pytest.raises(StoreError, match='"cats" does not exist'):
         Store.create(postgresql.url("cats"), {})
