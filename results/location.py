@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -167,10 +168,10 @@ def make_room(url: URL) -> None:
         StoreError: it cannot be made.
     """
     study = _study(url)
-    if study is None or not url.database:
+    if study is None or (is_sqlite(url) and not url.database):
         return
     if not is_sqlite(url):
-        _ask_server(url, lambda c: c.execute(sa.schema.CreateSchema(study, if_not_exists=True)))
+        _ask_server(url, partial(_make_schema, study))
         return
     try:
         Path(file_of(url)).parent.mkdir(parents=True, exist_ok=True)
@@ -178,6 +179,12 @@ def make_room(url: URL) -> None:
         raise StoreError(
             f"database {shown(url)}: with a study it names a folder of SQLite files: {error.strerror}"
         ) from error
+
+
+def _make_schema(name: str, connection: Connection) -> None:
+    """Makes a schema; one that is there may be somebody else's, who lets this user write into it."""
+    if not sa.inspect(connection).has_schema(name):
+        connection.execute(sa.schema.CreateSchema(name))
 
 
 def _schemas(connection: Connection) -> list[str]:

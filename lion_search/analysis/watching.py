@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lion_search.dsl.errors import LionSearchError
-from lion_search.results.location import studies, study_of, with_study
+from lion_search.results.location import studies, with_study
 from lion_search.results.records import PHASE_FACT, PROGRESS_FACT
 from lion_search.results.store import Store
 from lion_search.runs.claim import writer_of
@@ -28,6 +28,7 @@ from lion_search.runs.folder import (
 )
 from lion_search.runs.lock import RunState, state_of
 from lion_search.runs.patience import patiently
+from lion_search.runs.references import name_of
 from lion_search.search.progress import Progress
 
 
@@ -153,7 +154,7 @@ def list_studies(url: str) -> list[RunRow]:
 
 def log_row(url: str) -> RunRow:
     """One log in a database."""
-    name = study_of(url) or url
+    name = name_of(url)
     try:
         return _told(name, read_log_snapshot(url))
     except LionSearchError as error:

@@ -110,12 +110,13 @@ def _agreed(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What must be the same on all islands, by name."""
     config = facts["config"]
     states = parse(facts["initial_program"]).states
+    own = {name: {**row, "values": None} for name, row in facts.get("own_functions", {}).items()}
     return {
         "semantics_version": facts["semantics_version"],
         "tasks": facts["tasks"],
         "adamw": {task: own["adamw"] for task, own in facts["baselines"].items()},
         JUDGE_FACT: facts[JUDGE_FACT],
-        "own_functions": facts.get("own_functions"),
+        "own_functions": own,  # their values are rounded by the machine's NumPy
         **{key: _at(config, key) for key in _SAME},
         "number of states": len(states),
     }
