@@ -34,7 +34,6 @@ from lion_search.results.location import (
     shown,
 )
 from lion_search.results.records import (
-    EXCHANGED_FACT,
     HAS_OWN_SCORES,
     Evaluation,
     Immigrant,
@@ -193,6 +192,7 @@ class Store:
         individuals: Sequence[Individual],
         evaluations: Sequence[Evaluation],
         facts: Mapping[str, Any] = MappingProxyType({}),
+        immigrants: Sequence[Immigrant] = (),
     ) -> None:
         """Commits records in one transaction: all of them or none.
 
@@ -202,22 +202,27 @@ class Store:
             individuals: in the order of their numbers.
             evaluations: in the order of the log.
             facts: about the run, as JSON values; those of the same names are replaced.
+            immigrants: what came in from other islands.
 
         Raises:
             StoreError: the database refused; what was committed before stays.
         """
-        if not individuals and not evaluations and not facts:
+        if not individuals and not evaluations and not facts and not immigrants:
             return
         self.before_append()
         try:
-            self._append(individuals, evaluations, facts)
+            self._append(individuals, evaluations, facts, immigrants)
         except ConnectionLostError:
             if self._held is not None:  # what else belongs to that moment is lost too
                 raise
-            self._append(individuals, evaluations, facts)
+            self._append(individuals, evaluations, facts, immigrants)
 
     def _append(
-        self, individuals: Sequence[Individual], evaluations: Sequence[Evaluation], facts: Mapping[str, Any]
+        self,
+        individuals: Sequence[Individual],
+        evaluations: Sequence[Evaluation],
+        facts: Mapping[str, Any],
+        immigrants: Sequence[Immigrant],
     ) -> None:
         with self.transaction() as connection:
             if individuals:
@@ -225,22 +230,12 @@ class Store:
                 connection.execute(sa.insert(INDIVIDUALS), rows)
             if evaluations:
                 connection.execute(sa.insert(EVALUATIONS), [_evaluation_row(e) for e in evaluations])
+            if immigrants:
+                rows = [{c: getattr(i, c) for c in _IMMIGRANT_COLUMNS} for i in immigrants]
+                connection.execute(sa.insert(IMMIGRANTS), rows)
             if facts:
                 connection.execute(sa.delete(RUN).where(RUN.c.key.in_(list(facts))))
                 connection.execute(sa.insert(RUN), _fact_rows(facts))
-
-    def add_immigrants(self, place: int, immigrants: Sequence[Immigrant]) -> None:
-        """Commits what came in at a place of the log from other islands, also that nobody did.
-
-        Raises:
-            StoreError: the database refused; nothing was written.
-        """
-        self.before_append()
-        rows = [{c: getattr(i, c) for c in _IMMIGRANT_COLUMNS} for i in immigrants]
-        with self.moment() as connection:
-            if rows:
-                connection.execute(sa.insert(IMMIGRANTS), rows)
-            self._append((), (), {EXCHANGED_FACT: place})
 
     def immigrants(self) -> list[Immigrant]:
         """All that came in from other islands, in order; none in a log of an earlier schema."""

@@ -75,6 +75,6 @@ class Immigration:
         assert self._exchange is not None
         came = self._exchange.others()[: self._exchange.every]
         found = [Immigrant(place, one.origin, one.program) for place, one in enumerate(came, start=draw)]
-        self._store.add_immigrants(draw, found)
+        self._store.append((), (), {EXCHANGED_FACT: draw}, found)  # also that nobody came
         self._last = draw
         return found

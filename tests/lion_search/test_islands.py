@@ -157,7 +157,7 @@ def test_a_driver_whose_connection_was_cut_gets_its_log_back_unless_another_has_
 
 
 @pytest.mark.large
-def test_three_drivers_of_which_one_is_killed(shared: str, settings: Any, tiny: Any, options: Any) -> None:
+def test_three_drivers_of_which_one_is_killed(shared: str, settings: Any, tiny: Any) -> None:
     """The killed one hinders nobody, and goes on to the log that follows from what had come in."""
     every, count = 200, 1500
     running = [
@@ -201,7 +201,7 @@ def _make_again(shared: str, island: int, tiny: Any, settings: Any, every: int, 
     }
     alone = with_study(f"sqlite:///{folder}-studies", f"lion.{island}")
     again = Store.create(alone, facts | {"search_seconds": 0.0})
-    again.add_immigrants(facts["exchanged"], came)
+    again.append([], [], {}, came)
     again.close()
     folder.mkdir()
     (folder / "config.yaml").write_text((tiny.folder / f"r{island}" / "config.yaml").read_text())

@@ -107,7 +107,7 @@ def test_a_log_of_an_earlier_schema_is_read_and_gone_on_with(
     search = make_search(store, FakePool(7, seed=1), Budget(programs=COUNT), EVERYTHING)
     search.replay_log()
     search.run()
-    store.add_immigrants(COUNT, [Immigrant(COUNT, "s.2:1", "a program")])
+    store.append([], [], {}, [Immigrant(COUNT, "s.2:1", "a program")])
     assert store.run_facts()["schema_version"] == SCHEMA_VERSION
     store.close()
     with closing(Store.reopen(database)) as again:  # and nothing more is to be done

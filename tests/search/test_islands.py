@@ -79,8 +79,8 @@ def begun(folder: Path, name: str = "whole") -> Store:
 def killed(folder: Path, log: Log, came: Sequence[Immigrant], count: int, asked: int) -> Store:
     """The log after so many individuals, the others having been asked at a place at last."""
     store = begun(folder, f"killed at {count}")
-    store.append(*prefix_of(log, count))
-    store.add_immigrants(asked, [one for one in came if one.draw < asked + EVERY])
+    known = [one for one in came if one.draw < asked + EVERY]
+    store.append(*prefix_of(log, count), {EXCHANGED_FACT: asked}, known)
     return store
 
 
