@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,13 @@ def test_a_rival_is_tuned_as_a_baseline_is(name: str) -> None:
         values = dict(point)
         assert [*values] == [*RIVALS[name].hyperparameters]
         assert all(value < 1 for key, value in values.items() if RIVALS[name].ranges[key].beta)
+
+
+def test_the_table_in_the_documentation_says_what_is_in_the_code() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rivals.md").read_text(encoding="utf-8")
+    for name, rival in RIVALS.items():
+        starts = ", ".join(f"{key} {start:g}" for key, (start, _) in rival.hyperparameters.items())
+        assert f"| `{name}` | {starts} |" in page
 
 
 @pytest.mark.parametrize(
