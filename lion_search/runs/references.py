@@ -228,7 +228,10 @@ def _tuned_adamw(task: str) -> Program:
 
 
 def find_subject(reference: str) -> tuple[str, Subject]:
-    """What to train and what to call it: a program in canonical form, or the reference of an optax optimizer.
+    """What to train and what to call it.
+
+    It is a program in canonical form, the reference of an optax optimizer, or a rival,
+    ``NAME?hyperparameter=value,...``.
 
     Raises:
         LionSearchError: it leads nowhere, or to no optimizer that can be scored.
@@ -239,8 +242,19 @@ def find_subject(reference: str) -> tuple[str, Subject]:
         read_optax(reference)  # checks it
         return reference, reference
     from lion_search.dsl.equivalence.canonical import canonicalise
+    from lion_search.proxy_tasks.rivals import RIVALS, find_rival
 
-    return reference, canonicalise(find_program(reference).program).program()
+    name = reference.partition("?")[0]
+    if name in RIVALS:
+        return reference, find_rival(reference)
+    try:
+        program = find_program(reference).program
+    except UnknownReferenceError as error:
+        if split_individual(reference) or Path(reference).is_file():
+            raise
+        rivals = f"{', '.join(RIVALS)}{did_you_mean(name, RIVALS)}"
+        raise UnknownReferenceError(f"{error}; or a rival: {rivals}") from error
+    return reference, canonicalise(program).program()
 
 
 def _read(path: Path) -> str:
