@@ -97,6 +97,7 @@ class Row:
         speedup_low: where its interval begins,
         speedup_high: and ends.
         seconds_per_step: see :class:`Measured`.
+        passes_per_step: evaluations of the loss beside the gradient.
         bytes_per_weight: of state.
         looks: the steps at which trainings were looked at.
         losses: at these, the mean over seeds.
@@ -116,6 +117,7 @@ class Row:
     speedup_low: float
     speedup_high: float
     seconds_per_step: float
+    passes_per_step: float
     bytes_per_weight: float
     looks: Sequence[int]
     losses: Sequence[float]
@@ -191,7 +193,7 @@ def _seconds_per_step(store: Store, task: str) -> dict[str, float]:
 def rows(
     task: str,
     measured: Sequence[Measured],
-    bytes_per_weight: Callable[[Subject], float],
+    step_cost: Callable[[Subject], tuple[float, float]],
     describe: Callable[[Subject], str],
 ) -> list[Row]:
     """Optimizers on a task beside AdamW, which is the first.
@@ -199,7 +201,7 @@ def rows(
     Args:
         task: its name.
         measured: all on the same seeds.
-        bytes_per_weight: of an optimizer's state.
+        step_cost: an optimizer's evaluations of the loss a step, and bytes of state for each weight.
         describe: an optimizer's constants, for people.
 
     Raises:
@@ -208,12 +210,10 @@ def rows(
     required_mean_losses(measured[0].scores)
     if not all(measured[0].curves):
         raise TaskError(f"task '{task}': AdamW trains, and fails where it is looked at on the way")
-    return [
-        _row(task, own, measured[0], bytes_per_weight(own.subject), describe(own.subject)) for own in measured
-    ]
+    return [_row(task, own, measured[0], step_cost(own.subject), describe(own.subject)) for own in measured]
 
 
-def _row(task: str, own: Measured, adamw: Measured, bytes_per_weight: float, constants: str) -> Row:
+def _row(task: str, own: Measured, adamw: Measured, cost: tuple[float, float], constants: str) -> Row:
     measurement = Measurement(own.name, task, tuple(own.scores), len(adamw.scores))
     failed = measurement.failure
     advance = None if failed else lead(gains(own.scores, adamw.scores), (1 + LEVEL) / 2)
@@ -236,7 +236,8 @@ def _row(task: str, own: Measured, adamw: Measured, bytes_per_weight: float, con
         speedup_low=low,
         speedup_high=high,
         seconds_per_step=own.seconds_per_step,
-        bytes_per_weight=bytes_per_weight,
+        passes_per_step=cost[0],
+        bytes_per_weight=cost[1],
         looks=steps,
         losses=means.tolist(),
     )

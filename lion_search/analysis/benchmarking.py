@@ -240,20 +240,22 @@ class _Bench:
         """Task by task; each is told as soon as it is known."""
         measured: list[Sequence[Measured]] = []
         table: list[Row] = []
-        for task, problem in self.problems.items():
+        for task in self.problems:
             own = measure(self.store, self.pool, self.optimizers, task, *effort, self.report)
-            found = rows(task, own, partial(_bytes_per_weight, problem), _described)
+            found = rows(task, own, partial(_step_cost, task), _described)
             self.report(f"{task}: {', '.join(f'{row.optimizer} {significant(row.mean)}' for row in found)}")
             measured.append(own)
             table += found
         return table, suite_scores(table, measured)
 
 
-def _bytes_per_weight(problem: FlatProblem, subject: Subject) -> float:
-    from lion_search.proxy_tasks.training.update_rules import state_bytes  # imports JAX
+def _step_cost(task: str, subject: Subject) -> tuple[float, float]:
+    from lion_search.proxy_tasks.training.evaluator import evaluator  # imports JAX
+    from lion_search.proxy_tasks.training.modes import Mode
     from lion_search.proxy_tasks.workers.worker import make_optimizer
 
-    return state_bytes(make_optimizer(subject, problem.layout), problem.layout) / problem.layout.size
+    own = evaluator(task, Mode.COMPILED)
+    return own.step_cost(make_optimizer(subject, own.problem.layout))
 
 
 def _described(subject: Subject) -> str:

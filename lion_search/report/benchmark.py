@@ -11,7 +11,8 @@ from lion_search.dsl.shown import plural, significant, with_error
 from lion_search.proxy_tasks.tasks import find_task
 from lion_search.report.figures import line, log_or_linear, spec
 from lion_search.report.markup import Html, code, element, figure, fold, joined, paragraph, table
-from lion_search.report.page import document
+from lion_search.report.page import page
+from lion_search.report.sections import Section, written_of
 from lion_search.results.strict_json import to_json
 from lion_search.runs.folder import write_file
 from lion_search.selection.benchmark import Row, SuiteScore
@@ -19,7 +20,7 @@ from lion_search.selection.benchmark import Row, SuiteScore
 SCORE_TITLES = ("Optimizer", "Score", "95 %", "Ahead", "Behind")
 TITLES = (
     *("Task", "Optimizer", "On test", "Lead on AdamW, 95 %"),
-    *("Steps", "Speed-up", "Time", "Bytes"),
+    *("Steps", "Speed-up", "Time", "Passes", "Bytes"),
 )
 ADAMW = "adamw"
 Cells = tuple[str, ...]
@@ -33,17 +34,19 @@ def score_cells(score: SuiteScore) -> Cells:
     return (score.optimizer, f"{score.score:.2f}", between, *counts)
 
 
-def cells(rows: Sequence[Row]) -> list[Cells]:
-    """The cells of ``TITLES``, a row for each optimizer on each task; AdamW's are the first of a task."""
+def task_table(rows: Sequence[Row]) -> tuple[Cells, list[Cells]]:
+    """Titles and cells, a row for each optimizer on each task, without columns that have no content."""
     adamw = {row.task: row for row in rows if row.optimizer == ADAMW}
-    return [_cells(row, adamw[row.task]) for row in rows]
+    cells = [_cells(row, adamw[row.task]) for row in rows]
+    places = [place for place in range(len(TITLES)) if any(row[place] for row in cells)]
+    return tuple(TITLES[p] for p in places), [tuple(row[p] for p in places) for row in cells]
 
 
 def _cells(row: Row, adamw: Row) -> Cells:
     first = (row.task, row.optimizer)
-    bytes_ = f"{row.bytes_per_weight:.3g}"
+    cost = (f"{row.passes_per_step:.2g}" if row.passes_per_step else "", f"{row.bytes_per_weight:.3g}")
     if row.failure:
-        return (*first, "fails", "", "", f"{row.speedup:.2f}", "", bytes_)
+        return (*first, "fails", "", "", f"{row.speedup:.2f}", "", *cost)
     is_adamw = row is adamw
     steps = "not reached" if row.steps is None else f"{row.steps:,.0f}"
     time = row.seconds_per_step / adamw.seconds_per_step
@@ -54,7 +57,7 @@ def _cells(row: Row, adamw: Row) -> Cells:
         steps,
         "" if is_adamw else f"{row.speedup:.2f}",
         f"{time:.2f}" if math.isfinite(time) else "",
-        bytes_,
+        *cost,
     )
 
 
@@ -79,8 +82,9 @@ def explanation(found: Benchmark) -> str:
         "the logarithm of AdamW's loss over its own, or of their difference in units; above 0 is better. "
         "Steps: to the loss that AdamW ends at. Speed-up: AdamW's steps over its own to there or, where it "
         "does not get there, to where it ends. Score: the geometric mean of the speed-ups. Time: of a step, "
-        "AdamW's is 1. Bytes: of state for each weight. Intervals, of 95 %, are over seeds; the luck of a "
-        "tuning and the choice of tasks are not in them."
+        "AdamW's is 1. Passes: evaluations of the loss a step beside the gradient. Bytes: of state for each "
+        "weight. Intervals, of 95 %, are over seeds; the luck of a tuning and the choice of tasks are not in "
+        "them."
     )
 
 
@@ -102,7 +106,7 @@ def _markdown(found: Benchmark) -> str:
         f"# Benchmark: {found.suite}",
         explanation(found),
         _markdown_table(SCORE_TITLES, [score_cells(score) for score in found.scores]),
-        _markdown_table(TITLES, cells(found.rows)),
+        _markdown_table(*task_table(found.rows)),
         *(f"- {row.task}, {row.optimizer}: {row.failure}" for row in found.rows if row.failure),
         "## Constants as tuned",
         *(f"{row.task}, {row.optimizer}:\n\n```\n{row.constants.rstrip()}\n```" for row in found.rows),
@@ -116,29 +120,19 @@ def _markdown_table(titles: Sequence[str], rows: Sequence[Cells]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _page(found: Benchmark) -> str:
-    title = f"Benchmark: {found.suite}"
-    sections = {
-        "score": ("Score", _scores(found)),
-        "tasks": ("Tasks", table(TITLES, cells(found.rows), left=2)),
-        "curves": ("Along training", joined(map(_figure, _by_task(found.rows)))),
-        "constants": ("Constants as tuned", _constants(found.rows)),
-    }
-    links = (element("li", element("a", name, href=f"#{key}")) for key, (name, _) in sections.items())
-    header = element(
-        "header",
-        element("h1", element("span", "lion-search", class_="product"), title),
-        element("nav", element("ul", *links), aria_label="Contents"),
-    )
-    body = (element("section", element("h2", name), own, id=key) for key, (name, own) in sections.items())
-    return document(title, header, element("main", *body))
-
-
 def _scores(found: Benchmark) -> Html:
     failures = (paragraph(f"{r.task}, {r.optimizer}: {r.failure}") for r in found.rows if r.failure)
     machine = paragraph(f"Machine: {', '.join(found.hardware.values())}.")
     shown = table(SCORE_TITLES, [score_cells(score) for score in found.scores])
     return joined((shown, paragraph(explanation(found)), *failures, machine))
+
+
+def _tasks(found: Benchmark) -> Html:
+    return table(*task_table(found.rows), left=2)
+
+
+def _curves(found: Benchmark) -> Html:
+    return joined(map(_figure, _by_task(found.rows)))
 
 
 def _by_task(rows: Sequence[Row]) -> list[list[Row]]:
@@ -163,5 +157,18 @@ def _figure(rows: Sequence[Row]) -> Html:
     return figure(f"curve-{task}", about, spec(traces, {"title": "Step"}, y, height=440), caption)
 
 
-def _constants(rows: Sequence[Row]) -> Html:
-    return joined(fold(f"{row.task}, {row.optimizer}", code(row.constants)) for row in rows)
+def _constants(found: Benchmark) -> Html:
+    return joined(fold(f"{row.task}, {row.optimizer}", code(row.constants)) for row in found.rows)
+
+
+SECTIONS = (
+    Section("score", "Score", _scores),
+    Section("tasks", "Tasks", _tasks),
+    Section("curves", "Along training", _curves),
+    Section("constants", "Constants as tuned", _constants),
+)
+
+
+def _page(found: Benchmark) -> str:
+    optimizers = element("p", ", ".join(score.optimizer for score in found.scores), id="standing")
+    return page(f"Benchmark {found.suite}", optimizers, written_of(found, SECTIONS))

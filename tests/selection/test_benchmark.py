@@ -68,7 +68,7 @@ def curve(job: CurveJob) -> Curve:
 
 def table(log: Log, pool: FakePool) -> list[Row]:
     found = measure(log.store, pool, ALL, TASK, 130, 8)
-    return rows(TASK, found, lambda subject: 4.0, str)
+    return rows(TASK, found, lambda subject: (0.0, 4.0), str)
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_what_was_cut_short_goes_on_to_the_same_table(log: Log, tmp_path: Path, 
 
 def test_scores_are_geometric_means_of_speedups(log: Log) -> None:
     measured = measure(log.store, FakePool(answer, curve=curve), ALL, TASK, 130, 8)
-    own = rows(TASK, measured, lambda subject: 4.0, str)
+    own = rows(TASK, measured, lambda subject: (0.0, 4.0), str)
     twice = [*own, *(replace(row, task="b", speedup=row.speedup**3) for row in own)]
     found = {score.optimizer: score for score in suite_scores(twice, [measured, measured])}
     assert found["adamw"].score == found["adamw"].low == found["adamw"].high == 1
