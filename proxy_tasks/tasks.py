@@ -30,14 +30,6 @@ class TaskError(LionSearchError):
     """A task that does not exist or cannot be used."""
 
 
-class Metric(enum.StrEnum):
-    """What a trained network is scored by; lower is better."""
-
-    LOSS = "loss"
-    ERROR = "error"
-    """The share of wrong predictions."""
-
-
 class Decay(enum.StrEnum):
     """How the learning rate falls after the warm-up."""
 
@@ -91,12 +83,13 @@ class Task:
         num_steps: training steps.
         batch_size: examples a step, drawn with replacement.
         schedule: of the learning rate.
-        metric: what the trained network is scored by.
+        metric: what the trained network is scored by: ``loss``, or another of the problem's by name.
         label_noise: share of training labels replaced by random ones, the same for all seeds.
         gradient_scale: with x > 0, the training loss is multiplied by a factor drawn log-uniformly from
             10^-x to 10^x with the seed, so that programs which depend on the gradient's scale fail.
         fitness: how a loss is compared with tuned AdamW's.
         unit: of a difference: so much loss is a fitness of 1.
+        reported: the metric by which people of its field know how good a network is.
         about: one line for people.
         name: the reference it was found by.
     """
@@ -105,17 +98,17 @@ class Task:
     num_steps: int
     batch_size: int
     schedule: Schedule = field(default_factory=Schedule)
-    metric: Metric = Metric.LOSS
+    metric: str = "loss"
     label_noise: float = 0.0
     gradient_scale: float = 0.0
     fitness: Fitness = Fitness.RATIO
     unit: float = 1.0
+    reported: str = "loss"
     about: str = ""
     name: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "metric", Metric(self.metric))  # so that its text will do
-        object.__setattr__(self, "fitness", Fitness(self.fitness))
+        object.__setattr__(self, "fitness", Fitness(self.fitness))  # so that its text will do
 
 
 def _classification(dataset: str, model: str, *arguments: Any, num_train: int | None = None) -> Problem:
@@ -362,7 +355,7 @@ OPTIONS: Mapping[str, tuple[Callable[[Task, str], Task], Callable[[Task], Any]]]
         "batch_size": _option("batch_size", int),
         "schedule": _schedule_option("decay", Decay),
         "warmup_steps": _schedule_option("warmup_steps", int),
-        "metric": _option("metric", Metric),
+        "metric": _option("metric", str),
         "label_noise": _option("label_noise", read_number),
         "gradient_scale": _option("gradient_scale", read_number),
         "fitness": _option("fitness", Fitness),
@@ -383,7 +376,7 @@ def _with_option(reference: str, task: Task, key: str, text: str) -> Task:
     try:
         return set_option(task, text)
     except ValueError as error:
-        names = {"schedule": Decay, "metric": Metric, "fitness": Fitness}.get(key)
+        names = {"schedule": Decay, "fitness": Fitness}.get(key)
         expected = f"one of {', '.join(names)}" if names else "a number"
         raise TaskError(f"task '{reference}': {key}={text}: expected {expected}") from error
 
@@ -409,6 +402,7 @@ def _check(reference: str, task: Task) -> None:
         ("gradient_scale must be a number from 0 to 10", lambda: 0 <= task.gradient_scale <= 10),
         ("unit must be a number above 0", lambda: 0 < task.unit < math.inf),
         ("unit needs fitness=difference", lambda: task.unit == 1 or task.fitness is Fitness.DIFFERENCE),
+        ("metric must be a name", lambda: isinstance(task.metric, str)),
         ("problem must be a function without arguments", lambda: callable(task.problem)),
     )
     for message, holds in rules:

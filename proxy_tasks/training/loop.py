@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from lion_search.proxy_tasks.tasks import Metric
 from lion_search.proxy_tasks.training.prepare import FlatProblem
 from lion_search.proxy_tasks.training.update_rules import UpdateRule
 
@@ -127,20 +126,26 @@ def _score(problem: FlatProblem, weights: jax.Array, examples: Any) -> jax.Array
     total = num_examples(examples)
     num_chunks = -(-total // _CHUNK)
     size = total // num_chunks
+    is_loss = problem.task.metric == "loss"
 
-    def of(chunk: Any) -> jax.Array:
+    def of(chunk: Any) -> tuple[jax.Array, Any]:
         loss = problem.loss(weights, chunk)
-        if problem.task.metric is Metric.LOSS:
-            return loss
-        return jnp.where(jnp.isfinite(loss), problem.error(weights, chunk), jnp.nan)
+        return loss, loss if is_loss else problem.metric.means(weights, chunk)
 
     if num_chunks == 1:
-        return of(examples)
-    whole = jax.tree.map(lambda a: a[: num_chunks * size].reshape(num_chunks, size, *a.shape[1:]), examples)
-    score = jnp.sum(lax.map(of, whole)) * size
-    if rest := total - num_chunks * size:
-        score += of(jax.tree.map(lambda a: a[-rest:], examples)) * rest
-    return score / total
+        means = of(examples)
+    else:
+        parts = jax.tree.map(
+            lambda a: a[: num_chunks * size].reshape(num_chunks, size, *a.shape[1:]), examples
+        )
+        means = jax.tree.map(lambda a: jnp.sum(a, axis=0) * size, lax.map(of, parts))
+        if rest := total - num_chunks * size:
+            last = of(jax.tree.map(lambda a: a[-rest:], examples))
+            means = jax.tree.map(lambda sum_, a: sum_ + a * rest, means, last)
+        means = jax.tree.map(lambda sum_: sum_ / total, means)
+    loss, own = means
+    score = problem.metric.value(own)
+    return score if is_loss else jnp.where(jnp.isfinite(loss), score, jnp.nan)
 
 
 def all_finite(x: jax.Array) -> jax.Array:

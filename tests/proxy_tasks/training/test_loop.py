@@ -16,8 +16,8 @@ import pytest
 from by_hand import trajectory
 
 from lion_search.dsl.text import parse
+from lion_search.proxy_tasks.problems import Metric
 from lion_search.proxy_tasks.scores import Part, Score, Status
-from lion_search.proxy_tasks.tasks import find_task
 from lion_search.proxy_tasks.training.evaluator import Evaluator, evaluator
 from lion_search.proxy_tasks.training.loop import _score, all_finite, num_examples
 from lion_search.proxy_tasks.training.optax_rules import Optax
@@ -179,11 +179,28 @@ def scored_part(size: int, **changes: Any) -> tuple[FlatProblem, jax.Array, Any]
 @pytest.mark.parametrize("size", [1, 1024, 1025, 2048, 2702])
 @pytest.mark.parametrize("metric", ["loss", "error"])
 def test_a_score_in_chunks_is_the_mean_over_all_examples(size: int, metric: str) -> None:
-    problem, weights, examples = scored_part(size, metric=find_task(f"own_tasks:tiny?metric={metric}").metric)
-    expected = float(getattr(problem, metric)(weights, examples))
+    problem, weights, examples = scored_part(size, metric=metric)
+    expected = float(problem.metric.means(weights, examples))
     found = jax.jit(partial(_score, problem))(weights, examples)
     assert (found.shape, found.dtype) == ((), np.float32)
     assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_metric_of_chunks_is_that_of_the_whole_part() -> None:
+    """Also one that is no mean over examples."""
+
+    def moments(weights: Any, examples: Any) -> dict[str, jax.Array]:
+        right = own_tasks._logits(weights, examples.inputs)[:, 0]
+        return {"first": jnp.mean(right), "second": jnp.mean(right**2)}
+
+    deviation = Metric(moments, lambda mean: jnp.sqrt(mean["second"] - mean["first"] ** 2))
+    own = replace(own_tasks.problem(), metrics={"deviation": deviation})
+    problem, weights, examples = scored_part(2702, problem=lambda: own, metric="deviation")
+    logits = own_tasks._logits(
+        dict(zip(("bias", "matrix"), problem.layout.split(weights), strict=True)), examples.inputs
+    )
+    found = jax.jit(partial(_score, problem))(weights, examples)
+    assert float(found) == pytest.approx(float(np.std(logits[:, 0])), rel=1e-5)
 
 
 @pytest.mark.parametrize("place", [0, 1500, 2701])
@@ -217,7 +234,7 @@ def test_no_more_than_the_chunk_is_scored_at_once() -> None:
 def test_a_training_is_scored_by_the_tasks_metric() -> None:
     reference = "own_tasks:tiny?metric=error"
     problem = evaluator(reference, None).problem
-    expected = float(problem.error(by_hand(problem), problem.validation))
+    expected = float(problem.metric.means(by_hand(problem), problem.validation))
     assert 0 < expected < 1
     assert loss_of(reference, SGD) == pytest.approx(expected, rel=1e-6)
 
