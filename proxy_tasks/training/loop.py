@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from lion_search.proxy_tasks.tasks import Task
 from lion_search.proxy_tasks.training.prepare import FlatProblem
 from lion_search.proxy_tasks.training.update_rules import UpdateRule
 
@@ -94,15 +95,34 @@ def make_train(
             scored = rule.weights_to_score(theta, end.weights, end.state)
             return end, jnp.where(end.is_finite, _score(problem, scored, examples), jnp.nan)
 
+        def advance_and_check(carry: _Carry, position: Any) -> tuple[_Carry, tuple[jax.Array, jax.Array]]:
+            end, loss = advance(carry, position)
+            scored = rule.weights_to_score(theta, end.weights, end.state)
+            return end, (loss, _score(problem, scored, jax.tree.map(jnp.asarray, problem.validation)))
+
         zero = jnp.int32(0)
         start = _Carry(zero, jnp.bool_(True), zero, weights, rule.init(theta, weights))
         if after:
             end, loss = lax.scan(advance, start, jnp.asarray(after))
+        elif task.early_stopping:
+            end, checked = lax.scan(advance_and_check, start, jnp.asarray(check_steps(task)))
+            loss = jnp.where(end.is_finite, _at_the_best(*checked), jnp.nan)
         else:
             end, loss = advance(start, task.num_steps)
         return Trained(loss, end.num_steps)
 
     return train
+
+
+def check_steps(task: Task) -> list[int]:
+    """The numbers of steps after which early stopping looks at validation; the last of all is among them."""
+    checks = range(1, task.early_stopping + 1)
+    return [task.num_steps * k // task.early_stopping for k in checks]
+
+
+def _at_the_best(losses: jax.Array, on_validation: jax.Array) -> jax.Array:
+    """Of losses ``[P]`` that at which validation is lowest; what is not finite there is no best."""
+    return losses[jnp.argmin(jnp.where(jnp.isfinite(on_validation), on_validation, jnp.inf))]
 
 
 def num_examples(examples: Any) -> int:

@@ -72,7 +72,7 @@ class FlatProblem:
             "label_noise": task.label_noise,
             "gradient_scale": task.gradient_scale,
             "data": digest.hexdigest()[:16],
-        }
+        } | ({"early_stopping": task.early_stopping} if task.early_stopping else {})
 
 
 def prepare(task: Task) -> FlatProblem:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -61,11 +63,16 @@ def test_the_schedule_of_every_task_peaks_at_one(name: str, scale: int) -> None:
 
 @pytest.mark.parametrize(("name", "scale"), SHIPPED)
 def test_every_task_and_its_sisters_train_a_known_model_on_a_known_data_set(name: str, scale: int) -> None:
-    dataset, model, *_ = find_task(f"{name}?scale={scale}").problem.args  # type: ignore[attr-defined]
-    from lion_search.proxy_tasks.problems import models
+    from lion_search.proxy_tasks.problems import image_models, models
 
-    assert dataset in DATASETS
-    assert hasattr(models, model)
+    first, *arguments = find_task(f"{name}?scale={scale}").problem.args  # type: ignore[attr-defined]
+    if ":" in first:  # a kind of problem of its own
+        module, function = first.split(":")
+        make = getattr(import_module(f"lion_search.proxy_tasks.problems.{module}"), function)
+        inspect.signature(make).bind(*arguments)
+    else:
+        assert first in DATASETS
+        assert hasattr(models, arguments[0]) or hasattr(image_models, arguments[0])
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -99,6 +106,7 @@ NOT_DEFAULT = {
     "metric": ("error", "metric", "error"),
     "label_noise": ("0.25", "label_noise", 0.25),
     "gradient_scale": ("2", "gradient_scale", 2.0),
+    "early_stopping": ("5", "early_stopping", 5),
     "fitness": ("difference", "fitness", Fitness.DIFFERENCE),
     "unit": ("2", "unit", 2.0),
 }
@@ -166,6 +174,8 @@ def test_a_name_has_options_in_order_and_no_defaults(reference: str, name: str) 
         ("label_noise=nan", "label_noise=nan: expected a number"),
         ("gradient_scale=-1", "gradient_scale must be a number from 0 to 10"),
         ("gradient_scale=11", "gradient_scale must be a number from 0 to 10"),
+        ("early_stopping=251", "early_stopping must be a whole number from 0 to num_steps"),
+        ("early_stopping=0.5", "early_stopping=0.5: expected a number"),
         ("fitness=log", "fitness=log: expected one of ratio, difference"),
         ("fitness=difference,unit=0", "unit must be a number above 0"),
         ("unit=2", "unit needs fitness=difference"),

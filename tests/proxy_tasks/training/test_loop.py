@@ -171,6 +171,30 @@ def test_the_score_is_not_scaled() -> None:
 # How it is scored.
 
 
+def test_early_stopping_scores_the_step_that_was_best_on_validation() -> None:
+    """At a learning rate at which losses go up and down."""
+    fast = Optax("sgd", (("learning_rate", 9.0),))
+    checks = (5, 10, 15, 20)
+    plain = evaluator("own_tasks:tiny?schedule=constant", None)
+    losses: dict[Part, list[float]] = {}
+    for part in (Part.VALIDATION, Part.TEST):
+        curve = plain.curve(fast, part, SEED, 4)
+        losses[part] = [loss for step, loss in zip(curve.steps, curve.losses, strict=True) if step in checks]
+    best = int(np.argmin(losses[Part.VALIDATION]))
+    assert best != len(checks) - 1
+    for part, own in losses.items():
+        (score,) = evaluator("own_tasks:tiny?schedule=constant,early_stopping=4", None).evaluate(
+            fast, part, [SEED]
+        )
+        assert score.loss == pytest.approx(own[best], rel=1e-5)
+
+
+def test_a_training_that_diverges_after_its_best_has_diverged() -> None:
+    fast = Optax("sgd", (("learning_rate", 1.0),))
+    (score,) = evaluator("own_tasks:root?early_stopping=4", None).evaluate(fast, Part.VALIDATION, [0])
+    assert score.status is Status.DIVERGED
+
+
 def scored_part(size: int, **changes: Any) -> tuple[FlatProblem, jax.Array, Any]:
     problem = prepare(replace(own_tasks.tiny(), **changes))
     return problem, problem.init(jax.random.key(0)), own_tasks._examples(5, size)

@@ -254,6 +254,7 @@ CHANGES: dict[str, tuple[str, Callable[[], FlatProblem]]] = {
     "batch size": ("batch_size", lambda: tiny(batch_size=9)),
     "schedule": ("schedule", lambda: tiny(schedule=Schedule(warmup_steps=1))),
     "metric": ("metric", lambda: tiny(metric="error")),
+    "early stopping": ("early_stopping", lambda: tiny(early_stopping=4)),
     "gradient scale": ("gradient_scale", lambda: tiny(gradient_scale=2.0)),
     **{
         part: (
@@ -273,7 +274,7 @@ CHANGES: dict[str, tuple[str, Callable[[], FlatProblem]]] = {
 def test_facts_tell_what_changed(name: str) -> None:
     key, make = CHANGES[name]
     before, after = tiny().facts(), make().facts()
-    assert {k for k in before if before[k] != after[k]} == {key}
+    assert {k for k in before | after if before.get(k) != after.get(k)} == {key}
 
 
 def test_facts_tell_label_noise_from_other_data() -> None:
