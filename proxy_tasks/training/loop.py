@@ -142,30 +142,30 @@ def _gradient_function(problem: FlatProblem, key: jax.Array) -> Callable[[jax.Ar
 
 
 def _score(problem: FlatProblem, weights: jax.Array, examples: Any) -> jax.Array:
-    """The task's metric, chunk by chunk; NaN where the loss is not finite, whatever the metric."""
-    total = num_examples(examples)
-    num_chunks = -(-total // _CHUNK)
-    size = total // num_chunks
-    is_loss = problem.task.metric == "loss"
+    """The task's metric; NaN where the loss is not finite, whatever the metric."""
+    is_loss = problem.metric.means is problem.loss
 
-    def of(chunk: Any) -> tuple[jax.Array, Any]:
+    def means(chunk: Any) -> tuple[jax.Array, Any]:
         loss = problem.loss(weights, chunk)
         return loss, loss if is_loss else problem.metric.means(weights, chunk)
 
+    loss, own = _over_all(means, examples)
+    return jnp.where(jnp.isfinite(loss), problem.metric.value(own), jnp.nan)
+
+
+def _over_all(means: Callable[[Any], Any], examples: Any) -> Any:
+    """A tree of means over all examples, chunk by chunk."""
+    total = num_examples(examples)
+    num_chunks = -(-total // _CHUNK)
+    size = total // num_chunks
     if num_chunks == 1:
-        means = of(examples)
-    else:
-        parts = jax.tree.map(
-            lambda a: a[: num_chunks * size].reshape(num_chunks, size, *a.shape[1:]), examples
-        )
-        means = jax.tree.map(lambda a: jnp.sum(a, axis=0) * size, lax.map(of, parts))
-        if rest := total - num_chunks * size:
-            last = of(jax.tree.map(lambda a: a[-rest:], examples))
-            means = jax.tree.map(lambda sum_, a: sum_ + a * rest, means, last)
-        means = jax.tree.map(lambda sum_: sum_ / total, means)
-    loss, own = means
-    score = problem.metric.value(own)
-    return score if is_loss else jnp.where(jnp.isfinite(loss), score, jnp.nan)
+        return means(examples)
+    chunks = jax.tree.map(lambda a: a[: num_chunks * size].reshape(num_chunks, size, *a.shape[1:]), examples)
+    sums = jax.tree.map(lambda a: jnp.sum(a, axis=0) * size, lax.map(means, chunks))
+    if rest := total - num_chunks * size:
+        last = means(jax.tree.map(lambda a: a[-rest:], examples))
+        sums = jax.tree.map(lambda a, own: a + own * rest, sums, last)
+    return jax.tree.map(lambda a: a / total, sums)
 
 
 def all_finite(x: jax.Array) -> jax.Array:

@@ -38,7 +38,7 @@ class FlatProblem:
         init: key -> initial weights ``[N]``.
         loss: (weights ``[N]``, examples) -> mean loss.
         gradient: (weights ``[N]``, examples) -> gradient of the loss ``[N]``.
-        metric: what the task is scored by, of weights ``[N]``.
+        metric: what the task is scored by, of weights ``[N]``; ``loss`` itself where its only mean is that.
         train: training examples, a tree of arrays.
         validation: examples a search is scored on.
         test: examples that are reported.
@@ -101,14 +101,20 @@ def prepare(task: Task) -> FlatProblem:
         # By the arrays, then joined: the derivative of slicing is a sum of padded vectors, 6 % of a ViT step.
         return layout.join(jax.tree.leaves(jax.grad(problem.loss)(tree(weights), examples)))
 
+    def loss(weights: jax.Array, examples: Any) -> jax.Array:
+        return problem.loss(tree(weights), examples)
+
+    def means(weights: jax.Array, examples: Any) -> Any:
+        return metric.means(tree(weights), examples)
+
     metric = _find_metric(task, problem)
     flat = FlatProblem(
         task,
         layout,
         init=lambda key: layout.join(jax.tree.leaves(problem.init(key))),
-        loss=lambda weights, examples: problem.loss(tree(weights), examples),
+        loss=loss,
         gradient=gradient,
-        metric=replace(metric, means=lambda weights, examples: metric.means(tree(weights), examples)),
+        metric=replace(metric, means=loss if metric.means is problem.loss else means),
         train=problem.train,
         validation=problem.validation,
         test=problem.test,

@@ -50,14 +50,14 @@ def test_a_hidden_token_is_guessed_from_both_sides_and_not_from_itself() -> None
     weights = CausalTransformer(6, 1, 3).init(jax.random.key(0), (6,), 8)
 
     def logits(inputs: np.ndarray) -> np.ndarray:
-        hidden = masked.mask(Examples(inputs, windows.labels), 7, seed=0)
-        return np.asarray(masked.hidden_logits(weights, jax.tree.map(jnp.asarray, hidden), 3))[0, 0]
+        found = masked.mask(Examples(inputs, windows.labels), 7, seed=0)
+        return np.asarray(masked.hidden_logits(weights, jax.tree.map(jnp.asarray, found), 3))[0, 0]
 
-    place = int(masked.mask(windows, 7, seed=0).positions[0, 0])
+    hidden = masked.mask(windows, 7, seed=0).positions[0]
     for other in range(6):
         changed = windows.inputs.copy()
         changed[0, other] = (changed[0, other] + 1) % 7
-        assert np.allclose(logits(changed), logits(windows.inputs), atol=1e-6) == (other == place)
+        assert np.allclose(logits(changed), logits(windows.inputs), atol=1e-6) == (other in hidden)
     assert logits(windows.inputs).shape == (7,)
 
 
