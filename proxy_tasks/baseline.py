@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BASELINES_FOLDER = "baselines"
 """Where a user's own lie, in the working directory, and the shipped ones, in this room."""
+_RIVAL_RULES = "lion_search.proxy_tasks.training.rival_rules"
 EDGE = 0.1
 """So near to its end, in a range's width, a value is at the edge."""
 
@@ -35,8 +36,8 @@ class Baseline:
     """A tuned optimizer on a task.
 
     Attributes:
-        name: a key of ``FAMILIES``.
-        form: ``program`` (the library's) or ``optax`` (bias-corrected, for AdamW).
+        name: a key of ``FAMILIES``, or of ``RIVALS`` in the form ``rival``.
+        form: ``program`` (the library's), ``optax`` (bias-corrected, for AdamW) or ``rival``.
         hyperparameters: by name.
         validation_loss: the task's metric, the mean over the seeds of the finalists; NaN if not measured.
         standard_error: of that mean.
@@ -54,7 +55,8 @@ class Baseline:
             return canonicalise(FAMILIES[self.name].program(**dict(self.hyperparameters))).program()
         from lion_search.proxy_tasks.training.optax_rules import Optax
 
-        return Optax(self.name, self.hyperparameters)
+        made_by = f"{_RIVAL_RULES}:{self.name}" if self.form == "rival" else self.name
+        return Optax(made_by, self.hyperparameters)
 
 
 @dataclass(frozen=True, slots=True)

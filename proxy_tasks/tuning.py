@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lion_search.dsl.shown import plural, significant
-from lion_search.proxy_tasks.baseline import EDGE, FAMILIES, Baseline
+from lion_search.proxy_tasks.baseline import EDGE, FAMILIES, Baseline, Family
+from lion_search.proxy_tasks.rivals import RIVALS, Rival
 from lion_search.proxy_tasks.run_jobs import evaluate_all
 from lion_search.proxy_tasks.scores import (
     Part,
@@ -32,6 +33,8 @@ from lion_search.proxy_tasks.scores import (
 from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.proxy_tasks.workers.pool import Pool
 
+TUNABLE: Mapping[str, Family | Rival] = MappingProxyType({**FAMILIES, **RIVALS})
+"""What can be tuned. ``lion-search baseline`` tunes the families."""
 NUM_SAMPLES = 60
 NUM_NEIGHBOURS = 16
 NUM_RANKED = 10
@@ -97,7 +100,7 @@ def tune(
     Args:
         pool: evaluates the trainings.
         task: its reference.
-        name: a key of ``FAMILIES``.
+        name: a key of ``TUNABLE``.
         seed: of the random search.
         report: is told what happens.
 
@@ -106,7 +109,7 @@ def tune(
     """
     trials: list[dict[str, Any]] = []
     found: list[tuple[Baseline, tuple[str, ...]]] = []
-    for form in FAMILIES[name].forms:
+    for form in TUNABLE[name].forms:
         tuning = _Tuning(pool, task, name, form, seed)
         finalists = tuning.run()
         trials += tuning.trials
@@ -143,7 +146,7 @@ class _Tuning:
     failure: str = ""
 
     def __post_init__(self) -> None:
-        self.bounds = dict.fromkeys(FAMILIES[self.name].ranges, (0.0, 1.0))
+        self.bounds = dict.fromkeys(TUNABLE[self.name].ranges, (0.0, 1.0))
 
     def run(self) -> list[Baseline]:
         """The finalists, the best first; only those of the spread where none of it trains."""
@@ -190,7 +193,7 @@ def sample_points(name: str, seed: int) -> list[tuple[tuple[str, float], ...]]:
     """The points of an optimizer's spread, the same for all of its forms."""
     from scipy.stats import qmc
 
-    ranges = FAMILIES[name].ranges
+    ranges = TUNABLE[name].ranges
     places = qmc.Halton(len(ranges), scramble=True, rng=np.random.default_rng(seed)).random(NUM_SAMPLES)
     return [_values(name, row) for row in places]
 
@@ -204,14 +207,14 @@ def neighbours(
 ) -> list[Baseline]:
     """New points of a round, from 1: near the best and their mean, within bounds; all over what was added."""
     name, form = best[0].name, best[0].form
-    low, high = np.array([bounds.get(key, (0.0, 1.0)) for key in FAMILIES[name].ranges]).T
+    low, high = np.array([bounds.get(key, (0.0, 1.0)) for key in TUNABLE[name].ranges]).T
     rng = np.random.default_rng((seed, number))
     places = np.array([_places(point) for point in best])
     centres = places[rng.integers(len(best), size=NUM_NEIGHBOURS)]
     centres[::2] = places.mean(axis=0)
     moved = centres + _ALL_WIDTHS[number - 1] * rng.standard_normal(centres.shape)
     moved = moved.clip(low, high)
-    for column, key in enumerate(FAMILIES[name].ranges):
+    for column, key in enumerate(TUNABLE[name].ranges):
         if key in added:
             moved[:, column] = rng.uniform(*added[key], NUM_NEIGHBOURS)
     return [Baseline(name, form, _values(name, row)) for row in moved]
@@ -225,7 +228,7 @@ def at_an_end(best: Sequence[Baseline], bounds: Bounds) -> dict[str, int]:
     Returns:
         By name -1 for the lower end of the places, 1 for the upper.
     """
-    ranges = FAMILIES[best[0].name].ranges
+    ranges = TUNABLE[best[0].name].ranges
     places = np.array([_places(point) for point in best])
     ends = {}
     for (key, allowed), own in zip(ranges.items(), places.T, strict=True):
@@ -242,7 +245,7 @@ def widened(name: str, bounds: Bounds, ends: Mapping[str, int]) -> dict[str, tup
     """What is added to the bounds of those hyper-parameters, beyond that end."""
     added = {}
     for key, side in ends.items():
-        (low, high), (least, most) = bounds[key], FAMILIES[name].ranges[key].limits
+        (low, high), (least, most) = bounds[key], TUNABLE[name].ranges[key].limits
         added[key] = (max(low - WIDENING, least), low) if side < 0 else (high, min(high + WIDENING, most))
     return added
 
@@ -252,12 +255,12 @@ def _joined(one: tuple[float, float], other: tuple[float, float]) -> tuple[float
 
 
 def _places(point: Baseline) -> list[float]:
-    ranges = FAMILIES[point.name].ranges
+    ranges = TUNABLE[point.name].ranges
     return [ranges[key].place(value) for key, value in point.hyperparameters]
 
 
 def _values(name: str, places: Iterable[float]) -> tuple[tuple[str, float], ...]:
-    ranges = FAMILIES[name].ranges
+    ranges = TUNABLE[name].ranges
     return tuple((k, r.value(place)) for (k, r), place in zip(ranges.items(), places, strict=True))
 
 

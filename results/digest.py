@@ -323,14 +323,14 @@ def _best(store: Store, num_states: int, count: int, rest: dict[str, Ranked]) ->
 
 
 def _failed(store: Store, count: int, rest: dict[str, Ranked]) -> list[sa.Row[Any]]:
-    if DIGEST_FACT not in store.run_facts():
-        return []
     own = PROGRAMS.c
     query = sa.select(*_KEPT).where(own.judged.is_(None)).order_by(own.individual_id)
     return _first(store, query, count, rest)
 
 
 def _first(store: Store, query: sa.Select[Any], count: int, rest: dict[str, Ranked]) -> list[sa.Row[Any]]:
+    if DIGEST_FACT not in store.run_facts():  # nothing was kept, and an older log has no such table
+        return []
     limited = query.limit(count + len(rest))
     with store.transaction() as connection:
         kept = (row for row in connection.execute(limited) if row.hash not in rest)

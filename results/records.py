@@ -55,6 +55,11 @@ CURVES_FACT = "training_curves"
 DIGEST_FACT = "digest"
 """A fact of a run: what its log comes to up to a place; see ``digest.py``."""
 
+EXCHANGED_FACT = "exchanged"
+"""A fact of a run: the last place of its log at which it took in what other islands had."""
+IMMIGRANT = "immigrant"
+"""What the log has as the mutation of an individual that came from another island."""
+
 CARD_FACT = "transfer_card"
 """A fact of a run: the transfer card of what it recommends."""
 
@@ -160,3 +165,18 @@ class Evaluation:
     subject: str
     score: Score
     individual_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Immigrant:
+    """A program that came in from another island of the study.
+
+    Attributes:
+        draw: the number of the proposal in whose place it is.
+        origin: the individual it was there, as ``STUDY.ISLAND:ID``.
+        program: the genome's text.
+    """
+
+    draw: int
+    origin: str
+    program: str

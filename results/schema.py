@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raise it when a table changes, and say in ``store.py`` what becomes of logs of the version before."""
 
 METADATA = MetaData()
@@ -78,3 +78,12 @@ PROGRAMS = Table(
     Index("programs_by_judged", "num_states", "judged"),
 )
 """What the log says of each program it trained, up to a place: made of the other tables by ``digest.py``."""
+
+IMMIGRANTS = Table(
+    "immigrants",
+    METADATA,
+    Column("draw", Integer, primary_key=True, autoincrement=False),
+    Column("origin", Text, nullable=False),
+    Column("program", Text, nullable=False),
+)
+"""What came in from other islands of the study, by the draw in whose place it is proposed. Since schema 5."""

@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from lion_search.results.location import StoreError
 from lion_search.results.schema import METADATA
-from lion_search.results.store import Store, StoreError
+from lion_search.results.store import Store
 
 _ALLOWED = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
 """What SQLite may do for a query: not even attach another file."""

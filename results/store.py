@@ -2,7 +2,8 @@
 
 Everything of one :meth:`Store.append` is committed in one transaction, so that the log is always a prefix
 of the run. Readers never block the writer: SQLite is opened with write-ahead logging, and PostgreSQL does
-so by itself. Whatever the database, the promises are the same; one database holds one run.
+so by itself. Whatever the database, the promises are the same. A database holds one log, or several as
+studies (:mod:`location`).
 """
 
 from __future__ import annotations
@@ -12,32 +13,45 @@ import itertools
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.scores import Part, Score, Status
-from lion_search.results.records import HAS_OWN_SCORES, Evaluation, Individual, Outcome, Stage
+from lion_search.results.location import (
+    StoreError,
+    file_of,
+    is_sqlite,
+    make_engine,
+    make_room,
+    parse_url,
+    shown,
+)
+from lion_search.results.records import (
+    HAS_OWN_SCORES,
+    Evaluation,
+    Immigrant,
+    Individual,
+    Outcome,
+    Stage,
+)
 from lion_search.results.schema import (
     EVALUATIONS,
+    IMMIGRANTS,
     INDIVIDUALS,
     METADATA,
     OUTCOME_INDEX,
-    PROGRAMS,
     RUN,
     SCHEMA_VERSION,
 )
 from lion_search.results.strict_json import to_json
 
-_WRITER_SECONDS, _READER_SECONDS = 30.0, 5.0
-"""How long a process waits for another's lock on an SQLite file."""
 _SERVER_SECONDS = 60.0
 """How long a writer tries to reach a database server again that it has reached before."""
 _RETRY_SECONDS = 0.5
@@ -45,14 +59,11 @@ _VALUES_IN_A_QUERY = 500
 _INDIVIDUAL_COLUMNS = tuple(Individual.__dataclass_fields__)
 _OUTCOME, _STATUS = _INDIVIDUAL_COLUMNS.index("outcome"), _INDIVIDUAL_COLUMNS.index("status")
 _SCORE_COLUMNS = tuple(Score.__dataclass_fields__)
+_IMMIGRANT_COLUMNS = tuple(Immigrant.__dataclass_fields__)
 _EVALUATION_COLUMNS = ("stage", "subject", "individual_id", *_SCORE_COLUMNS)
-_READABLE = (2, 3, SCHEMA_VERSION)
+_READABLE = range(2, SCHEMA_VERSION + 1)
 _COLUMNS_SINCE_2 = (INDIVIDUALS.c.seen, INDIVIDUALS.c.retry_of)
 """What individuals of schema 2 lack; they are read as if these were empty."""
-
-
-class StoreError(LionSearchError):
-    """A database that cannot be opened, read or written; the message names it and says why."""
 
 
 class ConnectionLostError(StoreError):
@@ -60,7 +71,12 @@ class ConnectionLostError(StoreError):
 
 
 class Store:
-    """The log of one run."""
+    """The log of one run.
+
+    Attributes:
+        where: its database, for messages.
+        before_append: called before each append; may refuse it.
+    """
 
     def __init__(self, engine: Engine, where: str, *, has_write_ahead: bool) -> None:
         """Use :meth:`create`, :meth:`open` or :meth:`reopen`."""
@@ -70,6 +86,7 @@ class Store:
         self._held: Connection | None = None
         self._patience = 0.0
         self.where = where
+        self.before_append: Callable[[], None] = lambda: None
 
     @classmethod
     def create(cls, url: str | Path, run: Mapping[str, Any]) -> Self:
@@ -83,7 +100,9 @@ class Store:
             StoreError: the database cannot be opened or already holds a run.
         """
         rows = _fact_rows({"schema_version": SCHEMA_VERSION, **run})
-        store = cls._connect(_url(url))
+        parsed = parse_url(url)
+        make_room(parsed)
+        store = cls._connect(parsed)
         with store.transaction() as connection:
             if sa.inspect(connection).has_table(RUN.name):
                 raise StoreError(f"database {store.where} already holds a run; nothing was written")
@@ -99,9 +118,9 @@ class Store:
         Raises:
             StoreError: there is no such database, it holds no run, or its schema is of another version.
         """
-        parsed = _url(url)
-        if _is_sqlite(parsed) and not (parsed.database and Path(parsed.database).is_file()):
-            raise StoreError(f"no database at {parsed.database}")
+        parsed = parse_url(url)
+        if is_sqlite(parsed) and parsed.database and not Path(file_of(parsed)).is_file():
+            raise StoreError(f"no database at {file_of(parsed)}")
         store = cls._connect(parsed, is_reader=True)
         version = store.run_facts().get("schema_version")
         if version not in _READABLE:
@@ -126,12 +145,12 @@ class Store:
         """
         reader = cls.open(url)  # says what is wrong without making or changing anything
         reader.close()
-        store = cls._connect(_url(url))
+        store = cls._connect(parse_url(url))
         version = sa.update(RUN).where(RUN.c.key == "schema_version").values(value=to_json(SCHEMA_VERSION))
         with store.transaction() as connection:  # what is read-only or locked is found out here
             for column in reader._lacking:  # noqa: SLF001 -- its own
                 connection.execute(sa.DDL(f"ALTER TABLE {INDIVIDUALS.name} ADD COLUMN {column.name} INTEGER"))
-            METADATA.create_all(connection, tables=[PROGRAMS])  # since schema 4; nothing where it is there
+            METADATA.create_all(connection)  # tables since schema 4 and 5; nothing where they are there
             OUTCOME_INDEX.create(connection, checkfirst=True)
             connection.execute(version)
         store._patience = _SERVER_SECONDS  # noqa: SLF001 -- its own
@@ -139,15 +158,8 @@ class Store:
 
     @classmethod
     def _connect(cls, url: URL, *, is_reader: bool = False) -> Self:
-        where = _where(url)
-        if _is_sqlite(url) and not url.database:
-            raise StoreError(f"database {where} would be in memory only; expected sqlite:///path/to/log.db")
-        try:
-            engine = _sqlite_engine(url, is_reader) if _is_sqlite(url) else _server_engine(url, is_reader)
-        except (ArgumentError, NoSuchModuleError, ImportError) as error:
-            hint = "; install lion-search[postgres]" if "psycopg" in str(error) else ""
-            raise StoreError(f"database {where}: {error}{hint}") from error
-        return cls(engine, where, has_write_ahead=_is_sqlite(url) and not is_reader)
+        has_write_ahead = is_sqlite(url) and not is_reader
+        return cls(make_engine(url, is_reader=is_reader), shown(url), has_write_ahead=has_write_ahead)
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """One transaction, whose database errors are :class:`StoreError`; within :meth:`moment`, that one."""
@@ -180,6 +192,7 @@ class Store:
         individuals: Sequence[Individual],
         evaluations: Sequence[Evaluation],
         facts: Mapping[str, Any] = MappingProxyType({}),
+        immigrants: Sequence[Immigrant] = (),
     ) -> None:
         """Commits records in one transaction: all of them or none.
 
@@ -189,21 +202,27 @@ class Store:
             individuals: in the order of their numbers.
             evaluations: in the order of the log.
             facts: about the run, as JSON values; those of the same names are replaced.
+            immigrants: what came in from other islands.
 
         Raises:
             StoreError: the database refused; what was committed before stays.
         """
-        if not individuals and not evaluations and not facts:
+        if not individuals and not evaluations and not facts and not immigrants:
             return
+        self.before_append()
         try:
-            self._append(individuals, evaluations, facts)
+            self._append(individuals, evaluations, facts, immigrants)
         except ConnectionLostError:
             if self._held is not None:  # what else belongs to that moment is lost too
                 raise
-            self._append(individuals, evaluations, facts)
+            self._append(individuals, evaluations, facts, immigrants)
 
     def _append(
-        self, individuals: Sequence[Individual], evaluations: Sequence[Evaluation], facts: Mapping[str, Any]
+        self,
+        individuals: Sequence[Individual],
+        evaluations: Sequence[Evaluation],
+        facts: Mapping[str, Any],
+        immigrants: Sequence[Immigrant],
     ) -> None:
         with self.transaction() as connection:
             if individuals:
@@ -211,9 +230,20 @@ class Store:
                 connection.execute(sa.insert(INDIVIDUALS), rows)
             if evaluations:
                 connection.execute(sa.insert(EVALUATIONS), [_evaluation_row(e) for e in evaluations])
+            if immigrants:
+                rows = [{c: getattr(i, c) for c in _IMMIGRANT_COLUMNS} for i in immigrants]
+                connection.execute(sa.insert(IMMIGRANTS), rows)
             if facts:
                 connection.execute(sa.delete(RUN).where(RUN.c.key.in_(list(facts))))
                 connection.execute(sa.insert(RUN), _fact_rows(facts))
+
+    def immigrants(self) -> list[Immigrant]:
+        """All that came in from other islands, in order; none in a log of an earlier schema."""
+        query = sa.select(*(IMMIGRANTS.c[name] for name in _IMMIGRANT_COLUMNS)).order_by(IMMIGRANTS.c.draw)
+        with self.transaction() as connection:
+            if not sa.inspect(connection).has_table(IMMIGRANTS.name):
+                return []
+            return [Immigrant(*row) for row in connection.execute(query)]
 
     def run_facts(self) -> dict[str, Any]:
         """All facts about the run."""
@@ -413,78 +443,6 @@ def chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
     rest = iter(values)
     while some := list(itertools.islice(rest, _VALUES_IN_A_QUERY)):
         yield some
-
-
-def sqlite_url(path: Path) -> str:
-    """The URL of an SQLite file."""
-    return URL.create("sqlite", database=str(path)).render_as_string()
-
-
-def absolute_url(url: str) -> str:
-    """The URL, with the path of an SQLite file made absolute, so that it holds in every folder.
-
-    Raises:
-        StoreError: it is no database URL.
-    """
-    parsed = _url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        parsed = parsed.set(database=str(Path(parsed.database).absolute()))
-    return parsed.render_as_string(hide_password=False)
-
-
-def _url(url: str | Path) -> URL:
-    try:
-        return URL.create("sqlite", database=str(url)) if isinstance(url, Path) else make_url(url)
-    except (ArgumentError, ValueError) as error:
-        raise StoreError(
-            f"not a database URL: {url!r}; expected one such as sqlite:///path/to/log.db"
-        ) from error
-
-
-def _where(url: URL) -> str:
-    """The database's name for messages; bytes of a file's name that are no text are written as escapes."""
-    if url.database:
-        url = url.set(database=url.database.encode(errors="backslashreplace").decode())
-    return url.render_as_string(hide_password=True)
-
-
-def _is_sqlite(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite"
-
-
-def _sqlite_engine(url: URL, is_reader: bool) -> Engine:
-    if is_reader:
-        assert url.database is not None
-        uri = f"file:{Path(url.database).resolve().as_uri().removeprefix('file://')}"
-        url = url.set(database=uri, query={"mode": "ro", "uri": "true"})
-        engine = sa.create_engine(url, connect_args={"timeout": _READER_SECONDS, "isolation_level": None})
-        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
-        return engine
-    engine = sa.create_engine(url, connect_args={"timeout": _WRITER_SECONDS})
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _server_engine(url: URL, is_reader: bool) -> Engine:
-    if url.drivername == "postgresql":  # for which SQLAlchemy 2.0 would import the older psycopg2
-        url = url.set(drivername="postgresql+psycopg")
-    engine = sa.create_engine(url, pool_pre_ping=True)  # what the server closed while idle is opened again
-    if is_reader and url.get_backend_name() == "postgresql":
-        return engine.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
-    return engine
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _prepare_sqlite(connection: Any, record: object) -> None:
-    connection.isolation_level = None  # transactions are begun by us, so that they hold table definitions too
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = NORMAL")
-    cursor.close()
 
 
 def _fact_rows(facts: Mapping[str, Any]) -> list[dict[str, str]]:

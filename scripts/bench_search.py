@@ -24,13 +24,14 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.jobs import Job, JobResult
 from lion_search.proxy_tasks.scores import Part, Score, Status
-from lion_search.proxy_tasks.workers.pool import Finished
+from lion_search.proxy_tasks.workers.pool import Finished, Pool
 from lion_search.results.judge import Judge
 from lion_search.results.store import Store
 from lion_search.search.driver import Search
@@ -127,7 +128,7 @@ class FakePool:
             self.began = now
 
 
-def make_search(pool: FakePool, settings: SearchSettings, budget: Budget, store: Store) -> Search:
+def make_search(pool: Pool, settings: SearchSettings, budget: Budget, store: Store) -> Search:
     """A search from AdamW with a real log."""
     baseline = [Score(TASK, Part.VALIDATION, seed, Status.OK, 1.0, 250, 0.01) for _, seed in SAMPLES]
     adamw = library_program("adamw")
@@ -193,7 +194,7 @@ def measure_workers(num_workers: int, population: int, *, real: bool, minutes: f
     for order, lag in ((Order.ASYNCHRONOUS, 1), (Order.DETERMINISTIC, 256), (Order.DETERMINISTIC, 10_000)):
         rng = random.Random(0)
         clock = time.monotonic if real else None
-        pool = FakePool(num_workers, lambda rng=rng: rng.uniform(0.001, 1.0), clock)
+        pool = FakePool(num_workers, partial(rng.uniform, 0.001, 1.0), clock)
         chosen = SearchSettings(PopulationSettings(population=population, order=order, lag=lag))
         with tempfile.TemporaryDirectory() as folder:
             evaluations = None if real else 12 * num_workers

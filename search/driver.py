@@ -20,6 +20,7 @@ from lion_search.proxy_tasks.workers.failures import failed
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.digest import keep_digest
 from lion_search.results.judge import Judge
+from lion_search.results.location import StoreError
 from lion_search.results.records import (
     PROGRESS_FACT,
     SEARCH_SECONDS_FACT,
@@ -27,9 +28,10 @@ from lion_search.results.records import (
     Evaluation,
     Individual,
 )
-from lion_search.results.store import Store, StoreError
+from lion_search.results.store import Store
 from lion_search.search.commit_order import commit_order
 from lion_search.search.in_flight import Pending, Training
+from lion_search.search.islands import Exchange, Immigration
 from lion_search.search.lookup import Lookup
 from lion_search.search.progress import Progress, Tally
 from lion_search.search.recording import record
@@ -50,7 +52,7 @@ class Search:
         self,
         initial: Program,
         settings: SearchSettings,
-        seed: int,
+        seed: int | str,
         pool: Pool,
         store: Store,
         *,
@@ -59,6 +61,7 @@ class Search:
         budget: Budget,
         max_cost: float | None = None,
         earlier_scores: Mapping[str, tuple[Score, ...]] | None = None,
+        exchange: Exchange | None = None,
         flush_seconds: float = 1.0,
     ) -> None:
         """A search with an empty log.
@@ -74,6 +77,7 @@ class Search:
             budget: when to end.
             max_cost: programs of a larger static cost are not trained; ``None`` is no limit.
             earlier_scores: by functional hash, scores on these samples from the logs of earlier runs.
+            exchange: with other islands of the study, if there are any.
             flush_seconds: at most this long between a commit and its transaction.
         """
         self._settings = settings.loop
@@ -84,6 +88,7 @@ class Search:
         self._timeline = Timeline(initial, settings, seed, judge)
         every: tuple[Sample, ...] = tuple((task, s, Part.VALIDATION) for task, s in samples)
         self._lookup = Lookup(settings, every, earlier_scores or {}, max_cost)
+        self._immigration = Immigration(exchange, store)
         self._pending = commit_order(settings.loop.order)
         self._jobs: dict[int, tuple[Training, Sample]] = {}
         self._num_submitted = 0
@@ -101,6 +106,7 @@ class Search:
             ReplayError: the log does not follow from these settings, this seed and these versions.
         """
         self._seconds_before = self._store.run_facts().get(SEARCH_SECONDS_FACT, 0.0)
+        self._timeline.admit(self._immigration.logged())
         for individual, own in Replay(self._store, self._settings, self._timeline, self._lookup):
             self._tally.num_started += individual.outcome in TRAINED
             self._tally.add(individual, own)
@@ -197,6 +203,9 @@ class Search:
             if self._pool.room <= 0 or not timeline.may_propose or self._is_spent():
                 return
             draw = timeline.next_draw
+            if self._immigration.is_due(draw):
+                self._flush()  # what the others will ask for; and a database that is away is waited for
+                timeline.admit(self._immigration.at(draw))
             proposal = timeline.make(timeline.choose(draw, timeline.seen_by(draw)))
             pending, job = self._lookup.find(proposal, timeline.state, timeline.in_flight)
             self._pending.add(pending)

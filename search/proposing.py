@@ -31,7 +31,7 @@ class Chosen:
 class Proposer:
     """Asks the methods of a state for proposals."""
 
-    def __init__(self, seed: int, repeats: int) -> None:
+    def __init__(self, seed: int | str, repeats: int) -> None:
         self._seed = seed
         self._repeats = repeats
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence, Set
+from collections.abc import Hashable, Iterable, Sequence, Set
+from dataclasses import replace
 
 from lion_search.dsl.program import Program
+from lion_search.dsl.text import parse
 from lion_search.results.judge import Judge
-from lion_search.results.records import Evaluation, Individual
+from lion_search.results.records import IMMIGRANT, Evaluation, Immigrant, Individual
 from lion_search.search.in_flight import InFlight, Proposal
 from lion_search.search.members import Entry, Event, Member
+from lion_search.search.methods.method import Choice, make_child
 from lion_search.search.proposing import Chosen, Proposer
 from lion_search.search.settings import Order, SearchSettings
 from lion_search.search.state import SearchState
@@ -26,11 +29,12 @@ class Timeline:
         next_draw: number of the next proposal.
     """
 
-    def __init__(self, initial: Program, settings: SearchSettings, seed: int, judge: Judge) -> None:
+    def __init__(self, initial: Program, settings: SearchSettings, seed: int | str, judge: Judge) -> None:
         self._settings = settings.loop
         self._judge = judge
         self._proposer = Proposer(seed, settings.loop.repeats)
         self._committed: dict[int, Event] = {}
+        self._immigrants: dict[int, Immigrant] = {}
         self.state = SearchState(initial, settings, judge)
         self.in_flight = InFlight(settings.loop.repeats)
         self.num_committed = 0
@@ -51,7 +55,7 @@ class Timeline:
         return max(0, draw - self._settings.lag) if in_order else self.num_committed
 
     def choose(self, draw: int, seen: int, lost: Set[Hashable] = frozenset()) -> Chosen:
-        """What a proposal is made from.
+        """What a proposal is made from: nothing of the search, where an immigrant takes its place.
 
         Args:
             draw: its number.
@@ -61,11 +65,21 @@ class Timeline:
         self.advance(seen)
         self.next_draw = max(self.next_draw, draw + 1)
         taken = self.in_flight.taken(draw % self._settings.repeats)
-        return self._proposer.choose(draw, self.state, taken | lost if lost else taken)
+        chosen = self._proposer.choose(draw, self.state, taken | lost if lost else taken)
+        if draw in self._immigrants:
+            return replace(chosen, choice=Choice(IMMIGRANT, None, chosen.choice.era))
+        return chosen
 
     def make(self, chosen: Chosen) -> Proposal:
         """The genome of a choice."""
+        if (immigrant := self._immigrants.get(chosen.draw)) is not None:
+            child = make_child(IMMIGRANT, parse(immigrant.program, immigrant.origin))
+            return Proposal(chosen.draw, chosen.repeat, chosen.seen, chosen.choice, child)
         return self._proposer.make(chosen, self.state)
+
+    def admit(self, immigrants: Iterable[Immigrant]) -> None:
+        """Notes what came in from other islands; its proposals have not been made yet."""
+        self._immigrants.update((immigrant.draw, immigrant) for immigrant in immigrants)
 
     def commit(
         self,

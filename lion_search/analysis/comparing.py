@@ -13,7 +13,7 @@ from lion_search.results.strict_json import to_json
 from lion_search.runs.audience import Report
 from lion_search.runs.folder import check_new, write_new
 from lion_search.runs.preflight import baselines_or, check_tasks, find_baselines, set_environment
-from lion_search.runs.references import find_run, open_run
+from lion_search.runs.references import find_run, is_url, open_run, told
 from lion_search.runs.workers import make_pool
 from lion_search.selection import run_comparison as comparison
 from lion_search.selection.run_comparison import LabelledRun, RunComparison, RunComparisonError
@@ -80,14 +80,14 @@ def read_specs(specs: Sequence[str]) -> list[tuple[str, str]]:
     Raises:
         LionSearchError: a specification is not ``RUN`` or ``LABEL=RUN,RUN,...``, or a label has a run twice.
     """
-    found: dict[tuple[str, Path], tuple[str, str]] = {}
+    found: dict[tuple[str, str | Path], tuple[str, str]] = {}
     for spec in specs:
-        label, separator, listed = spec.partition("=")
+        label, separator, listed = (told(spec), "", "") if is_url(spec) else spec.partition("=")
         names = listed.split(",") if separator else [spec]
         if not label or not all(names):
             raise RunComparisonError(f"cannot read '{spec}'; expected RUN or LABEL=RUN,RUN,...")
         for name in names:
-            key = (label, find_run(name).resolve())
+            key = (label, name if is_url(name) else find_run(name).resolve())
             if key in found:
                 raise RunComparisonError(f"run '{name}' is listed twice as '{label}'")
             found[key] = (label, name)

@@ -13,7 +13,7 @@ from lion_search.dsl.text import format_program, parse
 from lion_search.proxy_tasks.scores import Score, Status
 from lion_search.results.judge import Judge, add_score
 from lion_search.results.ranking import judge_settings
-from lion_search.results.records import BASELINE_SUBJECT, Individual, Stage
+from lion_search.results.records import BASELINE_SUBJECT, IMMIGRANT, Individual, Stage
 from lion_search.results.store import Store
 from lion_search.runs.references import UnknownReferenceError, find_individual, open_run, split_individual
 from lion_search.simplify.writing.readable import readable
@@ -25,7 +25,7 @@ class Ancestor:
 
     Attributes:
         id: its number in the log.
-        mutations: the kinds of all mutations since the ancestor before, in order.
+        mutations: the kinds of all mutations since the ancestor before, in order; of immigrants, from where.
         generations: how many individuals these were.
         num_states: state arrays that matter.
         status: how its training ended.
@@ -80,7 +80,7 @@ def ancestors(store: Store, individual: Individual) -> list[Ancestor]:
     last: tuple[str, list[str]] = "", []
     since: list[str] = []
     for one in store.ancestors(individual.id):
-        since.append(one.mutation)
+        since.append(_immigrant(store, one) if one.mutation == IMMIGRANT else one.mutation)
         if one.hash == last[0]:
             continue
         program = readable(parse(one.program), factors=False)
@@ -112,6 +112,12 @@ def _ancestor(
         program=program,
         changes=tuple(changes),
     )
+
+
+def _immigrant(store: Store, one: Individual) -> str:
+    """From which island it came, and which individual it was there."""
+    origin = next((other.origin for other in store.immigrants() if other.draw == one.draw), "another island")
+    return f"{IMMIGRANT} from {origin}"
 
 
 def _scores(store: Store, subject: str) -> list[Score]:

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from lion_search.dsl.errors import LionSearchError
+from lion_search.results.location import studies, with_study
 from lion_search.results.records import PHASE_FACT, PROGRESS_FACT
 from lion_search.results.store import Store
+from lion_search.runs.claim import writer_of
 from lion_search.runs.folder import (
     CONFIG_NAME,
     RESULT_NAME,
@@ -26,6 +28,7 @@ from lion_search.runs.folder import (
 )
 from lion_search.runs.lock import RunState, state_of
 from lion_search.runs.patience import patiently
+from lion_search.runs.references import name_of
 from lion_search.search.progress import Progress
 
 
@@ -51,7 +54,7 @@ class RunRow:
     """One run of a list; what cannot be known is ``None``.
 
     Attributes:
-        name: of its folder.
+        name: of its folder, or of its study in a database.
         state: where it stands.
         phase: what its driver does, or last did.
         started: ISO time.
@@ -79,7 +82,25 @@ def read_snapshot(folder: Path) -> Snapshot:
         RunFolderError: its folder cannot, or its progress is that of another version.
     """
     state = state_of(folder)  # before the facts, so that those of a run that has ended are its last
-    store = Store.open(database_of(folder))
+    return _snapshot(state, database_of(folder))
+
+
+def read_log_snapshot(url: str) -> Snapshot:
+    """The run whose log is in a database, wherever its folder is.
+
+    Raises:
+        StoreError: the database cannot be read.
+        RunFolderError: the run's progress is that of another version.
+    """
+    is_driven = writer_of(url) is not None
+    look = _snapshot(RunState.RUNNING, url)
+    if is_driven:
+        return look
+    return replace(look, state=RunState.FINISHED if look.phase == "finished" else RunState.INTERRUPTED)
+
+
+def _snapshot(state: RunState, database: str | Path) -> Snapshot:
+    store = Store.open(database)
     try:
         facts = store.run_facts()
     finally:
@@ -122,14 +143,35 @@ def list_runs(folder: Path = Path(RUNS_FOLDER)) -> list[RunRow]:
     return [row for row, _ in rows]
 
 
+def list_studies(url: str) -> list[RunRow]:
+    """The logs in a database, each island of a study for itself, by name; notes as of :func:`list_runs`.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    return [log_row(with_study(url, study)) for study in studies(url)]
+
+
+def log_row(url: str) -> RunRow:
+    """One log in a database."""
+    name = name_of(url)
+    try:
+        return _told(name, read_log_snapshot(url))
+    except LionSearchError as error:
+        return RunRow(name, note=str(error))
+
+
 def _row(folder: Path) -> RunRow:
     state = None
     try:
         state = state_of(folder)
-        look = read_snapshot(folder)
+        return _told(folder.name, read_snapshot(folder))
     except LionSearchError as error:
         return RunRow(folder.name, state, note=str(error))
-    row = RunRow(folder.name, look.state, look.phase, look.started)
+
+
+def _told(name: str, look: Snapshot) -> RunRow:
+    row = RunRow(name, look.state, look.phase, look.started)
     if (progress := look.progress) is None:
         return row
     return replace(

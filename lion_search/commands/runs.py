@@ -35,6 +35,11 @@ Address = Annotated[
     str | None,
     typer.Option(metavar="auto|HOST:PORT", help="A running Ray cluster to train on; default: RAY_ADDRESS."),
 ]
+RunOrStudy = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="A run folder, a name under runs/, or a URL of a study."),
+]
+WholeStudy = Annotated[bool, typer.Option("--study", help="All islands of the run's study.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the result only.")]
 
 
@@ -53,6 +58,9 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Seed of the search; overrides the file's.")] = None,
     workers: OptionalWorkers = None,
     address: Address = None,
+    island: Annotated[
+        int | None, typer.Option(min=1, help="Which island of the study this driver searches on.")
+    ] = None,
     warm_start: Annotated[
         str | None, typer.Option(metavar="REF", help="Begin with this program instead of the file's initial.")
     ] = None,
@@ -63,7 +71,8 @@ def run(
     from lion_search.config import load_config
     from lion_search.runs import pipeline
 
-    overrides = _overrides(settings, workers, address, seed=seed, warm_start=warm_start)
+    own = {"seed": seed, "warm_start": warm_start, "islands.island": island}
+    overrides = _overrides(settings, workers, address, **own)
     loaded = load_config(config, overrides)
     name = Path(config).stem
     _show_run(quiet, lambda audience: pipeline.run(loaded, name, out, audience))
@@ -156,20 +165,27 @@ def watch(run: Run, as_json: AsJson = False) -> None:
 
 @app.command()
 def report(
-    run: Run,
+    run: RunOrStudy,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The file; default report.html in the run's folder.")
     ] = None,
+    study: WholeStudy = False,
 ) -> None:
     """Writes a run as one HTML page: figures, programs, lineage.
 
     The file needs nothing else and no network. A run that goes on or was killed is shown as far as it is.
+    Of a study all islands are shown, in STUDY.html.
     """
     from lion_search.commands.printing.terminal import make_console, say_line
     from lion_search.report.page import write_report
-    from lion_search.runs.references import find_run
+    from lion_search.report.study import write_study_report
+    from lion_search.runs.references import find_run, is_url, study_logs
 
-    say_line(make_console(), f"Wrote {write_report(find_run(run), output)}")
+    if study or is_url(run):
+        written = write_study_report(study_logs(run), output)
+    else:
+        written = write_report(find_run(run), output)
+    say_line(make_console(), f"Wrote {written}")
 
 
 @app.command()
@@ -191,39 +207,51 @@ def serve(
 
 
 @app.command()
-def runs(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
-    """Lists the runs under runs/."""
-    from lion_search.analysis.watching import list_runs
+def runs(
+    database: Annotated[
+        str | None, typer.Argument(metavar="[DATABASE]", help="The URL of a database that holds studies.")
+    ] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Lists the runs under runs/, or the studies in a database."""
+    from lion_search.analysis.watching import list_runs, list_studies
     from lion_search.commands.printing.output import is_printed
     from lion_search.commands.printing.terminal import make_console
     from lion_search.commands.printing.watching import print_runs
 
-    rows = list_runs()
+    rows = list_runs() if database is None else list_studies(database)
     if not is_printed(rows, as_json=as_json, as_csv=as_csv):
         print_runs(make_console(), rows)
 
 
 @app.command()
 def top(
-    run: Run,
+    run: RunOrStudy,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many.")] = 10,
+    study: WholeStudy = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Lists the fittest programs of a run."""
+    """Lists the fittest programs of a run, or of all islands of a study."""
+    from lion_search.analysis.study import best_of_study
     from lion_search.commands.printing.failures import failure_json
     from lion_search.commands.printing.output import is_printed
     from lion_search.commands.printing.searches import print_ranking
     from lion_search.commands.printing.terminal import make_console
     from lion_search.results.digest import leaders
     from lion_search.results.ranking import judge_settings
-    from lion_search.runs.references import open_log
+    from lion_search.runs.references import is_url, open_log, study_logs
 
-    with closing(open_log(run)) as store:
-        ranked = leaders(store, count)
-        has_prices = judge_settings(store).has_prices
+    if study or (is_url(run) and len(study_logs(run)) > 1):
+        found, has_prices = best_of_study(study_logs(run), count)
+    else:
+        with closing(open_log(run)) as store:
+            found = [("", row) for row in leaders(store, count)]
+            has_prices = judge_settings(store).has_prices
     rows: list[dict[str, Any]] = [
         {
+            **({"island": island} if island else {}),
             "id": row.individual.id,
             "fitness": row.fitness,
             "seeds": row.num_seeds,
@@ -235,7 +263,7 @@ def top(
             "live_statements": row.individual.num_live_statements,
             "hash": row.hash,
         }
-        for row in ranked
+        for island, row in found
     ]
     if is_printed(rows, as_json=as_json, as_csv=as_csv):
         return

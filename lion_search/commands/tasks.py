@@ -55,7 +55,10 @@ def tasks(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
 @app.command()
 def evaluate(
     references: Annotated[
-        list[str], typer.Argument(metavar="REF...", help="Programs, or optax:NAME?learning_rate=1e-3.")
+        list[str],
+        typer.Argument(
+            metavar="REF...", help="Programs, rivals such as adan, or optax:NAME?learning_rate=1e-3."
+        ),
     ],
     task: Annotated[list[str], typer.Option(help="A task; repeatable. See lion-search tasks.")],
     seeds: Annotated[int, typer.Option(min=2, max=10_000, help="Trainings of each optimizer.")] = 8,

@@ -20,7 +20,9 @@ from lion_search.dsl.variation.mutation import MutationSettings, MutationSpace
 from lion_search.proxy_tasks.workers.pool import JobLimits
 from lion_search.proxy_tasks.workers.resources import WorkerResources
 from lion_search.results.judge import JudgeSettings
+from lion_search.results.location import STUDY_NAME, absolute_url, with_study
 from lion_search.results.records import MAX_SEEDS
+from lion_search.search.islands import IslandSettings
 from lion_search.search.methods.table import settings_class
 from lion_search.search.settings import Budget, HurdleSettings, LoopSettings, NoiseSettings, SearchSettings
 from lion_search.selection.funnel import RungSettings
@@ -168,6 +170,12 @@ class Config(Settings):
     node was started with them."""
     database: str | None = None
     """Where the log goes: null is log.db in the run folder, else a database URL."""
+    study: Annotated[str, Field(pattern=STUDY_NAME)] | None = None
+    """Name of the log in a database that holds several: a schema of PostgreSQL; a URL of SQLite then names a
+    folder. null: the database holds this log only."""
+    islands: IslandSettings | None = None
+    """Several drivers, each with a log of its own in one database, search for one study and take in each
+    other's best: such as {island: 2, every: 1000, migrants: 1}. null is one driver alone."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of all random choices of the search."""
 
@@ -186,6 +194,12 @@ class Config(Settings):
                 raise ValueError(
                     f"noise.max_seeds {self.noise.max_seeds} is below the {seeds} of {task.name}"
                 )
+        if self.study is not None and self.database is None:
+            raise ValueError("study: expected a database that holds it")
+        if self.islands is not None and self.study is None:
+            raise ValueError("islands: expected a study, whose islands they are")
+        if self.islands is not None and self.islands.every < self.search.repeats:
+            raise ValueError(f"islands.every {self.islands.every} is below the {self.search.repeats} repeats")
         names = [task.name for task in self.tasks]
         if len(set(names)) < len(names):
             raise ValueError("tasks: a task is listed twice; give it more seeds instead")
@@ -203,6 +217,23 @@ class Config(Settings):
         """How programs are compared. Without further seeds caution would take the same off all."""
         caution = self.noise.caution if self.noise.max_seeds else 0.0
         return JudgeSettings(caution, self.prices.state, self.prices.statement)
+
+    def search_seed(self) -> int | str:
+        """Of all random choices of the search: each island has its own."""
+        return self.seed if self.islands is None else f"{self.seed}.{self.islands.island}"
+
+    def log_url(self) -> str | None:
+        """Where the log goes; ``None`` for the run's folder.
+
+        Raises:
+            StoreError: that is no database URL.
+        """
+        if self.database is None:
+            return None
+        if self.study is None:
+            return absolute_url(self.database)
+        island = "" if self.islands is None else f".{self.islands.island}"
+        return with_study(self.database, f"{self.study}{island}")
 
     def most_seeds(self, task: TaskSection) -> int:
         """On how many seeds a program of the search may be trained."""

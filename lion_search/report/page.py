@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from lion_search.report.markup import Html, element
 from lion_search.report.material import Material, open_material
@@ -36,7 +37,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     if output is not None:
         check_new(output)
     with open_material(folder) as material:
-        text = page(material, written(material))
+        text = page(material.name, standing(material), written(material))
     if output is not None:
         write_new(output, text)
         return output
@@ -44,21 +45,22 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     return folder / REPORT_NAME
 
 
-def page(material: Material, sections: Mapping[Section, Html], *, live: str = "") -> str:
+def page(name: str, where_it_stands: Html, sections: Mapping[Section[Any], Html], *, live: str = "") -> str:
     """The whole page.
 
     Args:
-        material: the run.
+        name: what it is about.
+        where_it_stands: that in a line.
         sections: what it shows.
         live: what a page that is served says of itself to ask for changes; empty for a file.
     """
-    title = f"{material.name}: lion-search"
+    title = f"{name}: lion-search"
     body = element(
         "body",
         element(
             "header",
-            element("h1", element("span", "lion-search", class_="product"), material.name),
-            standing(material),
+            element("h1", element("span", "lion-search", class_="product"), name),
+            where_it_stands,
             element("nav", contents(sections), aria_label="Contents"),
         ),
         element("main", *sections.values(), id="sections"),
@@ -90,7 +92,7 @@ def standing(material: Material) -> Html:
     return element("p", element("strong", f"{snapshot.state}{phase}"), where, id="standing")
 
 
-def contents(sections: Mapping[Section, Html]) -> Html:
+def contents(sections: Mapping[Section[Any], Html]) -> Html:
     """Links to the sections."""
     links = (element("li", element("a", s.title, href=f"#{s.key}")) for s in sections)
     return element("ul", *links, id="contents")

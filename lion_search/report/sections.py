@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from lion_search.dsl.errors import LionSearchError
 from lion_search.report import ancestry, frontier, outcome, search, setup, simplification, transfer
 from lion_search.report.markup import Html, element, paragraph
 from lion_search.report.material import Material
 
+What = TypeVar("What")
+
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class Section(Generic[What]):
     """A section of a report.
 
     Attributes:
@@ -23,7 +26,7 @@ class Section:
 
     key: str
     title: str
-    write: Callable[[Material], Html]
+    write: Callable[[What], Html]
 
 
 SECTIONS = (
@@ -42,10 +45,15 @@ SECTIONS = (
 )
 
 
-def written(material: Material) -> dict[Section, Html]:
-    """The sections that have something to show; of one that cannot be shown, why."""
+def written(material: Material) -> dict[Section[Material], Html]:
+    """The sections of a run that have something to show; of one that cannot be shown, why."""
+    return written_of(material, SECTIONS)
+
+
+def written_of(material: What, sections: Sequence[Section[What]]) -> dict[Section[What], Html]:
+    """The same of anything that has sections."""
     found = {}
-    for section in SECTIONS:
+    for section in sections:
         try:
             content = section.write(material)
         except LionSearchError as error:  # such as a function of the user's own that is gone

@@ -119,7 +119,7 @@ class LiveReport:
         began = self._now()
         with open_material(self._folder) as material:
             sections = written(material)
-            self._page = page(material, sections, live=_VERSION)
+            self._page = page(material.name, standing(material), sections, live=_VERSION)
             self._standing, self._contents = standing(material), contents(sections)
         self._version += 1
         before = self._parts

@@ -76,10 +76,21 @@ def lock(folder: Path) -> Iterator[None]:
     Raises:
         RunFolderError: another process drives the run, or the folder cannot be locked.
     """
+    with lock_file(folder / LOCK_NAME, f"run folder '{folder}'"):
+        yield
+
+
+@contextmanager
+def lock_file(path: Path, what: str) -> Iterator[None]:
+    """The same by a file of any name, which stands for something.
+
+    Raises:
+        RunFolderError: another process has it, or the file cannot be locked.
+    """
     try:
-        descriptor = _take_lock(folder)
+        descriptor = _take_lock(path, what)
     except OSError as error:
-        raise RunFolderError(f"cannot lock run folder '{folder}': {error.strerror}") from error
+        raise RunFolderError(f"cannot lock {what}: {error.strerror}") from error
     try:
         yield
     finally:
@@ -95,27 +106,32 @@ def holder(folder: Path) -> Holder | None:
     Raises:
         RunFolderError: the lock cannot be looked at.
     """
+    return holder_of_file(folder / LOCK_NAME, f"'{folder}'")
+
+
+def holder_of_file(path: Path, what: str) -> Holder | None:
+    """The same of a file of any name, which stands for something."""
     try:
-        descriptor = os.open(folder / LOCK_NAME, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise RunFolderError(f"cannot look at the lock of '{folder}': {error.strerror}") from error
+        raise RunFolderError(f"cannot look at the lock of {what}: {error.strerror}") from error
     try:
         if not _try_flock(descriptor, fcntl.LOCK_SH):  # shared, so that readers do not see each other
             return _signature(descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_UN)
     except OSError as error:
-        raise RunFolderError(f"cannot look at the lock of '{folder}': {error.strerror}") from error
+        raise RunFolderError(f"cannot look at the lock of {what}: {error.strerror}") from error
     finally:
         os.close(descriptor)
     return None
 
 
-def _take_lock(folder: Path) -> int:
-    descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o666)  # less the user's umask
+def _take_lock(path: Path, what: str) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # less the user's umask
     try:
-        _await_flock(descriptor, folder)
+        _await_flock(descriptor, what)
         _sign(descriptor)
     except BaseException:
         os.close(descriptor)
@@ -123,11 +139,11 @@ def _take_lock(folder: Path) -> int:
     return descriptor
 
 
-def _await_flock(descriptor: int, folder: Path) -> None:
+def _await_flock(descriptor: int, what: str) -> None:
     deadline = time.monotonic() + _LOCK_SECONDS
     while not _try_flock(descriptor, fcntl.LOCK_EX):
         if time.monotonic() > deadline:
-            raise RunFolderError(f"run folder '{folder}' is in use by {_signature(descriptor)}")
+            raise RunFolderError(f"{what} is in use by {_signature(descriptor)}")
         time.sleep(0.01)
 
 

@@ -17,7 +17,7 @@ from lion_search.dsl.program import Program
 from lion_search.dsl.shown import plural, significant, with_error
 from lion_search.proxy_tasks.scores import Status, standard_error
 from lion_search.results.records import BASELINE_SUBJECT, CARD_FACT, Stage
-from lion_search.runs.references import Referenced, find_run, open_log, split_individual
+from lion_search.runs.references import Referenced, name_of, open_log, split_individual
 
 if TYPE_CHECKING:
     from lion_search.results.store import Store  # it imports the database
@@ -40,7 +40,7 @@ def notes_on(reference: str, found: Referenced) -> tuple[str, ...]:
         return found.notes
     run, individual_id = in_run
     with closing(open_log(run)) as store:
-        notes = notes_in_run(store, find_run(run).resolve().name, individual_id, found.program)
+        notes = notes_in_run(store, name_of(run), individual_id, found.program)
     return (*notes, f"Its training failed in its run: {found.failure}.") if found.failure else notes
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from sqlalchemy.exc import OperationalError
 
-from lion_search.results.store import StoreError
+from lion_search.results.location import StoreError
 
 Look = TypeVar("Look")
 _PATIENCE = 5

@@ -10,8 +10,9 @@ from lion_search.config import Config, load_config, to_yaml
 from lion_search.dsl.shown import plural
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.workers.pool import Pool
-from lion_search.results.store import Store, absolute_url
+from lion_search.results.store import Store
 from lion_search.runs.audience import Audience, Report
+from lion_search.runs.claim import claimed
 from lion_search.runs.events import Events
 from lion_search.runs.facts import check_same_tasks, check_unchanged
 from lion_search.runs.folder import (
@@ -23,6 +24,7 @@ from lion_search.runs.folder import (
     make_folder,
     write_file,
 )
+from lion_search.runs.islands import check_same_study
 from lion_search.runs.lock import lock
 from lion_search.runs.own_code import find_own_code, load_own_functions
 from lion_search.runs.plan import Plan, make_plan
@@ -54,17 +56,20 @@ def run(config: Config, name: str, out: Path | None, audience: Audience) -> RunR
         initial = schedule_outside(initial)
     plan = make_plan(config, initial, {}, audience.report)
     folder = choose_folder(name, out)
-    url = None if config.database is None else absolute_url(config.database)
+    url = config.log_url()
+    check_same_study(plan, url)
     # A database elsewhere is made before the folder: it is what a person may have got wrong.
-    store = None if url is None else Store.create(url, plan.facts())
-    make_folder(folder)
-    with lock(folder):
-        if url is not None:
-            write_file(folder / DATABASE_URL_NAME, f"{url}\n")
-        store = store or Store.create(folder / DATABASE_NAME, plan.facts())
-        write_file(folder / CONFIG_NAME, to_yaml(config))
-        audience.report(f"Run folder: {folder}")
-        return _drive(plan, folder, store, audience)
+    with claimed(url) as renew:
+        store = None if url is None else Store.create(url, plan.facts())
+        make_folder(folder)
+        with lock(folder):
+            if url is not None:
+                write_file(folder / DATABASE_URL_NAME, f"{url}\n")
+            store = store or Store.create(folder / DATABASE_NAME, plan.facts())
+            store.before_append = renew
+            write_file(folder / CONFIG_NAME, to_yaml(config))
+            audience.report(f"Run folder: {folder}")
+            return _drive(plan, folder, store, audience)
 
 
 def resume(
@@ -84,8 +89,9 @@ def resume(
         RunInterruptedError: the user stopped the run.
     """
     folder = find_run(run_reference)
-    with lock(folder):
-        with closing(Store.open(database_of(folder))) as reader:
+    where = database_of(folder)
+    with lock(folder), claimed(where if isinstance(where, str) else None) as renew:
+        with closing(Store.open(where)) as reader:
             facts = reader.run_facts()
             if ends_search:
                 overrides = [*overrides, f"budget.programs={max(1, reader.num_individuals())}"]
@@ -95,7 +101,8 @@ def resume(
         load_own_functions(folder, facts, is_resumed=True)
         plan = make_plan(config, parse(facts["initial_program"]), facts["reused"], audience.report)
         check_same_tasks(plan.problems, plan.records, facts, folder, audience.report)
-        store = Store.reopen(database_of(folder))
+        store = Store.reopen(where)
+        store.before_append = renew
         store.append((), (), {"config": config.model_dump()})
         write_file(folder / CONFIG_NAME, to_yaml(config))
         audience.report(f"Resuming {folder}: {plural(store.num_individuals(), 'program')} in its log")

@@ -18,6 +18,7 @@ from lion_search.results.records import Stage
 from lion_search.runs.audience import Report
 from lion_search.runs.facts import run_facts
 from lion_search.runs.preflight import baselines_or, check_tasks, find_baselines, set_environment
+from lion_search.runs.references import told
 from lion_search.runs.reuse import earlier_scores
 from lion_search.runs.workers import cluster_address
 from lion_search.selection.funnel import RungSettings
@@ -99,7 +100,7 @@ def make_plan(config: Config, initial: Program, sizes: Mapping[str, int], report
     meta_validation = {task: record.adamw for task, record in on_larger.items()}
     earlier, reused = earlier_scores(config.reuse, problems, _samples(config, problems), sizes)
     if reused:
-        report(f"Reusing the scores of {plural(len(earlier), 'program')} of {', '.join(reused)}")
+        report(f"Reusing the scores of {plural(len(earlier), 'program')} of {', '.join(map(told, reused))}")
     in_order = {name: records[name] for name in order}
     return Plan(config, initial, problems, in_order, rungs, meta_validation, earlier, reused)
 

@@ -51,6 +51,10 @@ def find_run(run: str) -> Path:
     Raises:
         UnknownReferenceError: there is no such run; those under ``runs/`` are named.
     """
+    if is_url(run):
+        raise UnknownReferenceError(
+            f"'{name_of(run)}' is a log in a database; expected a run folder, or a name under {RUNS_FOLDER}/"
+        )
     for folder in (Path(run), Path(RUNS_FOLDER) / run):
         if (folder / CONFIG_NAME).is_file():
             return folder
@@ -59,16 +63,66 @@ def find_run(run: str) -> Path:
     raise UnknownReferenceError(f"no run '{run}'{did_you_mean(run, known)}{there_are}")
 
 
-def open_log(run: str) -> Store:
-    """The log of a run, for reading what it holds of its programs other than their text.
+def is_url(run: str) -> bool:
+    """Whether a run is named by the URL of its log."""
+    return re.match(r"[A-Za-z][\w+]*://", run) is not None
+
+
+def told(run: str) -> str:
+    """A run as a person named it, but for the password of a URL."""
+    return name_of(run) if is_url(run) else run
+
+
+def name_of(run: str) -> str:
+    """What a run is called: its folder, or its study in a database.
 
     Raises:
-        UnknownReferenceError: there is no such run.
+        LionSearchError: there is no such run, or it is no URL.
+    """
+    if not is_url(run):
+        return find_run(run).resolve().name
+    from lion_search.results.location import parse_url, shown, study_of
+
+    return study_of(run) or shown(parse_url(run))
+
+
+def open_log(run: str) -> Store:
+    """The log of a run, or of a URL, for reading what it holds of its programs other than their text.
+
+    Raises:
+        UnknownReferenceError: there is no such run, or a URL names a study of several logs.
         StoreError: its database cannot be read.
     """
+    from lion_search.results.location import islands, study_of
     from lion_search.results.store import Store
 
-    return Store.open(database_of(find_run(run)))
+    if not is_url(run):
+        return Store.open(database_of(find_run(run)))
+    study = study_of(run)
+    own = [study_of(url) for url in islands(run)] if study is not None and "." not in study else []
+    if own:
+        there_are = ", ".join(f"study={name}" for name in own)
+        raise UnknownReferenceError(f"study '{study}' has a log for each island; name one: {there_are}")
+    return Store.open(run)
+
+
+def study_logs(run: str) -> list[str]:
+    """The URLs of the logs of a study: of all its islands, by their numbers, or of the one log that it is.
+
+    Args:
+        run: the URL of a log or a study, or a run whose log is in a database.
+
+    Raises:
+        UnknownReferenceError: there is no such run, or its log is in its folder.
+        StoreError: the database cannot be read.
+    """
+    from lion_search.results.location import islands, study_of
+
+    url = run if is_url(run) else database_of(find_run(run))
+    if not isinstance(url, str):
+        raise UnknownReferenceError(f"run '{run}' belongs to no study: its log is in its folder")
+    study = study_of(url) or ""
+    return [url] if is_url(run) and "." in study else islands(url) or [url]
 
 
 def open_run(run: str) -> Store:
@@ -81,7 +135,7 @@ def open_run(run: str) -> Store:
     """
     store = open_log(run)
     try:
-        load_own_functions(run, store.run_facts())
+        load_own_functions(told(run), store.run_facts())
     except BaseException:
         store.close()
         raise
@@ -174,7 +228,10 @@ def _tuned_adamw(task: str) -> Program:
 
 
 def find_subject(reference: str) -> tuple[str, Subject]:
-    """What to train and what to call it: a program in canonical form, or the reference of an optax optimizer.
+    """What to train and what to call it.
+
+    It is a program in canonical form, the reference of an optax optimizer, or a rival,
+    ``NAME?hyperparameter=value,...``.
 
     Raises:
         LionSearchError: it leads nowhere, or to no optimizer that can be scored.
@@ -185,8 +242,19 @@ def find_subject(reference: str) -> tuple[str, Subject]:
         read_optax(reference)  # checks it
         return reference, reference
     from lion_search.dsl.equivalence.canonical import canonicalise
+    from lion_search.proxy_tasks.rivals import RIVALS, find_rival
 
-    return reference, canonicalise(find_program(reference).program).program()
+    name = reference.partition("?")[0]
+    if name in RIVALS:
+        return reference, find_rival(reference)
+    try:
+        program = find_program(reference).program
+    except UnknownReferenceError as error:
+        if split_individual(reference) or Path(reference).is_file():
+            raise
+        rivals = f"{', '.join(RIVALS)}{did_you_mean(name, RIVALS)}"
+        raise UnknownReferenceError(f"{error}; or a rival: {rivals}") from error
+    return reference, canonicalise(program).program()
 
 
 def _read(path: Path) -> str:

@@ -11,7 +11,7 @@ from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.scores import Score, Status
 from lion_search.results.records import BASELINE_SUBJECT, Stage
 from lion_search.runs.facts import differences
-from lion_search.runs.references import open_run
+from lion_search.runs.references import open_run, told
 
 if TYPE_CHECKING:
     from lion_search.proxy_tasks.training.prepare import FlatProblem
@@ -33,7 +33,7 @@ def earlier_scores(
     """Scores of earlier runs on the samples of a search.
 
     Args:
-        runs: folders or names of earlier runs.
+        runs: folders or names of runs, or URLs of their logs; one may go on meanwhile.
         problems: the search's tasks; an earlier run counts for those it has with the same facts.
         samples: the (task, seed) pairs each program is trained on.
         sizes: how many individuals of a run are looked at, where that was recorded; else all.
@@ -48,7 +48,7 @@ def earlier_scores(
     used = {}
     for run in runs:
         with closing(open_run(run)) as store:
-            _check(run, store.run_facts(), problems)
+            _check(told(run), store.run_facts(), problems)
             used[run] = sizes.get(run, store.num_individuals())
             for row in store.evaluations(stage=Stage.SEARCH):
                 is_in = row.individual_id is not None and row.individual_id < used[run]

@@ -23,6 +23,7 @@ from lion_search.runs.events import Events
 from lion_search.runs.facts import ResumeError
 from lion_search.runs.final_test import SIMPLIFIED, WINNER, names_in_tables, test, test_on_last_rung
 from lion_search.runs.folder import RESULT_NAME
+from lion_search.runs.islands import exchange_of
 from lion_search.runs.meta_validating import run_meta_validation, search_by_slices
 from lion_search.runs.readability import make_readable
 from lion_search.runs.result import Best, RunResult, write_exports, write_result
@@ -118,7 +119,7 @@ def _make_search(session: Session, budget: Budget) -> Search:
     return Search(
         plan.initial,
         config.search_settings(),
-        config.seed,
+        config.search_seed(),
         session.pool,
         session.store,
         samples=plan.samples,
@@ -126,6 +127,7 @@ def _make_search(session: Session, budget: Budget) -> Search:
         budget=budget,
         max_cost=config.limits.cost,
         earlier_scores=plan.earlier,
+        exchange=exchange_of(session),
     )
 
 

@@ -45,7 +45,7 @@ def masked_language(dataset: str, width: int, depth: int, heads: int) -> Problem
     def init(key: jax.Array) -> Transformer:
         own, other = jax.random.split(key)
         weights = model.init(own, data.train.inputs.shape[1:], data.num_classes + 1)
-        # As large as the tokens: with 0.02, which neighbour is which is learned late (2.89, not 2.81, on topics).
+        # As large as the tokens: with 0.02, which neighbour is which is learned late (2.89, 2.81 on topics).
         return weights._replace(positions=matrix(other, *weights.positions.shape))
 
     def loss(weights: Transformer, examples: Masked) -> jax.Array:

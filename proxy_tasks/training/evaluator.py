@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from functools import cache
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,10 +23,23 @@ from lion_search.proxy_tasks.training.loop import Trained, make_train
 from lion_search.proxy_tasks.training.modes import Mode, choose_mode
 from lion_search.proxy_tasks.training.prepare import prepare
 from lion_search.proxy_tasks.training.read_examples import PARTS
-from lion_search.proxy_tasks.training.update_rules import Bound, Compiled, Interpreted, Optimizer
+from lion_search.proxy_tasks.training.update_rules import Bound, Compiled, Interpreted, LossRule, Optimizer
 
 _MAX_COMPILED = 32
 """So many training loops are kept; the one that was used longest ago is dropped."""
+
+
+class StepCost(NamedTuple):
+    """What a training step takes beside the gradient and the update's arithmetic.
+
+    Attributes:
+        evaluations: of the loss of the batch, beyond the one that comes with the gradient: forward passes,
+            the mean over the steps of a training. One of which the gradient is taken too counts once.
+        state_bytes: kept from step to step, for each weight.
+    """
+
+    evaluations: float
+    state_bytes: float
 
 
 class Evaluator:
@@ -109,10 +123,25 @@ class Evaluator:
         last = self.task.num_steps
         after = tuple(sorted({round(last * k / num_points) for k in range(num_points + 1)}))
         optimizer = self._optimizer(subject) if isinstance(subject, Program) else subject
-        bound = optimizer.bind(self.problem.layout)
-        train = self.train_function(bound, after=after)
-        trained = jax.device_get(train(bound.theta, seed, self._examples["train"], self._examples[part]))
+        trained = self._trained(optimizer.bind(self.problem.layout), part, seed, after)
         return Curve(after, tuple(map(float, trained.loss)))
+
+    def step_cost(self, subject: Program | Optimizer, seed: int = 0) -> StepCost:
+        """Measures what a step takes, by a training where the optimizer looks at the loss.
+
+        Args:
+            subject: what to train; of a program the states are counted, whatever the evaluator's mode.
+            seed: of initial weights and batches.
+        """
+        optimizer = Compiled(subject) if isinstance(subject, Program) else subject
+        bound = optimizer.bind(self.problem.layout)
+        weights = jax.ShapeDtypeStruct((self.problem.layout.size,), jnp.float32)
+        state = jax.tree.leaves(jax.eval_shape(bound.rule.init, bound.theta, weights))
+        state_bytes = sum(array.size * array.dtype.itemsize for array in state) / weights.size
+        if not isinstance(bound.rule, LossRule):
+            return StepCost(0.0, state_bytes)
+        trained = self._trained(bound, Part.VALIDATION, seed)
+        return StepCost(int(trained.num_evaluations) / max(1, int(trained.num_steps)), state_bytes)
 
     def train_function(
         self, bound: Bound, *, num_trainings: int = 0, after: tuple[int, ...] = ()
@@ -150,11 +179,15 @@ class Evaluator:
         return Compiled(program) if self.mode is Mode.COMPILED else Interpreted(program)
 
     def _train(self, bound: Bound, part: Part, seed: int) -> Score:
-        train = self.train_function(bound)
         started = time.perf_counter()
-        trained = jax.device_get(train(bound.theta, seed, self._examples["train"], self._examples[part]))
+        trained = self._trained(bound, part, seed)
         seconds = time.perf_counter() - started
         return self._score(part, seed, float(trained.loss), int(trained.num_steps), seconds)
+
+    def _trained(self, bound: Bound, part: Part, seed: int, after: tuple[int, ...] = ()) -> Any:
+        """What a training gives, as NumPy."""
+        train = self.train_function(bound, after=after)
+        return jax.device_get(train(bound.theta, seed, self._examples["train"], self._examples[part]))
 
     def _batches(
         self, programs: Sequence[Program], part: Part, seeds: Sequence[int], scores: list[list[Score]]

@@ -12,7 +12,7 @@ from jax import lax
 
 from lion_search.proxy_tasks.tasks import Task
 from lion_search.proxy_tasks.training.prepare import FlatProblem
-from lion_search.proxy_tasks.training.update_rules import UpdateRule
+from lion_search.proxy_tasks.training.update_rules import BatchLoss, LossRule, UpdateRule
 
 _CHUNK = 1024
 """At most so many examples are scored at once."""
@@ -25,10 +25,13 @@ class Trained(NamedTuple):
         loss: float32 scalar, the task's metric on the examples it was scored on; NaN if training diverged.
             ``[P]`` where it was scored after P numbers of steps.
         num_steps: int32 scalar, steps taken; training ends at the first weight that is not finite.
+        num_evaluations: int32 scalar, how often a rule that needs the loss evaluated it, beyond the once that
+            comes with the gradient; ``None`` for other rules.
     """
 
     loss: jax.Array
     num_steps: jax.Array
+    num_evaluations: jax.Array | None = None
 
 
 class _Carry(NamedTuple):
@@ -40,6 +43,7 @@ class _Carry(NamedTuple):
         num_steps: int32 scalar, steps taken until a weight was not finite.
         weights: ``[N]``.
         state: of the update rule.
+        num_evaluations: see :class:`Trained`.
     """
 
     position: jax.Array
@@ -47,10 +51,11 @@ class _Carry(NamedTuple):
     num_steps: jax.Array
     weights: jax.Array
     state: Any
+    num_evaluations: jax.Array | None
 
 
 def make_train(
-    problem: FlatProblem, rule: UpdateRule, *, batched: bool = False, after: Sequence[int] = ()
+    problem: FlatProblem, rule: UpdateRule | LossRule, *, batched: bool = False, after: Sequence[int] = ()
 ) -> Callable[..., Trained]:
     """The function ``train(theta, seed, train, examples)`` for one update rule, to be jitted.
 
@@ -74,18 +79,23 @@ def make_train(
         # All batches are drawn before the loop: random numbers inside it would cost more than a step.
         shape = (task.num_steps, task.batch_size)
         batches = jax.random.randint(batch_key, shape, 0, num_examples(train))
-        gradient_of = _gradient_function(problem, batch_key)
+        gradient_of = _gradient_function(problem, batch_key, with_loss=isinstance(rule, LossRule))
 
         def step(carry: _Carry) -> _Carry:
             batch = batches[carry.position]
-            gradient = gradient_of(carry.weights, jax.tree.map(lambda a: a[batch], train))
+            gradient, loss = gradient_of(carry.weights, jax.tree.map(lambda a: a[batch], train))
             lr = jnp.asarray(schedule)[carry.position]
-            update, state = rule.update(theta, carry.weights, gradient, carry.state, lr)
+            given = (theta, carry.weights, gradient, carry.state, lr)
+            if isinstance(rule, LossRule):
+                update, state = rule.update_with_loss(*given, loss)
+                num_evaluations = carry.num_evaluations + loss.counter[...]
+            else:
+                update, state = rule.update(*given)
+                num_evaluations = None
             weights = carry.weights - update
             num_steps = carry.num_steps + carry.is_finite
-            return _Carry(
-                carry.position + 1, carry.is_finite & all_finite(weights), num_steps, weights, state
-            )
+            position, is_finite = carry.position + 1, carry.is_finite & all_finite(weights)
+            return _Carry(position, is_finite, num_steps, weights, state, num_evaluations)
 
         def advance(carry: _Carry, position: Any) -> tuple[_Carry, jax.Array]:
             def goes_on(carry: _Carry) -> jax.Array:
@@ -101,7 +111,8 @@ def make_train(
             return end, (loss, _score(problem, scored, jax.tree.map(jnp.asarray, problem.validation)))
 
         zero = jnp.int32(0)
-        start = _Carry(zero, jnp.bool_(True), zero, weights, rule.init(theta, weights))
+        evaluations = zero if isinstance(rule, LossRule) else None
+        start = _Carry(zero, jnp.bool_(True), zero, weights, rule.init(theta, weights), evaluations)
         if after:
             end, loss = lax.scan(advance, start, jnp.asarray(after))
         elif task.early_stopping:
@@ -109,7 +120,7 @@ def make_train(
             loss = jnp.where(end.is_finite, _at_the_best(*checked), jnp.nan)
         else:
             end, loss = advance(start, task.num_steps)
-        return Trained(loss, end.num_steps)
+        return Trained(loss, end.num_steps, end.num_evaluations)
 
     return train
 
@@ -130,15 +141,28 @@ def num_examples(examples: Any) -> int:
     return int(jax.tree.leaves(examples)[0].shape[0])
 
 
-def _gradient_function(problem: FlatProblem, key: jax.Array) -> Callable[[jax.Array, Any], jax.Array]:
-    """The gradient of the training loss, scaled if the task says so."""
-    gradient_of = problem.gradient
+def _gradient_function(
+    problem: FlatProblem, key: jax.Array, *, with_loss: bool
+) -> Callable[[jax.Array, Any], tuple[jax.Array, Any]]:
+    """The gradient of the training loss, and the loss if asked for; both scaled if the task says so."""
     decades = problem.task.gradient_scale
-    if not decades:
-        return gradient_of
-    drawn = jax.random.uniform(jax.random.fold_in(key, 1), minval=-decades, maxval=decades)
-    factor = jnp.float32(10) ** drawn
-    return lambda weights, examples: factor * gradient_of(weights, examples)
+    if decades:
+        drawn = jax.random.uniform(jax.random.fold_in(key, 1), minval=-decades, maxval=decades)
+        factor = jnp.float32(10) ** drawn
+
+    def scaled(x: jax.Array) -> jax.Array:
+        return factor * x if decades else x
+
+    def gradient_alone(weights: jax.Array, examples: Any) -> tuple[jax.Array, None]:
+        return scaled(problem.gradient(weights, examples)), None
+
+    def gradient_and_loss(weights: jax.Array, examples: Any) -> tuple[jax.Array, BatchLoss]:
+        value, gradient = problem.loss_and_gradient(weights, examples)
+        counter = jax.new_ref(jnp.int32(0))
+        loss = BatchLoss(scaled(value), lambda other: scaled(problem.loss(other, examples)), counter)
+        return scaled(gradient), loss
+
+    return gradient_and_loss if with_loss else gradient_alone
 
 
 def _score(problem: FlatProblem, weights: jax.Array, examples: Any) -> jax.Array:

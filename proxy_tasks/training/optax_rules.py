@@ -2,7 +2,8 @@
 
 ``optax:NAME`` is a function of optax or of ``optax.contrib``; ``optax:FILE.py:FUNCTION`` and
 ``optax:MODULE:FUNCTION`` a user's own, such as an exported program. Options are its arguments
-(:mod:`lion_search.proxy_tasks.training.optax_arguments`).
+(:mod:`lion_search.proxy_tasks.training.optax_arguments`). What needs the loss of the batch, such as a line
+search, gets it as optax's extra arguments ``value``, ``grad`` and ``value_fn``.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ from lion_search.proxy_tasks.training.optax_arguments import (
     OptimizerError,
     read_arguments,
 )
-from lion_search.proxy_tasks.training.update_rules import Bound
+from lion_search.proxy_tasks.training.rival_rules import AverageState
+from lion_search.proxy_tasks.training.update_rules import BatchLoss, Bound, LossRule, UpdateRule
 
 _MAX_REASON = 200
 """Characters of what another's code says."""
@@ -61,7 +63,7 @@ class Optax:
         make = find_family(self.family)
         theta = {k: np.float32(v) for k, v in self.hyperparameters if self._is_data(k, v)}
         code = tuple((k, v) for k, v in self.hyperparameters if k not in theta)
-        return Bound(("optax", make, tuple(theta), code), _OptaxRule(make, layout, code), theta)
+        return Bound(("optax", make, tuple(theta), code), _rule(make, layout, code, tuple(theta)), theta)
 
     def _is_data(self, name: str, value: Argument) -> bool:
         return type(value) in {int, float} and (name in RATES or not self.numbers_are_code)
@@ -154,7 +156,7 @@ def _try(optimizer: Optax, layout: Layout) -> None:
     def two_steps(theta: Any, weights: jax.Array) -> jax.Array:
         def step(carry: Any, _: None) -> tuple[Any, None]:
             weights, state = carry
-            update, state = rule.update(theta, weights, weights, state, jnp.float32(1))
+            update, state = _first_update(rule, theta, weights, state)
             return (weights - update, state), None
 
         end, _ = lax.scan(step, (weights, rule.init(theta, weights)), None, length=2)
@@ -164,13 +166,28 @@ def _try(optimizer: Optax, layout: Layout) -> None:
     jax.jit(two_steps).lower(theta, jax.ShapeDtypeStruct((layout.size,), jnp.float32))
 
 
+def _first_update(
+    rule: UpdateRule | LossRule, theta: Any, weights: jax.Array, state: Any
+) -> tuple[jax.Array, Any]:
+    """A step on half the square of the weights, whose gradient they are."""
+
+    def half_square(weights: jax.Array) -> jax.Array:
+        return weights @ weights / 2
+
+    given = (theta, weights, weights, state, jnp.float32(1))
+    if isinstance(rule, LossRule):
+        loss = BatchLoss(half_square(weights), half_square, jax.new_ref(jnp.int32(0)))
+        return rule.update_with_loss(*given, loss)
+    return rule.update(*given)
+
+
 def _try_and_tell(optimizer: Optax, layout: Layout) -> None:
     try:
         _try(optimizer, layout)
     except Exception as error:  # whatever optax or a user's function does
         reason = " ".join(str(error).split())[:_MAX_REASON]
         if missing := re.search(r"missing \d+ required .*arguments?: (.*)", reason):
-            reason = f"a step needs {missing[1]}; training gives it gradients and weights only"
+            reason = f"a step needs {missing[1]}; training gives it gradient, weights and loss only"
         else:
             reason = f"{type(error).__name__}: {reason}"
         raise OptimizerError(f"'{optimizer.family}' cannot be scored: {reason}") from error
@@ -186,11 +203,11 @@ class _OptaxRule:
         return self._transformation(theta, jnp.float32(1)).init(self.layout.split(weights))
 
     def update(
-        self, theta: Any, weights: jax.Array, gradient: jax.Array, state: Any, lr: jax.Array
+        self, theta: Any, weights: jax.Array, gradient: jax.Array, state: Any, lr: jax.Array, **extra: Any
     ) -> tuple[jax.Array, Any]:
         split = self.layout.split
         transformation = self._transformation(theta, lr)
-        updates, state = transformation.update(split(gradient), state, split(weights))
+        updates, state = transformation.update(split(gradient), state, split(weights), **extra)
         if _shapes(updates) != self.layout.shapes:
             raise ValueError("its updates have not the shapes of the weights")
         return -self.layout.join(updates), state
@@ -202,9 +219,9 @@ class _OptaxRule:
         ]
         if not averages:
             return weights
-        if len(averages) > 1 or _shapes(averages[0].z) != self.layout.shapes:
+        if len(averages) > 1 or _shapes(_of_weights(averages[0])) != self.layout.shapes:
             raise ValueError("it averages weights in several places, or only some; one average can be scored")
-        return self.layout.join(schedule_free_eval_params(averages[0], parts))
+        return self.layout.join(jax.tree.leaves(_average(averages[0], parts)))
 
     def _transformation(self, theta: Any, lr: jax.Array) -> Any:
         """The optimizer at this step: what takes the learning rate gets its peak times the schedule."""
@@ -220,10 +237,75 @@ class _OptaxRule:
         return self.make(**arguments)
 
 
+@dataclass(frozen=True, slots=True)
+class _OptaxLossRule:
+    """One whose step needs the loss of the batch."""
+
+    plain: _OptaxRule
+
+    def init(self, theta: Any, weights: jax.Array) -> Any:
+        return self.plain.init(theta, weights)
+
+    def update_with_loss(
+        self,
+        theta: Any,
+        weights: jax.Array,
+        gradient: jax.Array,
+        state: Any,
+        lr: jax.Array,
+        loss: BatchLoss,
+    ) -> tuple[jax.Array, Any]:
+        layout = self.plain.layout
+        extra = {
+            "value": loss.value,
+            "grad": layout.split(gradient),
+            "value_fn": lambda params: loss(layout.join(jax.tree.leaves(params))),
+        }
+        return self.plain.update(theta, weights, gradient, state, lr, **extra)
+
+    def weights_to_score(self, theta: Any, weights: jax.Array, state: Any) -> jax.Array:
+        return self.plain.weights_to_score(theta, weights, state)
+
+
+@cache
+def _rule(
+    make: Callable[..., Any], layout: Layout, code: tuple[tuple[str, Argument], ...], data: tuple[str, ...]
+) -> _OptaxRule | _OptaxLossRule:
+    """The rule, with the loss where a step cannot be traced without; what fails in either way tells later."""
+    plain = _OptaxRule(make, layout, code)
+    with_loss = _OptaxLossRule(plain)
+    theta = dict.fromkeys(data, jax.ShapeDtypeStruct((), jnp.float32))
+    weights = jax.ShapeDtypeStruct((layout.size,), jnp.float32)
+    return with_loss if not _steps(plain, theta, weights) and _steps(with_loss, theta, weights) else plain
+
+
+def _steps(rule: UpdateRule | LossRule, theta: Any, weights: Any) -> bool:
+    """Whether a step can be traced."""
+
+    def first_step(theta: Any, weights: jax.Array) -> Any:
+        return _first_update(rule, theta, weights, rule.init(theta, weights))
+
+    try:
+        jax.eval_shape(first_step, theta, weights)
+    except Exception:  # noqa: BLE001 -- whatever optax or a user's function does
+        return False
+    return True
+
+
 def _shapes(tree: Any) -> tuple[tuple[int, ...], ...]:
     return tuple(map(jnp.shape, jax.tree.leaves(tree)))
 
 
 def _is_average(node: Any) -> bool:
     """Whether it is the state of an optimizer that is to be scored at an average of its weights."""
-    return isinstance(node, ScheduleFreeState)
+    return isinstance(node, (ScheduleFreeState, AverageState))
+
+
+def _of_weights(node: ScheduleFreeState | AverageState) -> Any:
+    """What of a state has the shapes of the weights that it averages."""
+    return node.average if isinstance(node, AverageState) else node.z
+
+
+def _average(node: ScheduleFreeState | AverageState, weights: Any) -> Any:
+    """The average of the weights that a state holds."""
+    return node.average if isinstance(node, AverageState) else schedule_free_eval_params(node, weights)

@@ -6,9 +6,9 @@ code to be traced, and *theta*, which is data. Two optimizers with the same rule
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -47,11 +47,56 @@ class UpdateRule(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchLoss:
+    """The loss of a step's batch as a function of the weights ``[N]``; each call of it is counted.
+
+    Attributes:
+        value: at the weights at which the gradient was taken, and scaled as it is; a scalar.
+        function: weights ``[N]`` -> scalar.
+        counter: a reference to an int32 scalar, the calls so far.
+    """
+
+    value: jax.Array
+    function: Callable[[jax.Array], jax.Array]
+    counter: Any
+
+    def __call__(self, weights: jax.Array) -> jax.Array:
+        """The loss at other weights ``[N]``: a forward pass."""
+        self.counter[...] += 1
+        return self.function(weights)
+
+
+@runtime_checkable
+class LossRule(Protocol):
+    """One step of an optimizer that needs the loss of the batch too, as a line search does."""
+
+    def init(self, theta: Any, weights: jax.Array) -> Any:
+        """See :class:`UpdateRule`."""
+        ...
+
+    def update_with_loss(
+        self,
+        theta: Any,
+        weights: jax.Array,
+        gradient: jax.Array,
+        state: Any,
+        lr: jax.Array,
+        loss: BatchLoss,
+    ) -> tuple[jax.Array, Any]:
+        """As :meth:`UpdateRule.update`, from the loss of the batch too."""
+        ...
+
+    def weights_to_score(self, theta: Any, weights: jax.Array, state: Any) -> jax.Array:
+        """See :class:`UpdateRule`."""
+        ...
+
+
 class Bound(NamedTuple):
     """An optimizer ready to train: rules with equal keys are the same code."""
 
     key: Hashable
-    rule: UpdateRule
+    rule: UpdateRule | LossRule
     theta: Any
 
 

@@ -16,6 +16,7 @@ A SIGTERM to the whole process group ends Ray too; then collect nothing and call
 from __future__ import annotations
 
 import contextlib
+import heapq
 import math
 import pickle
 import sys
@@ -219,18 +220,29 @@ class RayPool:
         A batch is no larger than a worker's share of what is pending, so that few long jobs keep all busy,
         those that are still starting too.
         """
-        for seat in sorted(self._seats, key=lambda seat: len(seat.calls)):
-            if self._suspects and self._has_room(seat) and not any(call.jobs for call in seat.calls):
-                self._call(seat, [self._suspects.popleft()])
+        if self._suspects:
+            for seat in sorted(self._seats, key=lambda seat: len(seat.calls)):
+                if self._suspects and self._has_room(seat) and not any(call.jobs for call in seat.calls):
+                    self._call(seat, [self._suspects.popleft()])
+        if not self._pending:
+            return
         starting = sum(not seat.node for seat in self._seats) if self._is_beginning() else 0
-        while self._pending:
-            few = len(self._pending) <= starting  # they are for workers that will be up soon
-            free = [seat for seat in self._seats if self._has_room(seat) and not (few and seat.calls)]
-            if not free:
-                break
-            seat = min(free, key=lambda seat: len(seat.calls))
+        free = [
+            (len(seat.calls), i)
+            for i, seat in enumerate(self._seats)
+            if len(seat.calls) < self._depth and self._has_room(seat)  # of thousands few have
+        ]
+        heapq.heapify(free)
+        while self._pending and free:
+            num_calls, i = free[0]
+            if num_calls and len(self._pending) <= starting:
+                break  # they are for workers that will be up soon
             share = math.ceil(len(self._pending) / (len(free) + starting))
-            self._call(seat, [self._pending.popleft() for _ in range(min(self._batch_size, share))])
+            self._call(self._seats[i], [self._pending.popleft() for _ in range(min(self._batch_size, share))])
+            if self._has_room(self._seats[i]):
+                heapq.heapreplace(free, (num_calls + 1, i))
+            else:
+                heapq.heappop(free)
 
     def _is_beginning(self) -> bool:
         """Whether the workers of a cluster that was joined may still be starting."""

@@ -6,6 +6,9 @@ something up, such as the turn of a parent whose last child was rejected. That, 
 choice says what it takes, the search remembers it while the individual is in flight and shows it to the
 choices that follow, and ``apply`` uses it up.
 
+What comes in from other islands takes the place of a choice: the method learns of it by ``apply``, as an
+individual without a parent whose mutation is ``immigrant``.
+
 A method of your own is a class like these in any module; ``search.method: module:name`` finds it. Its
 settings reach YAML's ``search`` section by themselves: they are the class attribute ``settings``, a class
 that inherits from :class:`lion_search.search.settings.LoopSettings`.

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -27,6 +28,11 @@ SETTINGS = (
     "listen_addresses=",
 )
 OTHERS = "FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+
+_DROP_SCHEMAS = """DO $$ DECLARE name text; BEGIN
+FOR name IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema$)' LOOP
+EXECUTE format('DROP SCHEMA %I CASCADE', name); END LOOP; END $$"""
+"""That of every study, and the one that logs without a name are in."""
 
 
 class Server:
@@ -51,12 +57,31 @@ class Server:
     def new_database(self) -> str:
         """The URL of an empty database; that of the test before is lost."""
         self._execute(f"SELECT pg_terminate_backend(pid) {OTHERS}")  # so that none holds a lock
-        self._execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+        self._execute(_DROP_SCHEMAS, "CREATE SCHEMA public")
         return self.url("postgres")
 
     def cut_connections(self) -> None:
         """As where a network fails; they are gone on return."""
         self._execute(f"SELECT pg_terminate_backend(pid, 5000) {OTHERS}")
+
+    @contextmanager
+    def small_disk(self) -> Iterator[str]:
+        """The URL of an empty database whose tables lie on a disk of 3 MB."""
+        url, disk = self.new_database(), self._folder / "disk"
+        disk.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            disk.rmdir()
+            pytest.skip("this user may not mount file systems")
+        try:
+            shutil.chown(disk, self._user)
+            self._execute(f"CREATE TABLESPACE small LOCATION '{disk}'")
+            yield f"{url}&options=-cdefault_tablespace%3Dsmall"
+            self.new_database()
+            self._execute("DROP TABLESPACE small")
+        finally:
+            subprocess.run(["umount", "--lazy", disk], check=True)
+            disk.rmdir()
 
     def _execute(self, *statements: str) -> None:
         where = f"host={self._folder} user=lion dbname=postgres"

@@ -319,6 +319,13 @@ def test_a_configuration_written_as_yaml_is_read_back_the_same(
         ({"search": {"lag": 0}}, ["search.lag", "greater than 0", "found 0"]),
         ({"workers": 0}, ["workers", "greater than 0", "'inline'", "'auto'", "found 0"]),
         ({"workers": -2}, ["workers", "greater than 0", "found -2"]),
+        ({"study": "a"}, ["study: expected a database that holds it"]),
+        ({"islands": {}}, ["islands: expected a study, whose islands they are"]),
+        ({"database": "sqlite:///a", "study": "a b"}, ["study: string should match", "found 'a b'"]),
+        (
+            {"database": "sqlite:///a", "study": "a", "islands": {"every": 2}, "search": {"repeats": 3}},
+            ["islands.every 2 is below the 3 repeats"],
+        ),
         ({"workers": "inline", "ray_address": "auto"}, ["ray_address: workers are inline", "workers: auto"]),
         ({"gpus_per_worker": 1.5}, ["gpus_per_worker is 1.5: expected 0 to 1, or a whole number"]),
         ({"workers": "none"}, ["workers", "integer", "'inline'", "'auto'", "'none'"]),

@@ -28,6 +28,12 @@ def test_a_program_its_export_and_the_optax_optimizer_score_alike(main: Any, tmp
     assert rows[optax]["losses"] == pytest.approx(rows["lion"]["losses"], rel=1e-3)
 
 
+def test_a_rival_is_scored_by_its_name_and_a_rule_of_the_loss_by_reference(main: Any) -> None:
+    optimizers = ("ponos", "adan?learning_rate=0.01", "optax:polyak_sgd?max_learning_rate=1")
+    rows = rows_of(main, *optimizers, f"--task={TASK}")
+    assert all(rows[name]["mean"] < math.log(10) for name in optimizers)
+
+
 def test_the_baselines_of_the_task_stand_beside(main: Any) -> None:
     called = main("evaluate", "adamw", "--task=digits_mlp", "--workers=inline", "--seeds=2")
     assert called.status == 0, called.err
@@ -143,11 +149,13 @@ def task():
     ("arguments", "message"),
     [
         (["nope"], "no program 'nope'"),
+        (["ponis"], "or a rival: sgd_heavy_ball, "),
+        (["adan?b4=1"], "'adan' has no hyper-parameter 'b4'; there are: learning_rate"),
         (["optax:adamx?learning_rate=1"], "optax has no optimizer 'adamx'; did you mean 'adamax'?"),
         (["optax:sgd"], "'sgd' needs learning_rate; for example optax:sgd?learning_rate=0.001"),
         (["optax:sgd?learning_rate"], "expected key=value"),
         (["optax:sgd?lr=0.1"], "'sgd' has no argument 'lr'"),
-        (["optax:lbfgs?learning_rate=0.1"], "'lbfgs' cannot be scored"),
+        (["optax:sophia?learning_rate=0.1"], "'sophia' cannot be scored"),
         (["optax:nowhere.py:f"], "no file 'nowhere.py'"),
         (["lion", "--task=nope"], "unknown task 'nope'"),
         (["lion", "--task=digits_mlp?stops=3"], "unknown option 'stops'; did you mean 'steps'?"),

@@ -23,12 +23,13 @@ from logs import Log, individual, score
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.results.curves import learning_curve
 from lion_search.results.history import read_history
+from lion_search.results.location import StoreError, absolute_url, sqlite_url, with_study
 from lion_search.results.ranking import rank
 from lion_search.results.records import Evaluation, Individual, Outcome, Stage
-from lion_search.results.schema import INDIVIDUALS, RUN, SCHEMA_VERSION
+from lion_search.results.schema import SCHEMA_VERSION
 from lion_search.results.sql import query
 from lion_search.results.statistics import statistics
-from lion_search.results.store import Store, StoreError, absolute_url, sqlite_url
+from lion_search.results.store import Store
 
 
 def evaluation(seed: int, stage: Stage = Stage.SEARCH, subject: str = "p0") -> Evaluation:
@@ -227,29 +228,6 @@ def test_a_database_of_another_schema_is_refused(store: Store, database: str) ->
                 use(database)
 
 
-def test_a_log_of_schema_2_is_read_and_brought_up_to_date_when_it_is_reopened(database: str) -> None:
-    """It does not say what a proposal saw."""
-    rows = [individual(number, seen=None) for number in range(3)]
-    lacking = {"seen", "retry_of"}
-    old = sa.MetaData()
-    columns = [column for column in INDIVIDUALS.c if column.name not in lacking]
-    table = sa.Table(
-        "individuals", old, *(sa.Column(c.name, c.type, primary_key=c.primary_key) for c in columns)
-    )
-    facts = RUN.to_metadata(old)
-    with sa.create_engine(database).begin() as connection:
-        old.create_all(connection)
-        values = [{c.name: getattr(row, c.name) for c in columns} for row in rows]
-        connection.execute(sa.insert(table), values)
-        connection.execute(sa.insert(facts), {"key": "schema_version", "value": "2"})
-    assert list(Store.open(database).individuals()) == rows
-    again = Store.reopen(database)
-    again.append([individual(3)], [])
-    again.close()
-    assert list(Store.open(database).individuals()) == [*rows, individual(3)]
-    assert Store.open(database).run_facts() == {"schema_version": SCHEMA_VERSION}
-
-
 def test_an_opened_log_cannot_be_written(store: Store, database: str) -> None:
     reader = Store.open(database)
     with pytest.raises(StoreError, match=r"read-?only"):
@@ -396,6 +374,46 @@ def test_a_server_that_does_not_answer_is_an_error_that_hides_the_password() -> 
             use("postgresql://me:secret@127.0.0.1:1/db")
         assert "secret" not in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_may_only_be_read_is_an_error(postgresql: Server) -> None:
+    """What is there can be read."""
+    url = postgresql.new_database()
+    Store.create(url, {"a": 1}).close()
+    read_only = f"{url}&options=-cdefault_transaction_read_only%3Don"
+    assert Store.open(read_only).run_facts()["a"] == 1
+    for use in (Store.reopen, lambda url: Store.create(with_study(url, "b"), {})):
+        with pytest.raises(StoreError, match="read-only transaction"):
+            use(read_only)
+
+
+def test_a_server_that_is_slow_is_waited_for(postgresql: Server) -> None:
+    """Here because somebody locks a table for a while."""
+    url = postgresql.new_database()
+    store = Store.create(url, {})
+    with sa.create_engine(url).connect() as other:
+        other.exec_driver_sql("LOCK TABLE individuals")
+        let_go = threading.Timer(0.5, other.commit)
+        let_go.start()
+        store.append([individual(0)], [])
+        let_go.join()
+    assert store.num_individuals() == 1
+
+
+def test_a_server_whose_disk_is_full_is_an_error(postgresql: Server) -> None:
+    """What was committed stays and can be read."""
+    with postgresql.small_disk() as url:
+        store, numbers = Store.create(url, {}), itertools.count()
+
+        def fill() -> None:
+            for number in numbers:
+                store.append([individual(number, program=random.Random(number).randbytes(9000).hex())], [])
+
+        with pytest.raises(StoreError, match="No space left on device"):
+            fill()
+        assert [i.id for i in store.individuals()] == [*range(next(numbers) - 1)]
+        store.append([], [], {"a": 1})
+        store.close()
 
 
 def test_a_database_that_the_server_does_not_have_is_an_error(postgresql: Server) -> None:

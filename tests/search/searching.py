@@ -234,7 +234,7 @@ def make_search(
     budget: Budget,
     settings: SearchSettings = PLAIN,
     *,
-    seed: int = 0,
+    seed: int | str = 0,
     initial: Program = ADAMW,
     **options: Any,
 ) -> Search:

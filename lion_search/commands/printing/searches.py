@@ -23,6 +23,7 @@ NOTHING_YET = "No program trains yet."
 _MOST_FUNCTIONS = 8
 """Functions that stand out among the best; ``--json`` has all."""
 _RANKING = {
+    "island": Column("Island", name=True),
     "id": Column("ID", right=True),
     "fitness": Column("Fitness"),
     "seeds": Column("Seeds", right=True),
@@ -40,7 +41,7 @@ def print_ranking(console: Console, rows: Sequence[Mapping[str, Any]], *, has_pr
     if not rows:
         say(console, NOTHING_YET)
         return
-    names = [name for name in _RANKING if name != "price" or has_prices]
+    names = [name for name in _RANKING if name in rows[0]]
     print_table(
         console, [_RANKING[n] for n in names], [[_ranked_cell(n, row[n]) for n in names] for row in rows]
     )

@@ -22,8 +22,9 @@ from screens import PROGRESS, console, printed
 from lion_search.analysis.watching import RunRow, list_runs
 from lion_search.commands.printing.display import progress_cells
 from lion_search.commands.printing.watching import print_runs, watch
+from lion_search.results.location import StoreError
 from lion_search.results.schema import SCHEMA_VERSION
-from lion_search.results.store import Store, StoreError
+from lion_search.results.store import Store
 from lion_search.results.strict_json import to_json
 from lion_search.runs.folder import (
     CONFIG_NAME,
@@ -209,7 +210,7 @@ def test_a_database_that_is_locked_for_a_moment_is_read_later(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A moment longer than a reader waits at once."""
-    monkeypatch.setattr("lion_search.results.store._READER_SECONDS", 0.1)
+    monkeypatch.setattr("lion_search.results.location._READER_SECONDS", 0.1)
     folder = make_run(runs, "found", **SEARCHING)
     other = sqlite3.connect(folder / DATABASE_NAME, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN EXCLUSIVE")

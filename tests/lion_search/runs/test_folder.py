@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lion_search.dsl.errors import LionSearchError
-from lion_search.results.store import sqlite_url
+from lion_search.results.location import sqlite_url
 from lion_search.runs.folder import (
     DATABASE_NAME,
     DATABASE_URL_NAME,

@@ -14,8 +14,9 @@ from lion_search.dsl.errors import ProgramError
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.text import format_program, parse
 from lion_search.proxy_tasks.scores import Part, Score, Status
+from lion_search.results.location import StoreError, sqlite_url
 from lion_search.results.records import Evaluation, Outcome, Stage
-from lion_search.results.store import Store, StoreError, sqlite_url
+from lion_search.results.store import Store
 from lion_search.runs.folder import CONFIG_NAME, DATABASE_NAME, DATABASE_URL_NAME
 from lion_search.runs.references import (
     UnknownReferenceError,

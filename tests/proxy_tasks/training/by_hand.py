@@ -23,16 +23,23 @@ def trajectory(problem: FlatProblem, seed: int, make: MakeOptimizer) -> list[np.
     size = len(jax.tree.leaves(problem.train)[0])
     batches = jax.random.randint(batch_key, (task.num_steps, task.batch_size), 0, size)
     rates = jax.numpy.asarray(task.schedule.values(task.num_steps))
-    optimizer = make(lambda count: rates[count])
-    gradient_of = jax.jit(jax.grad(problem.loss))
+    optimizer = optax.with_extra_args_support(make(lambda count: rates[count]))
+
+    @jax.jit
+    def step(params: Any, state: Any, examples: Any) -> Any:
+        def value_of(params: Any) -> jax.Array:
+            return problem.loss(layout.join(params), examples)
+
+        value, gradient = jax.value_and_grad(value_of)(params)
+        updates, state = optimizer.update(
+            gradient, state, params, value=value, grad=gradient, value_fn=value_of
+        )
+        return optax.apply_updates(params, updates), state
 
     params = layout.split(problem.init(init_key))
     state = optimizer.init(params)
     found = [np.asarray(layout.join(params))]
     for batch in np.asarray(batches):
-        examples = jax.tree.map(itemgetter(batch), problem.train)
-        gradient = gradient_of(layout.join(params), examples)
-        updates, state = optimizer.update(layout.split(gradient), state, params)
-        params = optax.apply_updates(params, updates)
+        params, state = step(params, state, jax.tree.map(itemgetter(batch), problem.train))
         found.append(np.asarray(layout.join(params)))
     return found

@@ -30,7 +30,7 @@ from lion_search.proxy_tasks.training.optax_rules import (
     find_family,
     read_optax,
 )
-from lion_search.proxy_tasks.training.update_rules import Interpreted
+from lion_search.proxy_tasks.training.update_rules import Interpreted, LossRule
 
 LAYOUT = Layout(((3, 2), (2,)))
 RATES = (1.0, 0.7, 0.4, 0.1)
@@ -72,8 +72,9 @@ def schedule(count: Any) -> jax.Array:
     return jnp.asarray(RATES)[count]
 
 
-REFUSED = ("dpsgd", "lbfgs", "momo", "momo_adam", "polyak_sgd", "schedule_free", "sophia")
-FAMILIES = tuple(name for name in sorted(_families()) if name not in REFUSED)
+REFUSED = ("dpsgd", "schedule_free", "sophia")
+OF_THE_LOSS = ("lbfgs", "momo", "momo_adam", "polyak_sgd")
+FAMILIES = tuple(name for name in sorted(_families()) if name not in (*REFUSED, *OF_THE_LOSS))
 CONSTANT = (1.0,) * len(RATES)
 USUAL = (
     "adagrad",
@@ -171,6 +172,48 @@ def test_a_training_ends_where_optax_ends(reference: str) -> None:
     weights = trajectory(problem, 2, lambda rate: make(lambda count: peak * rate(count), **rest))[-1]
     expected = float(problem.loss(weights, problem.validation))
     assert final_loss(optimizer) == pytest.approx(expected, rel=1e-4)
+
+
+OWN_SEARCHES = """
+import optax
+
+def backtracking(rate):
+    return optax.chain(optax.sgd(rate), optax.scale_by_backtracking_linesearch(10, store_grad=True))
+
+def zoom(rate):
+    return optax.chain(optax.sgd(rate), optax.scale_by_zoom_linesearch(10, max_learning_rate=1.0))
+
+def plateau(rate):
+    return optax.chain(optax.sgd(rate), optax.contrib.reduce_on_plateau(patience=1))
+"""
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "momo?learning_rate=0.1",
+        "polyak_sgd?max_learning_rate=1.0,f_min=0.1",
+        "lbfgs?learning_rate=1",
+        "own_searches.py:backtracking?rate=4",
+        "own_searches.py:zoom?rate=1",
+        "own_searches.py:plateau?rate=0.3",
+    ],
+)
+def test_what_needs_the_loss_of_the_batch_gets_it(folder: Path, reference: str) -> None:
+    (folder / "own_searches.py").write_text(OWN_SEARCHES)
+    optimizer = read_optax(reference)
+    task = "own_tasks:tiny?schedule=constant"
+    problem = evaluator(task, None).problem
+    make, rest = find_family(optimizer.family), dict(optimizer.hyperparameters)
+    weights = trajectory(problem, 2, lambda _: make(**rest))[-1]
+    expected = float(problem.loss(weights, problem.validation))
+    assert final_loss(optimizer, task) == pytest.approx(expected, rel=1e-3)
+
+
+def test_what_needs_no_loss_does_without() -> None:
+    """Also where optax would take it, as every chain does."""
+    for name in ("sgd", "prodigy"):
+        assert not isinstance(read_optax(f"{name}?learning_rate=1").bind(LAYOUT).rule, LossRule)
 
 
 OWN_AVERAGES = """
@@ -352,9 +395,6 @@ def test_the_prefix_may_be_left_out() -> None:
             "'dpsgd' cannot be scored: ValueError: .*batch dimension",
         ),
         ("adamw?learning_rate", OptionError, "expected key=value after '.', found 'learning_rate'"),
-        ("lbfgs?learning_rate=1", OptimizerError, "'lbfgs' cannot be scored: a step needs 'value', 'grad'"),
-        ("momo?learning_rate=1", OptimizerError, "'momo' cannot be scored: a step needs 'value'; training"),
-        ("polyak_sgd", OptimizerError, "'polyak_sgd' cannot be scored: a step needs 'value'; training"),
         ("sophia?learning_rate=1", OptimizerError, "'sophia' cannot be scored: ValueError"),
         ("schedule_free?learning_rate=1", OptimizerError, "needs base_optimizer, which is no number or word"),
         ("no_such_module:sgd", UserCodeError, "cannot import optimizer 'no_such_module:sgd'"),
@@ -378,9 +418,8 @@ def test_an_unknown_name_lists_all() -> None:
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_listed_but_needs_more_than_a_gradient_is_refused(name: str) -> None:
-    rate = "max_learning_rate" if name == "polyak_sgd" else "learning_rate"
     with pytest.raises(OptimizerError, match=f"'{name}' (cannot be scored|needs)"):
-        read_optax(f"{name}?{rate}=0.1")
+        read_optax(f"{name}?learning_rate=0.1")
 
 
 def test_what_does_not_suit_the_weights_of_a_task_is_refused(folder: Path) -> None:
