@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lion_search.dsl.program import Program
     from lion_search.dsl.settings import Settings
     from lion_search.dsl.text import format_program, parse
-    from lion_search.proxy_tasks.problems import Examples, Problem
+    from lion_search.proxy_tasks.problems import Examples, Metric, Problem
     from lion_search.proxy_tasks.tasks import Schedule, Task
     from lion_search.search.methods.method import Choice, make_child, mutated_child
     from lion_search.search.settings import LoopSettings, PopulationSettings
@@ -32,6 +32,7 @@ __all__ = [
     "Function",
     "LionSearchError",
     "LoopSettings",
+    "Metric",
     "PopulationSettings",
     "Problem",
     "Program",
@@ -56,6 +57,7 @@ _HOME = {
     "Function": "dsl.functions",
     "LionSearchError": "dsl.errors",
     "LoopSettings": "search.settings",
+    "Metric": "proxy_tasks.problems",
     "PopulationSettings": "search.settings",
     "Problem": "proxy_tasks.problems",
     "Program": "dsl.program",

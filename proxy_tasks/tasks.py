@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
 
 class TaskError(LionSearchError):
     """A task that does not exist or cannot be used."""
-
-
-class Metric(enum.StrEnum):
-    """What a trained network is scored by; lower is better."""
-
-    LOSS = "loss"
-    ERROR = "error"
-    """The share of wrong predictions."""
 
 
 class Decay(enum.StrEnum):
@@ -91,12 +84,15 @@ class Task:
         num_steps: training steps.
         batch_size: examples a step, drawn with replacement.
         schedule: of the learning rate.
-        metric: what the trained network is scored by.
+        metric: what the trained network is scored by: ``loss``, or another of the problem's by name.
         label_noise: share of training labels replaced by random ones, the same for all seeds.
         gradient_scale: with x > 0, the training loss is multiplied by a factor drawn log-uniformly from
             10^-x to 10^x with the seed, so that programs which depend on the gradient's scale fail.
+        early_stopping: with n > 0, the network is scored as it was after that of n evenly spaced numbers of
+            steps at which it was best on validation; with 0 at the end.
         fitness: how a loss is compared with tuned AdamW's.
         unit: of a difference: so much loss is a fitness of 1.
+        reported: the metric by which people of its field know how good a network is.
         about: one line for people.
         name: the reference it was found by.
     """
@@ -105,17 +101,18 @@ class Task:
     num_steps: int
     batch_size: int
     schedule: Schedule = field(default_factory=Schedule)
-    metric: Metric = Metric.LOSS
+    metric: str = "loss"
     label_noise: float = 0.0
     gradient_scale: float = 0.0
+    early_stopping: int = 0
     fitness: Fitness = Fitness.RATIO
     unit: float = 1.0
+    reported: str = "loss"
     about: str = ""
     name: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "metric", Metric(self.metric))  # so that its text will do
-        object.__setattr__(self, "fitness", Fitness(self.fitness))
+        object.__setattr__(self, "fitness", Fitness(self.fitness))  # so that its text will do
 
 
 def _classification(dataset: str, model: str, *arguments: Any, num_train: int | None = None) -> Problem:
@@ -123,16 +120,17 @@ def _classification(dataset: str, model: str, *arguments: Any, num_train: int | 
 
     Args:
         dataset: its name.
-        model: a class of ``problems/models.py``.
+        model: a class of ``problems/models.py`` or ``problems/image_models.py``.
         arguments: of the model.
         num_train: train on the first so many examples; ``None`` for all.
     """
-    from lion_search.proxy_tasks.problems import Examples, classification, models
+    from lion_search.proxy_tasks.problems import Examples, classification, image_models, models
     from lion_search.proxy_tasks.problems.datasets import load_dataset
 
     data = load_dataset(dataset)
     few = Examples(data.train.inputs[:num_train], data.train.labels[:num_train])
-    return classification(replace(data, train=few), getattr(models, model)(*arguments))
+    network = getattr(models, model, None) or getattr(image_models, model)
+    return classification(replace(data, train=few), network(*arguments))
 
 
 def _task(
@@ -142,6 +140,7 @@ def _task(
     batch_size: int = 64,
     schedule: Schedule = Schedule(),
     num_train: tuple[int, int, int] | None = None,
+    reported: str = "error",
 ) -> Callable[[int], Task]:
     """A function of the scale; ``sizes`` and ``num_train``, training examples, are for 1, 10 and 100.
 
@@ -154,7 +153,33 @@ def _task(
         problem = partial(_classification, dataset, model, *arguments)
         if num_train:
             problem = partial(problem, num_train=num_train[row])
-        return Task(problem, num_steps, batch_size, schedule, about=about)
+        return Task(problem, num_steps, batch_size, schedule, reported=reported, about=about)
+
+    return make
+
+
+def _built(builder: str, *arguments: Any) -> Problem:
+    """What ``module:function`` of ``problems/`` makes of these arguments."""
+    module, _, function = builder.partition(":")
+    return getattr(import_module(f"lion_search.proxy_tasks.problems.{module}"), function)(*arguments)
+
+
+def _of_kind(
+    about: str,
+    builder: str,
+    *sizes: tuple[tuple[Any, ...], int],
+    reported: str,
+    batch_size: int = 64,
+    early_stopping: int = 0,
+) -> Callable[[int], Task]:
+    """A function of the scale; ``sizes`` are arguments of the builder and steps, for 1, 10 and 100."""
+
+    def make(scale: int = 1) -> Task:
+        arguments, num_steps = sizes[SCALES.index(scale)]
+        problem = partial(_built, builder, *arguments)
+        return Task(
+            problem, num_steps, batch_size, early_stopping=early_stopping, reported=reported, about=about
+        )
 
     return make
 
@@ -206,6 +231,7 @@ TASKS: Mapping[str, Callable[[int], Task]] = MappingProxyType(
             ("topics32", (96, 3, 4), 720),
             model="CausalTransformer",
             batch_size=32,
+            reported="perplexity",
         ),
         "heavy_tail_linear": _task(
             "128 classes of frequency 1/k, softmax regression",
@@ -259,6 +285,112 @@ TASKS: Mapping[str, Callable[[int], Task]] = MappingProxyType(
             ("digits", ((96, 64), "he", "rms"), 315),
             ("digits", ((192, 128), "he", "rms"), 1070),
             model="MLP",
+        ),
+        "balanced_linear": _task(
+            "heavy_tail_linear on its own examples, drawn so that classes are equally frequent",
+            ("balanced", ((),), 250),
+            ("balanced", ((),), 2500),
+            ("balanced_large", ((),), 3200),
+            model="MLP",
+            batch_size=128,
+        ),
+        "balanced_mlp": _task(
+            "heavy_tail_mlp on its own examples, drawn so that classes are equally frequent",
+            ("balanced", ((32,),), 250),
+            ("balanced", ((96,),), 860),
+            ("balanced_large", ((128,),), 1750),
+            model="MLP",
+            batch_size=128,
+        ),
+        "fashion14_conv": _task(
+            "Fashion-MNIST pooled to 14x14, ConvNet of 8 and 16 channels, 3x3, stride 2",
+            ("fashion14", ((8, 16),), 200),
+            ("fashion14", ((16, 32),), 570),
+            ("fashion14", ((32, 64),), 1550),
+            model="ConvNet",
+        ),
+        "fashion_mixer": _task(
+            "Fashion-MNIST (28x28), MLP-Mixer of 2 layers, width 16, 16 patches",
+            ("fashion", (7, 16, 2, 16, 32), 200),
+            ("fashion", (7, 32, 2, 32, 64), 570),
+            ("fashion", (7, 64, 3, 64, 128), 1030),
+            model="Mixer",
+        ),
+        "fashion7_diffusion": _of_kind(
+            "Fashion-MNIST pooled to 7x7, the noise in an image predicted, three hidden layers of 64",
+            "diffusion:denoising",
+            (("fashion7", (64, 64, 64)), 800),
+            (("fashion7", (160, 160, 160)), 1730),
+            (("fashion14", (256, 256, 256)), 5250),
+            reported="frechet",
+        ),
+        "clothes_clip": _of_kind(
+            "Fashion-MNIST pooled to 7x7, turned or negative, and captions; two towers, contrastive",
+            "contrastive:contrastive",
+            (("fashion7", (64,), 32), 300),
+            (("fashion7", (192,), 64), 860),
+            (("fashion14", (384,), 96), 2150),
+            reported="zero_shot_error",
+        ),
+        "topics_mlm": _of_kind(
+            "Python's help texts, bytes in windows of 16, 4 hidden, Transformer of 1 layer, width 32",
+            "masked:masked_language",
+            (("topics16", 32, 1, 4), 300),
+            (("topics32", 48, 2, 4), 340),
+            (("topics32", 96, 3, 4), 600),
+            reported="perplexity",
+            batch_size=32,
+        ),
+        "sotu_lm": _task(
+            "State of the Union addresses, 511 words, windows of 16, causal Transformer of 1 layer, width 32",
+            ("sotu16", (32, 1, 4), 200),
+            ("sotu32", (48, 2, 4), 350),
+            ("sotu32", (96, 3, 4), 760),
+            model="CausalTransformer",
+            batch_size=16,
+            reported="perplexity",
+        ),
+        "sotu_mlm": _of_kind(
+            "State of the Union addresses, windows of 16 words, 4 hidden, Transformer of 1 layer, width 32",
+            "masked:masked_language",
+            (("sotu16", 32, 1, 4), 250),
+            (("sotu32", 48, 2, 4), 330),
+            (("sotu32", 96, 3, 4), 620),
+            reported="perplexity",
+            batch_size=32,
+        ),
+        "sotu_gru": _of_kind(
+            "the words of State of the Union addresses letter by letter, recurrent network of 32 units",
+            "recurrent:spelling",
+            ((32,), 300),
+            ((96,), 410),
+            ((256,), 630),
+            reported="perplexity",
+        ),
+        "fashion7_fine_tuning": _of_kind(
+            "fashion7_rms trained on the first five classes, goes on with 1,000 images of the others",
+            "fine_tuning:fine_tuning",
+            (("fashion7", (32, 32), 1_000, 1_000, 5), 100),
+            (("fashion7", (96, 64), 2_560, 2_600, 6), 240),
+            (("fashion7", (192, 128), 8_400, 8_500, 8), 740),
+            reported="error",
+        ),
+        "diabetes": _of_kind(
+            "scikit-learn's diabetes, 242 patients, two hidden layers of 32, early stopping",
+            "regression:diabetes",
+            (((32, 32),), 200),
+            (((96, 64),), 380),
+            (((192, 128),), 1000),
+            reported="rmse",
+            early_stopping=20,
+        ),
+        "poisson": _of_kind(
+            "Poisson's equation in one dimension, two hidden layers of 32 and their second derivatives",
+            "physics:poisson",
+            (((32, 32),), 400),
+            (((64, 64),), 1100),
+            (((160, 160),), 1900),
+            reported="relative_l2",
         ),
     }
 )
@@ -362,9 +494,10 @@ OPTIONS: Mapping[str, tuple[Callable[[Task, str], Task], Callable[[Task], Any]]]
         "batch_size": _option("batch_size", int),
         "schedule": _schedule_option("decay", Decay),
         "warmup_steps": _schedule_option("warmup_steps", int),
-        "metric": _option("metric", Metric),
+        "metric": _option("metric", str),
         "label_noise": _option("label_noise", read_number),
         "gradient_scale": _option("gradient_scale", read_number),
+        "early_stopping": _option("early_stopping", int),
         "fitness": _option("fitness", Fitness),
         "unit": _option("unit", read_number),
     }
@@ -383,7 +516,7 @@ def _with_option(reference: str, task: Task, key: str, text: str) -> Task:
     try:
         return set_option(task, text)
     except ValueError as error:
-        names = {"schedule": Decay, "metric": Metric, "fitness": Fitness}.get(key)
+        names = {"schedule": Decay, "fitness": Fitness}.get(key)
         expected = f"one of {', '.join(names)}" if names else "a number"
         raise TaskError(f"task '{reference}': {key}={text}: expected {expected}") from error
 
@@ -407,8 +540,13 @@ def _check(reference: str, task: Task) -> None:
         ),
         ("label_noise must be a number from 0 to 1", lambda: 0 <= task.label_noise <= 1),
         ("gradient_scale must be a number from 0 to 10", lambda: 0 <= task.gradient_scale <= 10),
+        (
+            "early_stopping must be a whole number from 0",
+            lambda: _is_whole(task.early_stopping) and task.early_stopping >= 0,
+        ),
         ("unit must be a number above 0", lambda: 0 < task.unit < math.inf),
         ("unit needs fitness=difference", lambda: task.unit == 1 or task.fitness is Fitness.DIFFERENCE),
+        ("metric must be a name", lambda: isinstance(task.metric, str)),
         ("problem must be a function without arguments", lambda: callable(task.problem)),
     )
     for message, holds in rules:

@@ -31,14 +31,21 @@ def tasks(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     from lion_search.proxy_tasks.tasks import OPTIONS, SCALES, TASKS
 
     rows: list[dict[str, Any]] = [
-        {"name": name, "steps": task.num_steps, "batch_size": task.batch_size, "about": task.about}
+        {
+            "name": name,
+            "steps": task.num_steps,
+            "batch_size": task.batch_size,
+            "metric": task.reported,
+            "about": task.about,
+        }
         for name, task in ((name, make(1)) for name, make in TASKS.items())
     ]
     if is_printed(rows, as_json=as_json, as_csv=as_csv):
         return
     console = make_console()
     columns = (
-        Column("Name"), Column("Steps", right=True), Column("Batch", right=True), Column("About", prose=True),
+        Column("Name"), Column("Steps", right=True), Column("Batch", right=True), Column("Metric"),
+        Column("About", prose=True),
     )  # fmt: skip
     print_table(console, columns, [tuple(map(str, row.values())) for row in rows])
     scales = ", ".join(map(str, SCALES))

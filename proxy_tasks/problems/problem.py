@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -11,6 +11,27 @@ import jax.numpy as jnp
 
 from lion_search.proxy_tasks.problems.examples import Dataset, Examples
 from lion_search.proxy_tasks.problems.models import Model
+
+
+def _itself(mean: jax.Array) -> jax.Array:
+    return mean
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a trained network is scored by; lower is better.
+
+    It is a function of means over examples, so that a large part is scored chunk by chunk and the result is
+    that of the whole part: perplexity is ``exp`` of the mean loss, a Frechet distance a function of first and
+    second moments.
+
+    Attributes:
+        means: (weights, examples) -> a tree of float32 arrays, each a mean over these examples.
+        value: those of a whole part -> the metric, a float32 scalar; by default the only mean itself.
+    """
+
+    means: Callable[[Any, Any], Any]
+    value: Callable[[Any], jax.Array] = _itself
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,9 +44,10 @@ class Problem:
         train: the examples to train on; the first axis of each array counts the examples.
         validation: what a search looks at.
         test: what is reported.
-        error: (weights, examples) -> the share of these examples that are predicted wrongly, for tasks
-            whose metric is ``error``.
+        error: (weights, examples) -> the share of these examples that are predicted wrongly: the metric
+            ``error``, for short.
         num_classes: of labels, where the examples are :class:`Examples`; label noise needs it.
+        metrics: by name, what else a network can be scored by, as ``metric=NAME``.
     """
 
     init: Callable[[jax.Array], Any]
@@ -35,6 +57,12 @@ class Problem:
     test: Any
     error: Callable[[Any, Any], jax.Array] | None = None
     num_classes: int | None = None
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+
+    def all_metrics(self) -> dict[str, Metric]:
+        """Every metric by name; ``loss`` and ``error``, if there is one, are among them."""
+        own = {"loss": Metric(self.loss)} | ({"error": Metric(self.error)} if self.error else {})
+        return own | dict(self.metrics) | own
 
 
 def classification(dataset: Dataset, model: Model) -> Problem:
@@ -53,6 +81,7 @@ def classification(dataset: Dataset, model: Model) -> Problem:
         return jnp.mean(jnp.float32(predicted != examples.labels))
 
     example = dataset.train.inputs.shape[1:]
+    is_text = dataset.train.labels.ndim == 2
     return Problem(
         init=lambda key: model.init(key, example, dataset.num_classes),
         loss=loss,
@@ -61,6 +90,7 @@ def classification(dataset: Dataset, model: Model) -> Problem:
         train=dataset.train,
         validation=dataset.validation,
         test=dataset.test,
+        metrics={"perplexity": Metric(loss, jnp.exp)} if is_text else {},
     )
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from lion_search.proxy_tasks.tasks import Metric
+from lion_search.proxy_tasks.tasks import Task
 from lion_search.proxy_tasks.training.prepare import FlatProblem
 from lion_search.proxy_tasks.training.update_rules import BatchLoss, LossRule, UpdateRule
 
@@ -105,16 +105,35 @@ def make_train(
             scored = rule.weights_to_score(theta, end.weights, end.state)
             return end, jnp.where(end.is_finite, _score(problem, scored, examples), jnp.nan)
 
+        def advance_and_check(carry: _Carry, position: Any) -> tuple[_Carry, tuple[jax.Array, jax.Array]]:
+            end, loss = advance(carry, position)
+            scored = rule.weights_to_score(theta, end.weights, end.state)
+            return end, (loss, _score(problem, scored, jax.tree.map(jnp.asarray, problem.validation)))
+
         zero = jnp.int32(0)
         evaluations = zero if isinstance(rule, LossRule) else None
         start = _Carry(zero, jnp.bool_(True), zero, weights, rule.init(theta, weights), evaluations)
         if after:
             end, loss = lax.scan(advance, start, jnp.asarray(after))
+        elif task.early_stopping:
+            end, checked = lax.scan(advance_and_check, start, jnp.asarray(check_steps(task)))
+            loss = jnp.where(end.is_finite, _at_the_best(*checked), jnp.nan)
         else:
             end, loss = advance(start, task.num_steps)
         return Trained(loss, end.num_steps, end.num_evaluations)
 
     return train
+
+
+def check_steps(task: Task) -> list[int]:
+    """The numbers of steps after which early stopping looks at validation; the last of all is among them."""
+    checks = range(1, task.early_stopping + 1)
+    return [task.num_steps * k // task.early_stopping for k in checks]
+
+
+def _at_the_best(losses: jax.Array, on_validation: jax.Array) -> jax.Array:
+    """Of losses ``[P]`` that at which validation is lowest; what is not finite there is no best."""
+    return losses[jnp.argmin(jnp.where(jnp.isfinite(on_validation), on_validation, jnp.inf))]
 
 
 def num_examples(examples: Any) -> int:
@@ -147,24 +166,30 @@ def _gradient_function(
 
 
 def _score(problem: FlatProblem, weights: jax.Array, examples: Any) -> jax.Array:
-    """The task's metric, chunk by chunk; NaN where the loss is not finite, whatever the metric."""
+    """The task's metric; NaN where the loss is not finite, whatever the metric."""
+    is_loss = problem.metric.means is problem.loss
+
+    def means(chunk: Any) -> tuple[jax.Array, Any]:
+        loss = problem.loss(weights, chunk)
+        return loss, loss if is_loss else problem.metric.means(weights, chunk)
+
+    loss, own = _over_all(means, examples)
+    return jnp.where(jnp.isfinite(loss), problem.metric.value(own), jnp.nan)
+
+
+def _over_all(means: Callable[[Any], Any], examples: Any) -> Any:
+    """A tree of means over all examples, chunk by chunk."""
     total = num_examples(examples)
     num_chunks = -(-total // _CHUNK)
     size = total // num_chunks
-
-    def of(chunk: Any) -> jax.Array:
-        loss = problem.loss(weights, chunk)
-        if problem.task.metric is Metric.LOSS:
-            return loss
-        return jnp.where(jnp.isfinite(loss), problem.error(weights, chunk), jnp.nan)
-
     if num_chunks == 1:
-        return of(examples)
-    whole = jax.tree.map(lambda a: a[: num_chunks * size].reshape(num_chunks, size, *a.shape[1:]), examples)
-    score = jnp.sum(lax.map(of, whole)) * size
+        return means(examples)
+    chunks = jax.tree.map(lambda a: a[: num_chunks * size].reshape(num_chunks, size, *a.shape[1:]), examples)
+    sums = jax.tree.map(lambda a: jnp.sum(a, axis=0) * size, lax.map(means, chunks))
     if rest := total - num_chunks * size:
-        score += of(jax.tree.map(lambda a: a[-rest:], examples)) * rest
-    return score / total
+        last = means(jax.tree.map(lambda a: a[-rest:], examples))
+        sums = jax.tree.map(lambda a, own: a + own * rest, sums, last)
+    return jax.tree.map(lambda a: a / total, sums)
 
 
 def all_finite(x: jax.Array) -> jax.Array:

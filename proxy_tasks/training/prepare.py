@@ -16,10 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lion_search.dsl.errors import LionSearchError, reason_of
+from lion_search.dsl.errors import LionSearchError, did_you_mean, reason_of
 from lion_search.proxy_tasks.compared_by import trained_as
-from lion_search.proxy_tasks.problems import Problem
-from lion_search.proxy_tasks.tasks import Metric, Task, TaskError
+from lion_search.proxy_tasks.problems import Metric, Problem
+from lion_search.proxy_tasks.tasks import Task, TaskError
 from lion_search.proxy_tasks.training.flags import pin_flags
 from lion_search.proxy_tasks.training.layout import Layout
 from lion_search.proxy_tasks.training.pairs import pairs_by_broadcasting
@@ -39,7 +39,7 @@ class FlatProblem:
         loss: (weights ``[N]``, examples) -> mean loss.
         gradient: (weights ``[N]``, examples) -> gradient of the loss ``[N]``.
         loss_and_gradient: (weights ``[N]``, examples) -> both.
-        error: (weights ``[N]``, examples) -> share of wrong predictions, where the task has one.
+        metric: what the task is scored by, of weights ``[N]``; ``loss`` itself where its only mean is that.
         train: training examples, a tree of arrays.
         validation: examples a search is scored on.
         test: examples that are reported.
@@ -51,7 +51,7 @@ class FlatProblem:
     loss: Callable[[jax.Array, Any], jax.Array]
     gradient: Callable[[jax.Array, Any], jax.Array]
     loss_and_gradient: Callable[[jax.Array, Any], tuple[jax.Array, jax.Array]]
-    error: Callable[[jax.Array, Any], jax.Array]
+    metric: Metric
     train: Any
     validation: Any
     test: Any
@@ -70,11 +70,11 @@ class FlatProblem:
             "steps": task.num_steps,
             "batch_size": task.batch_size,
             "schedule": f"{task.schedule.decay}, warm-up {task.schedule.warmup_steps}",
-            "metric": str(task.metric),
+            "metric": task.metric,
             "label_noise": task.label_noise,
             "gradient_scale": task.gradient_scale,
             "data": digest.hexdigest()[:16],
-        }
+        } | ({"early_stopping": task.early_stopping} if task.early_stopping else {})
 
 
 def prepare(task: Task) -> FlatProblem:
@@ -94,28 +94,31 @@ def prepare(task: Task) -> FlatProblem:
     weights = _called(task, "init", jax.eval_shape, problem.init, jax.random.key(0))
     leaves, structure = jax.tree.flatten(weights)
     layout = Layout(tuple(leaf.shape for leaf in leaves))
-    _check_weights(task, leaves)
+    _check_weights(task, weights)
 
     def tree(flat: jax.Array) -> Any:
         return jax.tree.unflatten(structure, layout.split(flat))
-
-    def no_error(weights: Any, examples: Any) -> jax.Array:
-        raise TaskError(f"task '{task.name}': metric=error, but the problem has no error function")
 
     def loss_and_gradient(weights: jax.Array, examples: Any) -> tuple[jax.Array, jax.Array]:
         # By the arrays, then joined: the derivative of slicing is a sum of padded vectors, 6 % of a ViT step.
         loss, gradient = jax.value_and_grad(problem.loss)(tree(weights), examples)
         return loss, layout.join(jax.tree.leaves(gradient))
 
-    error = problem.error or no_error
+    def loss(weights: jax.Array, examples: Any) -> jax.Array:
+        return problem.loss(tree(weights), examples)
+
+    def means(weights: jax.Array, examples: Any) -> Any:
+        return metric.means(tree(weights), examples)
+
+    metric = _find_metric(task, problem)
     flat = FlatProblem(
         task,
         layout,
         init=lambda key: layout.join(jax.tree.leaves(problem.init(key))),
-        loss=lambda weights, examples: problem.loss(tree(weights), examples),
+        loss=loss,
         gradient=lambda weights, examples: loss_and_gradient(weights, examples)[1],
         loss_and_gradient=loss_and_gradient,
-        error=lambda weights, examples: error(tree(weights), examples),
+        metric=replace(metric, means=loss if metric.means is problem.loss else means),
         train=problem.train,
         validation=problem.validation,
         test=problem.test,
@@ -153,6 +156,16 @@ def _called(task: Task, what: str, function: Callable[..., Any], *args: Any) -> 
         raise TaskError(f"task '{task.name}': {what} failed: {reason_of(error)}") from error
 
 
+def _find_metric(task: Task, problem: Problem) -> Metric:
+    metrics = problem.all_metrics()
+    if task.metric not in metrics:
+        raise TaskError(
+            f"task '{task.name}': no metric '{task.metric}'{did_you_mean(task.metric, metrics)}; "
+            f"there are: {', '.join(metrics)}"
+        )
+    return metrics[task.metric]
+
+
 def _with_label_noise(task: Task, problem: Problem) -> Any:
     if not task.label_noise:
         return problem.train
@@ -165,17 +178,28 @@ def _with_label_noise(task: Task, problem: Problem) -> Any:
     return problem.train._replace(labels=np.where(is_noisy, drawn, labels))
 
 
-def _check_weights(task: Task, leaves: list[Any]) -> None:
-    wrong = next((str(leaf) for leaf in leaves if leaf.dtype != jnp.float32), None)
-    if wrong or not sum(leaf.size for leaf in leaves):
-        raise TaskError(f"task '{task.name}': init must give float32 arrays; found {wrong or 'none'}")
+def _check_weights(task: Task, weights: Any) -> None:
+    leaves = jax.tree_util.tree_leaves_with_path(weights)
+    wrong = [
+        f"{leaf.dtype} {list(leaf.shape)}" + (f" at {name}" if (name := jax.tree_util.keystr(path)) else "")
+        for path, leaf in leaves
+        if leaf.dtype != jnp.float32 or not leaf.size
+    ]
+    if wrong or not leaves:
+        found = ", ".join(wrong[:3]) or "none"
+        raise TaskError(
+            f"task '{task.name}': init must give float32 arrays with numbers in them; found {found}"
+        )
 
 
 def _check_traceable(flat: FlatProblem) -> None:
     """Traces what training and scoring will trace; scoring takes batches of other sizes."""
     task, size, other = flat.task, flat.task.batch_size, _another_size(flat)
-    metric = ("error", flat.error) if task.metric is Metric.ERROR else ("loss", flat.loss)
-    traced = (("loss", flat.loss, size), (*metric, size), (*metric, other))
+
+    def metric(weights: jax.Array, examples: Any) -> jax.Array:
+        return flat.metric.value(flat.metric.means(weights, examples))
+
+    traced = (("loss", flat.loss, size), (task.metric, metric, size), (task.metric, metric, other))
     for name, function, examples in traced:
         what = name if examples == size else f"{name} of {examples} examples, not batch_size,"
         found = _called(task, what, jax.eval_shape, function, *step_shapes(flat, examples))

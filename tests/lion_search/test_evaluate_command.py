@@ -178,7 +178,7 @@ def test_every_task_is_listed_with_the_options(main: Any) -> None:
     rows = json.loads(main("tasks", "--json").out)
     shown = main("tasks").out
     assert {"digits_mlp", "fashion7_mlp", "heavy_tail_linear"} <= {row["name"] for row in rows}
-    assert all(row["name"] in shown for row in rows)
+    assert all(row["name"] in shown and row["metric"] in shown for row in rows)
     assert all(option in shown for option in ("scale", "batch_size", "label_noise", "gradient_scale"))
 
 

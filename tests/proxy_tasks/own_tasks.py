@@ -143,8 +143,8 @@ def by_text() -> Task:
     return Task(problem, 20, 4, schedule=Schedule("linear"), metric="error")  # type: ignore[arg-type]
 
 
-def with_an_unknown_metric() -> Task:
-    return Task(problem, 20, 4, metric="accuracy")  # type: ignore[arg-type]
+def with_a_metric_that_is_no_name() -> Task:
+    return Task(problem, 20, 4, metric=error)  # type: ignore[arg-type]
 
 
 def with_an_unknown_decay() -> Task:

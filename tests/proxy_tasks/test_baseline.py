@@ -60,8 +60,26 @@ def prepared(task: str) -> FlatProblem:
 # What is shipped.
 
 
-def test_every_task_ships_baselines() -> None:
-    assert set(TASKS) <= set(SHIPPED)
+UNTUNED = {
+    "balanced_linear",
+    "balanced_mlp",
+    "clothes_clip",
+    "diabetes",
+    "fashion14_conv",
+    "fashion7_diffusion",
+    "fashion7_fine_tuning",
+    "fashion_mixer",
+    "poisson",
+    "sotu_gru",
+    "sotu_lm",
+    "sotu_mlm",
+    "topics_mlm",
+}
+"""Tasks of the target suite: what tunes a suite tunes its baselines."""
+
+
+def test_every_task_ships_baselines_or_is_known_to_lack_them() -> None:
+    assert set(TASKS) - set(SHIPPED) == UNTUNED
 
 
 @pytest.mark.parametrize("file", CONTENTS)

@@ -10,6 +10,7 @@ from lion_search.proxy_tasks.problems.examples import DataError
 from lion_search.proxy_tasks.scores import Part, Status
 from lion_search.proxy_tasks.tasks import SCALES, TASKS, find_task
 from lion_search.proxy_tasks.training.evaluator import Evaluator
+from lion_search.proxy_tasks.training.optax_rules import Optax
 from lion_search.proxy_tasks.training.prepare import FlatProblem, prepare, step_shapes
 
 
@@ -17,7 +18,7 @@ def prepared(reference: str) -> FlatProblem:
     try:
         return prepare(find_task(reference))
     except DataError as error:
-        pytest.skip(f"needs Fashion-MNIST: {error}")
+        pytest.skip(f"needs what scripts/get_data.sh fetches: {error}")
 
 
 def flops(reference: str) -> float:
@@ -32,6 +33,29 @@ def test_sisters_take_10_and_100_times_the_arithmetic(name: str) -> None:
     own, tenfold, hundredfold = (flops(f"{name}?scale={scale}") for scale in SCALES)
     assert 8 < tenfold / own < 12.5
     assert 80 < hundredfold / own < 125
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_has_the_metric_that_it_reports(name: str) -> None:
+    problem = find_task(name)
+    try:
+        assert problem.reported in problem.problem().all_metrics()
+    except DataError as error:
+        pytest.skip(f"needs what scripts/get_data.sh fetches: {error}")
+
+
+@pytest.mark.parametrize("name", ["diabetes", "poisson"])
+def test_adamw_lowers_loss_and_metric_in_few_steps(name: str) -> None:
+    """Here for what needs no file and is trained in no time; for all with --large."""
+    for metric in ("loss", find_task(name).reported):
+        evaluator = Evaluator(f"{name}?metric={metric},steps=60")
+        start, end = (
+            evaluator.evaluate(Optax("adamw", (("learning_rate", rate),)), Part.TEST, [0])[0].loss
+            for rate in (0.0, 0.01)
+        )
+        assert start is not None
+        assert end is not None
+        assert end < 0.8 * start
 
 
 @pytest.mark.large

