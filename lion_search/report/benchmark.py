@@ -16,13 +16,13 @@ from lion_search.report.sections import Section, written_of
 from lion_search.results.strict_json import to_json
 from lion_search.runs.folder import write_file
 from lion_search.selection.benchmark import Row, SuiteScore
+from lion_search.selection.funnel import ADAMW
 
 SCORE_TITLES = ("Optimizer", "Score", "95 %", "Ahead", "Behind")
 TITLES = (
     *("Task", "Optimizer", "Metric", "On test", "Lead on AdamW, 95 %"),
     *("Steps", "Speed-up", "Time", "Passes", "Bytes"),
 )
-ADAMW = "adamw"
 Cells = tuple[str, ...]
 
 
