@@ -18,6 +18,7 @@ from pydantic import Field
 
 from lion_search.dsl.settings import Settings
 from lion_search.proxy_tasks.jobs import Subject
+from lion_search.proxy_tasks.reference_options import join_options, split_options
 from lion_search.proxy_tasks.scores import (
     Curve,
     Part,
@@ -26,7 +27,7 @@ from lion_search.proxy_tasks.scores import (
     gains,
     required_mean_losses,
 )
-from lion_search.proxy_tasks.tasks import TaskError
+from lion_search.proxy_tasks.tasks import TaskError, find_task
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.records import Stage
 from lion_search.results.store import Store
@@ -67,6 +68,7 @@ class Measured:
         name: what it is called.
         subject: with the constants that were tuned there.
         scores: of its trainings on the fresh seeds, up to the first failure.
+        reported: the same trainings by the metric that is reported.
         curves: the losses along its trainings on them; ``None`` for one that could not be looked at.
         seconds_per_step: of the fastest training of the tuning; infinite if there was none.
     """
@@ -74,6 +76,7 @@ class Measured:
     name: str
     subject: Subject
     scores: Sequence[Score]
+    reported: Sequence[Score]
     curves: Sequence[Curve | None]
     seconds_per_step: float
 
@@ -87,8 +90,10 @@ class Row:
         optimizer: what it is called.
         constants: that were tuned, or the program with them.
         failure: how a training failed; empty if none did.
-        mean: of the loss on test; NaN after a failure.
-        standard_error: of that.
+        metric: that people of the field read.
+        mean: of that on test; NaN after a failure.
+        standard_error: of that mean.
+        loss: the mean of what was tuned and is compared.
         lead: mean over seeds of the fitness against AdamW; positive is better.
         lead_low: where its interval of 95 % begins,
         lead_high: and ends.
@@ -107,8 +112,10 @@ class Row:
     optimizer: str
     constants: str
     failure: str
+    metric: str
     mean: float
     standard_error: float
+    loss: float
     lead: float
     lead_low: float
     lead_high: float
@@ -146,6 +153,12 @@ class SuiteScore:
     num_tasks: int
 
 
+def as_reported(task: str) -> str:
+    """The name of a task that is scored by the metric it is reported by."""
+    name, options = split_options(task)
+    return find_task(join_options(name, {**options, "metric": find_task(task).reported})).name
+
+
 def measure(
     store: Store,
     pool: Pool,
@@ -174,10 +187,11 @@ def measure(
     seeds = Stage.TEST.seeds(num_seeds)
     best = [found.best for found in tuned.values()]
     scores = train_logged(store, pool, Stage.TEST, best, [task], Part.TEST, seeds)
+    reported = train_logged(store, pool, Stage.TEST, best, [as_reported(task)], Part.TEST, seeds)
     curves = curves_logged(store, pool, best, task, Part.TEST, seeds, LOOKS)
     seconds = _seconds_per_step(store, task)
     fastest = [min(seconds.get(tried, math.inf) for tried in own.tried) for own in tuned.values()]
-    return [Measured(*own) for own in zip(tuned, best, scores, curves, fastest, strict=True)]
+    return [Measured(*own) for own in zip(tuned, best, scores, reported, curves, fastest, strict=True)]
 
 
 def _seconds_per_step(store: Store, task: str) -> dict[str, float]:
@@ -215,6 +229,7 @@ def rows(
 
 def _row(task: str, own: Measured, adamw: Measured, cost: tuple[float, float], constants: str) -> Row:
     measurement = Measurement(own.name, task, tuple(own.scores), len(adamw.scores))
+    reported = Measurement(own.name, task, tuple(own.reported), len(adamw.scores))
     failed = measurement.failure
     advance = None if failed else lead(gains(own.scores, adamw.scores), (1 + LEVEL) / 2)
     steps, theirs = _losses(adamw)
@@ -226,8 +241,10 @@ def _row(task: str, own: Measured, adamw: Measured, cost: tuple[float, float], c
         optimizer=own.name,
         constants=constants,
         failure="" if failed is None else describe_failure(failed),
-        mean=measurement.mean,
-        standard_error=measurement.standard_error if failed is None else math.nan,
+        metric=find_task(task).reported,
+        mean=reported.mean,
+        standard_error=reported.standard_error if failed is None else math.nan,
+        loss=measurement.mean,
         lead=advance.mean if advance else math.nan,
         lead_low=advance.bound if advance else math.nan,
         lead_high=2 * advance.mean - advance.bound if advance else math.nan,

@@ -35,6 +35,7 @@ from lion_search.selection.benchmark import (
     Row,
     SuiteScore,
     SuiteSettings,
+    as_reported,
     measure,
     rows,
     suite_scores,
@@ -111,6 +112,7 @@ def run_benchmark(
     settings = load_suite(suite)
     optimizers = _optimizers(references)
     problems = check_tasks(settings.tasks, None)
+    check_tasks([other for task in problems if (other := as_reported(task)) != task], None)
     _check_references(optimizers, problems.values())
     folder = out or Path(BENCHMARKS_FOLDER) / Path(suite).stem
     make_folder(folder)
@@ -243,7 +245,8 @@ class _Bench:
         for task in self.problems:
             own = measure(self.store, self.pool, self.optimizers, task, *effort, self.report)
             found = rows(task, own, partial(_step_cost, task), _described)
-            self.report(f"{task}: {', '.join(f'{row.optimizer} {significant(row.mean)}' for row in found)}")
+            told = ", ".join(f"{row.optimizer} {significant(row.mean)}" for row in found)
+            self.report(f"{task}: {found[0].metric} {told}")
             measured.append(own)
             table += found
         return table, suite_scores(table, measured)

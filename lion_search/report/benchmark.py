@@ -16,13 +16,13 @@ from lion_search.report.sections import Section, written_of
 from lion_search.results.strict_json import to_json
 from lion_search.runs.folder import write_file
 from lion_search.selection.benchmark import Row, SuiteScore
+from lion_search.selection.funnel import ADAMW
 
 SCORE_TITLES = ("Optimizer", "Score", "95 %", "Ahead", "Behind")
 TITLES = (
-    *("Task", "Optimizer", "On test", "Lead on AdamW, 95 %"),
+    *("Task", "Optimizer", "Metric", "On test", "Lead on AdamW, 95 %"),
     *("Steps", "Speed-up", "Time", "Passes", "Bytes"),
 )
-ADAMW = "adamw"
 Cells = tuple[str, ...]
 
 
@@ -43,7 +43,7 @@ def task_table(rows: Sequence[Row]) -> tuple[Cells, list[Cells]]:
 
 
 def _cells(row: Row, adamw: Row) -> Cells:
-    first = (row.task, row.optimizer)
+    first = (row.task, row.optimizer, row.metric)
     cost = (f"{row.passes_per_step:.2g}" if row.passes_per_step else "", f"{row.bytes_per_weight:.3g}")
     if row.failure:
         return (*first, "fails", "", "", f"{row.speedup:.2f}", "", *cost)
@@ -66,11 +66,6 @@ def _with_interval(value: float, low: float, high: float) -> str:
     width = (high - low) / 2
     places = max(0, 1 - math.floor(math.log10(width))) if width > 0 else 4
     return f"{value:+.{places}f} ({low:+.{places}f} to {high:+.{places}f})"
-
-
-def metric_of(task: str) -> str:
-    """What is measured on a task."""
-    return str(find_task(task).metric)
 
 
 def explanation(found: Benchmark) -> str:
@@ -128,7 +123,7 @@ def _scores(found: Benchmark) -> Html:
 
 
 def _tasks(found: Benchmark) -> Html:
-    return table(*task_table(found.rows), left=2)
+    return table(*task_table(found.rows), left=3)
 
 
 def _curves(found: Benchmark) -> Html:
@@ -141,7 +136,7 @@ def _by_task(rows: Sequence[Row]) -> list[list[Row]]:
 
 def _figure(rows: Sequence[Row]) -> Html:
     """The losses along the trainings on a task; a line ends where a training diverges."""
-    task, metric = rows[0].task, metric_of(rows[0].task)
+    task, metric = rows[0].task, find_task(rows[0].task).metric
     traces, seen = [], []
     for place, row in enumerate(rows):
         losses = [loss if math.isfinite(loss) else None for loss in row.losses]

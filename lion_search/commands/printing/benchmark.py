@@ -17,7 +17,7 @@ def print_benchmark(console: Console, found: Benchmark) -> None:
     """Tables, failures, and what the numbers mean."""
     titles, cells = task_table(found.rows)
     columns = [
-        Column(title, name=place == 0, right=place > 1, drop=_DROPPED.get(title, 0))
+        Column(title, name=place == 0, right=place > 2, drop=_DROPPED.get(title, 0))
         for place, title in enumerate(titles)
     ]
     print_table(console, columns, cells)
