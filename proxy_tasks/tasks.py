@@ -371,8 +371,8 @@ TASKS: Mapping[str, Callable[[int], Task]] = MappingProxyType(
             "fashion7_rms trained on the first five classes, goes on with 1,000 images of the others",
             "fine_tuning:fine_tuning",
             (("fashion7", (32, 32), 1_000, 1_000, 5), 100),
-            (("fashion7", (96, 64), 2_560, 2_600, 6), 240),
-            (("fashion7", (192, 128), 8_400, 8_500, 8), 740),
+            (("fashion7", (96, 64), 2_560, 1_500, 5), 240),
+            (("fashion7", (192, 128), 8_400, 3_000, 6), 740),
             reported="error",
         ),
         "diabetes": _of_kind(
