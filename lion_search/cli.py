@@ -20,7 +20,7 @@ from lion_search.commands import simplification as simplify_commands
 from lion_search.commands import tasks as task_commands
 from lion_search.dsl.errors import LionSearchError
 from lion_search.dsl.shown import plural
-from lion_search.runs.stopping import RunInterruptedError
+from lion_search.runs.stopping import RunInterruptedError, WorkInterruptedError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -100,6 +100,8 @@ def _run_command() -> None:
             app()
         finally:
             sys.stdout.flush()  # what cannot be written is known now, and not when Python ends
+    except WorkInterruptedError as stop:
+        _fail(str(stop), status=130)
     except RunInterruptedError as stop:
         done = stop.progress
         message = (

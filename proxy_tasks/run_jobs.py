@@ -44,13 +44,11 @@ def run_jobs(
         )
 
 
-def measure_curves(
-    pool: Pool, jobs: Sequence[CurveJob], should_stop: Callable[[], bool] = lambda: False
-) -> dict[int, Curve]:
-    """Trains and looks on the way; curves by the place of their job, without those that failed."""
-    return {
-        outcome.job_id: outcome.value for outcome in _run(pool, jobs, should_stop) if outcome.failure is None
-    }
+def run_curves(pool: Pool, jobs: Sequence[CurveJob]) -> Iterator[tuple[int, Curve]]:
+    """Trains and looks on the way; yields each job's place and its curve as they come, if it did not fail."""
+    for outcome in _run(pool, jobs, lambda: False):
+        if outcome.failure is None:
+            yield outcome.job_id, outcome.value
 
 
 def _run(

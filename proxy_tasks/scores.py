@@ -85,10 +85,12 @@ class Curve:
     Attributes:
         steps: increasing numbers of steps, from 0 to the last.
         losses: the task's metric after each; NaN once training has diverged.
+        seconds: wall-clock time of the training and of the looks.
     """
 
     steps: tuple[int, ...]
     losses: tuple[float, ...]
+    seconds: float = 0.0
 
 
 def overall_status(scores: Sequence[Score]) -> Status:

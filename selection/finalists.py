@@ -89,7 +89,7 @@ def choose_winner(
     tuned = [
         replace(finalist, program=program, is_tuned=True)
         for finalist in finalists[:num_tuned]
-        if (program := tune_constants(store, pool, finalist.program, baselines)) is not None
+        if (program := tune_constants(store, pool, finalist.program, list(baselines))) is not None
     ]
     return _by_fitness([*finalists, *_measured(store, pool, tuned, baselines, num_seeds, report)])
 

@@ -169,10 +169,9 @@ def climb(
         TaskError: a baseline does not train there.
     """
     rivals = {e.individual.id: must_beat(e.num_states, baselines) for e in entrants}
-    reference = dict.fromkeys(settings.tasks, baselines[ADAMW])
 
     def tuned(subject: S) -> S:
-        found = settings.tuning and tune_constants(store, pool, subject, reference, settings.tuning)
+        found = settings.tuning and tune_constants(store, pool, subject, settings.tasks, settings.tuning)
         return found or subject
 
     own = {name: tuned(b) for name, b in baselines.items() if any(name in r for r in rivals.values())}

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypeVar, cast
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, cast
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import Baseline
-from lion_search.proxy_tasks.jobs import Job, Subject
-from lion_search.proxy_tasks.run_jobs import run_jobs
-from lion_search.proxy_tasks.scores import Part, Score, Status, first_failure
+from lion_search.proxy_tasks.jobs import CurveJob, Job, Subject
+from lion_search.proxy_tasks.reference_options import split_options
+from lion_search.proxy_tasks.run_jobs import run_curves, run_jobs
+from lion_search.proxy_tasks.scores import Curve, Part, Score, Status, first_failure
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.judge import Judge
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Stage
 from lion_search.results.store import Store
 
-S = TypeVar("S", bound=Program | Baseline)
-"""What is trained, and has constants."""
+S = TypeVar("S", bound=Subject)
+"""What is trained."""
 
 
 def evaluate_logged(
@@ -81,14 +84,18 @@ def _parts(seeds: Sequence[int], most: int) -> list[Sequence[int]]:
 
 
 def in_canonical_form(subject: S) -> S:
-    """A program as it is trained; a baseline as it is."""
+    """A program as it is trained; all else as it is."""
     return cast(S, canonicalise(subject).program()) if isinstance(subject, Program) else subject
 
 
-def log_name(subject: Program | Baseline) -> str:
-    """What is trained, as the log calls it."""
+def log_name(subject: Subject) -> str:
+    """What is trained, as the log calls it; a function of a file is another one once the file has changed."""
     if isinstance(subject, Program):
         return functional_hash(subject)
+    if isinstance(subject, str):
+        path = Path(split_options(subject)[0].removeprefix("optax:").rpartition(":")[0])
+        version = f"#{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}" if path.is_file() else ""
+        return subject + version
     constants = ",".join(f"{name}={value:.10g}" for name, value in subject.hyperparameters)
     return f"baseline:{subject.name}?form={subject.form},{constants}"
 
@@ -97,13 +104,13 @@ def train_logged(
     store: Store,
     pool: Pool,
     stage: Stage,
-    subjects: Sequence[Program | Baseline],
+    subjects: Sequence[Subject],
     tasks: Sequence[str],
     part: Part,
     seeds: Sequence[int],
     individual_ids: Sequence[int] = (),
 ) -> list[list[Score]]:
-    """Scores of programs and baselines; logged as in :func:`evaluate_logged`.
+    """Scores of optimizers; logged as in :func:`evaluate_logged`.
 
     Args:
         store: the run's log, open for writing.
@@ -172,3 +179,48 @@ def fitness_logged(
     }
     judge = Judge(of[BASELINE_SUBJECT])
     return {name: LoggedFitness(judge.fitness(of[name]), first_failure(of[name])) for name in optimizers}
+
+
+def curves_logged(
+    store: Store,
+    pool: Pool,
+    subjects: Sequence[Subject],
+    task: str,
+    part: Part,
+    seeds: Sequence[int],
+    num_points: int,
+) -> list[list[Curve | None]]:
+    """Losses along trainings; kept as they end, each as a fact of the log, and not measured again.
+
+    Args:
+        store: open for writing.
+        pool: evaluates jobs.
+        subjects: what to train.
+        task: its name.
+        part: where the loss is measured.
+        seeds: of the trainings.
+        num_points: how often each training is looked at, the same each time.
+
+    Returns:
+        For each its curves on the seeds, in their order; ``None`` for a training that failed in another way
+        than to diverge.
+    """
+    named = {log_name(subject): in_canonical_form(subject) for subject in subjects}
+    keys = {
+        (name, seed): f"curve of {name} on {task}, {part}, seed {seed}" for name in named for seed in seeds
+    }
+    known = store.run_facts()
+    missing = [place for place, key in keys.items() if key not in known]
+    jobs = [CurveJob(named[name], (task, seed, part), num_points) for name, seed in missing]
+    for number, curve in run_curves(pool, jobs):
+        fact = {keys[missing[number]]: {"steps": curve.steps, "losses": curve.losses}}
+        store.append((), (), fact)
+        known |= fact
+    return [[_curve(known.get(keys[log_name(s), seed])) for seed in seeds] for s in subjects]
+
+
+def _curve(fact: Mapping[str, Sequence[Any]] | None) -> Curve | None:
+    if fact is None:
+        return None
+    losses = (math.nan if loss is None else loss for loss in fact["losses"])
+    return Curve(tuple(fact["steps"]), tuple(losses))

@@ -17,6 +17,10 @@ _WORKERS = typer.Option(metavar="NUMBER|auto|inline", help="Ray workers: auto is
 Workers = Annotated[str, _WORKERS]
 OptionalWorkers = Annotated[str | None, _WORKERS]
 """Where a configuration says how many."""
+Address = Annotated[
+    str | None,
+    typer.Option(metavar="auto|HOST:PORT", help="A running Ray cluster to train on; default: RAY_ADDRESS."),
+]
 
 
 def _load(references: list[str] | None) -> list[str] | None:

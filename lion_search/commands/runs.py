@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lion_search.commands.arguments import (
+    Address,
     AsCsv,
     AsJson,
     OptionalWorkers,
@@ -30,10 +31,6 @@ app = typer.Typer()
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="Overrides one value; repeatable."),
-]
-Address = Annotated[
-    str | None,
-    typer.Option(metavar="auto|HOST:PORT", help="A running Ray cluster to train on; default: RAY_ADDRESS."),
 ]
 RunOrStudy = Annotated[
     str,

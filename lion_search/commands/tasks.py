@@ -1,4 +1,4 @@
-"""Commands about tasks: tasks, evaluate, card, baseline. They parse, call and print."""
+"""Commands about tasks: tasks, evaluate, benchmark, card, baseline. They parse, call and print."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from lion_search.commands.arguments import (
     MODES,
+    Address,
     AsCsv,
     AsJson,
     OwnFunctions,
@@ -95,6 +96,49 @@ def evaluate(
         print_rows(make_console(), rows, part)
     if not is_scored(rows, references):
         raise typer.Exit(1)
+
+
+@app.command()
+def benchmark(
+    references: Annotated[
+        list[str],
+        typer.Argument(metavar="REF...", help="Programs, families such as lion, or optax:NAME?option=value."),
+    ],
+    suite: Annotated[str, typer.Option(help="small, full, or a YAML file of your own.")] = "small",
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="It chooses trainings and seeds that fit this time.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; default benchmarks/SUITE.")] = None,
+    workers: Workers = "auto",
+    address: Address = None,
+    own: OwnFunctions = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Judges optimizers on a suite of tasks beside AdamW, all tuned with equal effort.
+
+    Says first what it will cost. The folder gets log.db, benchmark.json, benchmark.md and benchmark.html.
+    What was stopped goes on by the same command, and one with more REFs trains these only.
+    """
+    from lion_search.analysis.benchmarking import run_benchmark
+    from lion_search.commands.printing.benchmark import print_benchmark
+    from lion_search.commands.printing.display import reporting
+    from lion_search.commands.printing.output import check_form, is_printed
+    from lion_search.commands.printing.terminal import make_console, say_line
+    from lion_search.report.benchmark import write_benchmark
+
+    check_form(as_json=as_json, as_csv=as_csv)
+    with reporting(quiet=as_json or as_csv) as screen:
+        folder, found = run_benchmark(
+            references, suite, minutes=minutes, out=out,
+            workers=read_workers(workers), address=address, report=screen.report,
+        )  # fmt: skip
+    paths = write_benchmark(folder, found)
+    if is_printed(found.rows if as_csv else found, as_json=as_json, as_csv=as_csv):
+        return
+    console = make_console()
+    print_benchmark(console, found)
+    say_line(console, f"Wrote {', '.join(map(str, paths))}")
 
 
 @app.command()

@@ -7,13 +7,18 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from lion_search.config.schema import Config, schema
 from lion_search.config.yaml12 import YamlError, read_yaml, write_yaml
 from lion_search.dsl.errors import LionSearchError, did_you_mean
+from lion_search.selection.benchmark import SuiteSettings
+
+M = TypeVar("M", bound=BaseModel)
+_SUITE = "benchmark_"
+"""What the names of the files of shipped suites begin with."""
 
 
 class ConfigError(LionSearchError):
@@ -30,18 +35,20 @@ def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: missing file, not YAML, unknown key, wrong type or value.
     """
-    text, source = _read(name_or_path)
-    try:
-        values = read_yaml(text)
-    except YamlError as error:
-        raise ConfigError(f"{source}: not YAML: {error}") from error
-    if values is None:
-        values = {}
-    if not isinstance(values, dict):
-        raise ConfigError(f"{source}: expected keys and values, found {type(values).__name__}")
+    values = _read(name_or_path, shipped_configs(), "configuration")
     for override in overrides:
         _set(values, override)
-    return check_config(values, source)
+    return check_config(values, name_or_path)
+
+
+def load_suite(name_or_path: str) -> SuiteSettings:
+    """Reads a suite of tasks for benchmarks: a YAML file, or the name of a shipped one.
+
+    Raises:
+        ConfigError: missing file, not YAML, unknown key, wrong type or value.
+    """
+    values = _read(name_or_path, shipped_suites(), "suite")
+    return _checked(values, SuiteSettings, name_or_path)
 
 
 def check_config(values: Mapping[str, Any], source: str) -> Config:
@@ -50,7 +57,10 @@ def check_config(values: Mapping[str, Any], source: str) -> Config:
     Raises:
         ConfigError: the message names every wrong key by its path.
     """
-    model = _schema_for(values, source)
+    return _checked(values, _schema_for(values, source), source)
+
+
+def _checked(values: Mapping[str, Any], model: type[M], source: str) -> M:
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
@@ -69,8 +79,16 @@ def _schema_for(values: Mapping[str, Any], source: str) -> type[Config]:
 
 def shipped_configs() -> dict[str, Path]:
     """The configurations that come with the package, by name."""
-    folder = Path(str(resources.files("lion_search") / "configs"))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: path for path in _shipped() if not path.name.startswith(_SUITE)}
+
+
+def shipped_suites() -> dict[str, Path]:
+    """The suites of tasks that come with the package, by name; their files begin with ``benchmark_``."""
+    return {path.stem.removeprefix(_SUITE): path for path in _shipped() if path.name.startswith(_SUITE)}
+
+
+def _shipped() -> list[Path]:
+    return sorted(Path(str(resources.files("lion_search") / "configs")).glob("*.yaml"))
 
 
 def to_yaml(config: Config) -> str:
@@ -78,19 +96,26 @@ def to_yaml(config: Config) -> str:
     return write_yaml(config.model_dump(mode="json"))
 
 
-def _read(name_or_path: str) -> tuple[str, str]:
+def _read(name_or_path: str, shipped: Mapping[str, Path], what: str) -> dict[str, Any]:
+    """The values of a file, or of a shipped one."""
     path = Path(name_or_path)
-    shipped = shipped_configs()
     if not path.is_file() and name_or_path in shipped:
         path = shipped[name_or_path]
     try:
-        return path.read_text(encoding="utf-8"), name_or_path
+        values = read_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         hint = did_you_mean(name_or_path, shipped)
         raise ConfigError(
-            f"cannot read configuration '{name_or_path}': {reason}{hint}; shipped ones: {', '.join(shipped)}"
+            f"cannot read {what} '{name_or_path}': {reason}{hint}; shipped ones: {', '.join(shipped)}"
         ) from error
+    except YamlError as error:
+        raise ConfigError(f"{name_or_path}: not YAML: {error}") from error
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{name_or_path}: expected keys and values, found {type(values).__name__}")
+    return values
 
 
 def _set(values: dict[str, Any], override: str) -> None:
@@ -134,7 +159,7 @@ def _index(place: list[Any], key: str, override: str) -> int:
     return int(key)
 
 
-def _problem(error: Any, model: type[Config]) -> str:
+def _problem(error: Any, model: type[BaseModel]) -> str:
     path = ".".join(str(part) for part in _key_path(error["loc"], model))
     if error["type"] == "extra_forbidden":
         allowed = _fields_at(error["loc"][:-1], model)

@@ -16,6 +16,7 @@ Spec = dict[str, Any]
 INK = "#222"
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "triangle-down", "pentagon", "cross")
+_LOG_FROM = 3.0
 _MARKS = 8
 """So many marks are shown on a line at most."""
 _AXIS = {
@@ -54,6 +55,11 @@ def spec(
             **layout,
         },
     }
+
+
+def log_or_linear(values: Sequence[float]) -> str:
+    """The kind of an axis: logarithmic where the largest of positive values is some times the smallest."""
+    return "log" if values and 0 < min(values) * _LOG_FROM < max(values) else "linear"
 
 
 def style(place: int) -> tuple[str, str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from lion_search.dsl.shown import duration, percent, plural, signed, significant, with_error
 from lion_search.proxy_tasks.scores import describe_failure
-from lion_search.report.figures import Spec, line, marks, spec, style
+from lion_search.report.figures import Spec, line, log_or_linear, marks, spec, style
 from lion_search.report.markup import Html, code, element, figure, fold, joined, nice, paragraph, table
 from lion_search.report.material import Material, Winner
 from lion_search.results.digest import ranking_of
@@ -19,8 +19,6 @@ from lion_search.runs.lock import RunState
 from lion_search.selection.comparison import Measurement
 
 _ADAMW = "tuned adamw"
-_LOG_FROM = 3.0
-"""Where the largest of positive losses is so many times the smallest, an axis is logarithmic."""
 
 
 def overview(material: Material) -> Html:
@@ -197,7 +195,6 @@ def _subjects(material: Material) -> dict[str, str]:
 def _test_figure(rows: Sequence[Measurement], adamw: Measurement | None) -> Spec:
     known = [row for row in reversed(rows) if not math.isnan(row.mean)]
     means = [row.mean for row in known]
-    kind = "log" if means and min(means) > 0 and max(means) > _LOG_FROM * min(means) else "linear"
     colour = style(0)[0]
     points = marks(
         "mean loss",
@@ -218,7 +215,7 @@ def _test_figure(rows: Sequence[Measurement], adamw: Measurement | None) -> Spec
         ends = {"x0": adamw.mean, "x1": adamw.mean, "y0": 0, "y1": 1}
         shapes = [{"type": "line", "yref": "paper", "layer": "below", "line": stroke, **ends}]
     return spec(
-        [points], {"title": "Loss on test", "type": kind, "nticks": 7}, {"type": "category"},
+        [points], {"title": "Loss on test", "type": log_or_linear(means), "nticks": 7}, {"type": "category"},
         height=110 + 34 * len(known), shapes=shapes, showlegend=False,
     )  # fmt: skip
 
@@ -249,13 +246,12 @@ def _training_figure(task: str, own: Mapping[str, Any]) -> Html:
         seen += [mean for mean in means if mean is not None]
         told = [f"{name}, step {s:,}: {significant(m)}" for s, m in zip(steps, means, strict=True)]
         traces.append(line(name, steps, means, place, told=told))
-    is_log = bool(seen) and min(seen) > 0 and max(seen) > _LOG_FROM * min(seen)
     num_seeds = max(len(seeds) for seeds in own["losses"].values())
     return figure(
         f"training-{task}",
         f"Loss along training of each optimizer on {task}",
         spec(
-            traces, {"title": "Step"}, {"title": "Loss on test", "type": "log" if is_log else "linear"},
+            traces, {"title": "Step"}, {"title": "Loss on test", "type": log_or_linear(seen)},
             height=440,
         ),
         f"{task}: loss on test along training, mean of the first {plural(num_seeds, 'seed')} of the test. A "

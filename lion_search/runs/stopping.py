@@ -23,6 +23,10 @@ class RunInterruptedError(Exception):
         self.progress = progress
 
 
+class WorkInterruptedError(Exception):
+    """The user stopped what a command did; the message says what is kept and how to go on."""
+
+
 @contextmanager
 def stopping_signals(report: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
     """Turns the first SIGINT or SIGTERM into a request to stop; a second one acts as usual.

@@ -12,7 +12,7 @@ from typing import Any
 from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.jobs import CurveJob, Subject
-from lion_search.proxy_tasks.run_jobs import measure_curves
+from lion_search.proxy_tasks.run_jobs import run_curves
 from lion_search.proxy_tasks.scores import Part
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.records import CURVES_FACT, Stage
@@ -40,7 +40,7 @@ def record_curves(
     places = [(task, name, seed) for task, own in subjects.items() for name in own for seed in seeds]
     jobs = [CurveJob(subjects[task][name], (task, seed, Part.TEST), _POINTS) for task, name, seed in places]
     tasks: dict[str, dict[str, Any]] = {task: {} for task in subjects}
-    for place, curve in sorted(measure_curves(pool, jobs).items()):
+    for place, curve in sorted(run_curves(pool, jobs)):
         task, name, _ = places[place]
         tasks[task].setdefault("steps", curve.steps)
         tasks[task].setdefault("losses", {}).setdefault(name, []).append(curve.losses)

@@ -123,8 +123,10 @@ class Evaluator:
         last = self.task.num_steps
         after = tuple(sorted({round(last * k / num_points) for k in range(num_points + 1)}))
         optimizer = self._optimizer(subject) if isinstance(subject, Program) else subject
-        trained = self._trained(optimizer.bind(self.problem.layout), part, seed, after)
-        return Curve(after, tuple(map(float, trained.loss)))
+        bound = optimizer.bind(self.problem.layout)
+        started = time.perf_counter()
+        trained = self._trained(bound, part, seed, after)
+        return Curve(after, tuple(map(float, trained.loss)), time.perf_counter() - started)
 
     def step_cost(self, subject: Program | Optimizer, seed: int = 0) -> StepCost:
         """Measures what a step takes, by a training where the optimizer looks at the loss.

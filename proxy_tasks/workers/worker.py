@@ -12,7 +12,6 @@ from lion_search.dsl.functions import load_function
 from lion_search.dsl.imports import take_over
 from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program
-from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.proxy_tasks.jobs import CurveJob, Job, Payload, PayloadResult, Sample, Subject
 from lion_search.proxy_tasks.scores import Curve, Part, Score, one_line
 from lion_search.proxy_tasks.tasks import TaskError
@@ -71,7 +70,7 @@ def _evaluators(mode: str | None) -> tuple[Train, Callable[[CurveJob], Curve]]:
     def evaluator_of(task: str) -> Evaluator:
         return Evaluator(task, chosen) if task.startswith("__main__:") else evaluator(task, chosen)
 
-    optimizer_of = cache(_optimizer)  # and so may an optimizer
+    optimizer_of = cache(make_optimizer)  # and so may an optimizer
 
     def train(subjects: Sequence[Subject], samples: Sequence[Sample]) -> list[tuple[Score, ...]]:
         task, _, part = samples[0]
@@ -91,10 +90,12 @@ def _evaluators(mode: str | None) -> tuple[Train, Callable[[CurveJob], Curve]]:
     return train, curve
 
 
-def _optimizer(subject: Subject, layout: Any) -> Any:
+def make_optimizer(subject: Subject, layout: Any) -> Any:
+    """What the one door takes, for weights of a layout; a program is that already."""
+    if isinstance(subject, Program):
+        return subject
     if isinstance(subject, str):
         from lion_search.proxy_tasks.training.optax_rules import read_optax
 
         return read_optax(subject, layout)
-    assert isinstance(subject, Baseline)
     return subject.optimizer()

@@ -8,8 +8,8 @@ from lion_search.dsl.equivalence.canonical import functional_hash
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.baseline import Baseline
-from lion_search.proxy_tasks.jobs import Job, JobResult
-from lion_search.proxy_tasks.scores import Score, Status
+from lion_search.proxy_tasks.jobs import CurveJob, Job, JobResult
+from lion_search.proxy_tasks.scores import Curve, Score, Status
 from lion_search.proxy_tasks.workers.pool import Failure, Finished
 
 Answer = Callable[[Job], tuple[Score, ...] | Failure]
@@ -18,14 +18,21 @@ Answer = Callable[[Job], tuple[Score, ...] | Failure]
 class FakePool:
     """Answers in reverse order, one job at a time; can be interrupted after so many."""
 
-    def __init__(self, answer: Answer, breaks_after: int | None = None, room: int = 2) -> None:
+    def __init__(
+        self,
+        answer: Answer,
+        breaks_after: int | None = None,
+        room: int = 2,
+        curve: Callable[[CurveJob], Curve] | None = None,
+    ) -> None:
         self.room = room
-        self.jobs: list[Job] = []
+        self._curve = curve
+        self.jobs: list[Job | CurveJob] = []
         self._answer = answer
-        self._waiting: list[tuple[int, Job]] = []
+        self._waiting: list[tuple[int, Job | CurveJob]] = []
         self._left = breaks_after
 
-    def submit(self, job_id: int, payload: Job) -> None:
+    def submit(self, job_id: int, payload: Job | CurveJob) -> None:
         self.jobs.append(payload)
         self._waiting.append((job_id, payload))
 
@@ -35,6 +42,9 @@ class FakePool:
                 raise KeyboardInterrupt
             self._left -= 1
         job_id, job = self._waiting.pop()
+        if isinstance(job, CurveJob):
+            assert self._curve is not None
+            return [Finished(job_id, self._curve(job))]
         found = self._answer(job)
         if isinstance(found, Failure):
             return [Finished(job_id, failure=found)]
@@ -43,7 +53,7 @@ class FakePool:
     @property
     def seeds(self) -> list[int]:
         """The first seeds of all jobs, each once, in their order."""
-        return list(dict.fromkeys(job.samples[0][1] for job in self.jobs))
+        return list(dict.fromkeys(job.samples[0][1] for job in self.jobs if isinstance(job, Job)))
 
 
 def program(number: int) -> Program:

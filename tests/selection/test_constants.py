@@ -12,14 +12,12 @@ from pools import FakePool, diverged, spread, trained
 
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
-from lion_search.proxy_tasks.baseline import load_baselines
 from lion_search.proxy_tasks.jobs import Job
 from lion_search.proxy_tasks.scores import Score
-from lion_search.results.records import BASELINE_SUBJECT, Stage
+from lion_search.results.records import Stage
 from lion_search.selection.constants import NUM_POINTS, WIDTHS, constants, neighbours, tune_constants
 
 TASK = "digits_mlp"
-BASELINES = {TASK: load_baselines(TASK).baselines["adamw"]}
 BEST = (0.9, 0.02)
 
 
@@ -56,28 +54,27 @@ def log(tmp_path: Path) -> Log:
 
 @pytest.mark.parametrize("start", [(0.6, 0.05), (0.99, 0.004)])
 def test_constants_come_near_the_best(log: Log, start: tuple[float, float]) -> None:
-    found = tune_constants(log.store, FakePool(answer), average(*start), BASELINES)
+    found = tune_constants(log.store, FakePool(answer), average(*start), [TASK])
     assert found is not None
     assert distance(found) < 0.25 * distance(average(*start))
 
 
 def test_nothing_is_tuned_of_the_best_or_without_constants(log: Log) -> None:
-    assert tune_constants(log.store, FakePool(answer), average(*BEST), BASELINES) is None
-    assert tune_constants(log.store, FakePool(answer), written("", "update = g"), BASELINES) is None
+    assert tune_constants(log.store, FakePool(answer), average(*BEST), [TASK]) is None
+    assert tune_constants(log.store, FakePool(answer), written("", "update = g"), [TASK]) is None
 
 
 def test_a_tuning_that_was_cut_short_goes_on_where_it_was(log: Log) -> None:
-    first = tune_constants(log.store, FakePool(answer), average(0.6, 0.05), BASELINES)
+    first = tune_constants(log.store, FakePool(answer), average(0.6, 0.05), [TASK])
     logged, pool = log.store.evaluations(), FakePool(answer)
-    assert tune_constants(log.store, pool, average(0.6, 0.05), BASELINES) == first
+    assert tune_constants(log.store, pool, average(0.6, 0.05), [TASK]) == first
     assert pool.jobs == []
     assert {e.stage for e in logged} == {Stage.TUNING}
-    assert any(e.subject == BASELINE_SUBJECT for e in logged)
 
 
 def test_new_points_keep_zeros_signs_and_what_is_between_0_and_1() -> None:
     start = written("", "update = interp(g, w, 0.999)", "update = update * -2.0", "update = update + 0.0")
-    points = neighbours([start], WIDTHS[0], np.random.default_rng(0))
+    points = neighbours(WIDTHS[0], [start], np.random.default_rng(0))
     assert len(points) == NUM_POINTS
     values = np.array([constants(point) for point in points])
     assert ((values[:, 0] > 0.98) & (values[:, 0] < 1)).all()
