@@ -350,15 +350,6 @@ TASKS: Mapping[str, Callable[[int], Task]] = MappingProxyType(
             batch_size=16,
             reported="perplexity",
         ),
-        "sotu_mlm": _of_kind(
-            "State of the Union addresses, windows of 16 words, 4 hidden, Transformer of 1 layer, width 32",
-            "masked:masked_language",
-            (("sotu16", 32, 1, 4), 250),
-            (("sotu32", 48, 2, 4), 330),
-            (("sotu32", 96, 3, 4), 620),
-            reported="perplexity",
-            batch_size=32,
-        ),
         "sotu_gru": _of_kind(
             "the words of State of the Union addresses letter by letter, recurrent network of 32 units",
             "recurrent:spelling",
