@@ -350,15 +350,6 @@ TASKS: Mapping[str, Callable[[int], Task]] = MappingProxyType(
             batch_size=16,
             reported="perplexity",
         ),
-        "sotu_mlm": _of_kind(
-            "State of the Union addresses, windows of 16 words, 4 hidden, Transformer of 1 layer, width 32",
-            "masked:masked_language",
-            (("sotu16", 32, 1, 4), 250),
-            (("sotu32", 48, 2, 4), 330),
-            (("sotu32", 96, 3, 4), 620),
-            reported="perplexity",
-            batch_size=32,
-        ),
         "sotu_gru": _of_kind(
             "the words of State of the Union addresses letter by letter, recurrent network of 32 units",
             "recurrent:spelling",
@@ -371,8 +362,8 @@ TASKS: Mapping[str, Callable[[int], Task]] = MappingProxyType(
             "fashion7_rms trained on the first five classes, goes on with 1,000 images of the others",
             "fine_tuning:fine_tuning",
             (("fashion7", (32, 32), 1_000, 1_000, 5), 100),
-            (("fashion7", (96, 64), 2_560, 2_600, 6), 240),
-            (("fashion7", (192, 128), 8_400, 8_500, 8), 740),
+            (("fashion7", (96, 64), 2_560, 1_500, 5), 240),
+            (("fashion7", (192, 128), 8_400, 3_000, 6), 740),
             reported="error",
         ),
         "diabetes": _of_kind(

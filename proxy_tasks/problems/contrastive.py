@@ -101,11 +101,14 @@ def contrastive(dataset: str, hidden: tuple[int, ...], width: int) -> Problem:
 
 
 def pair_loss(logits: jax.Array, phrases: jax.Array) -> jax.Array:
-    """Cross-entropy of logits ``[B, B]`` of images and texts, both ways; all of one phrase are right."""
+    """Cross-entropy of logits ``[B, B]`` of images and texts, both ways; all of one phrase are right.
+
+    Less the logarithm of how many these are, its least value, so that a perfect loss is 0.
+    """
     is_right = phrases[:, None] == phrases[None, :]
-    right = is_right / jnp.sum(is_right, axis=1, keepdims=True)
+    num_right = jnp.sum(is_right, axis=1, keepdims=True)
     both = jax.nn.log_softmax(logits, axis=1) + jax.nn.log_softmax(logits, axis=0)
-    return -jnp.sum(right * both) / (2 * len(logits))
+    return -jnp.sum(is_right / num_right * both) / (2 * len(logits)) - jnp.mean(jnp.log(num_right))
 
 
 def _vocabulary() -> dict[str, int]:

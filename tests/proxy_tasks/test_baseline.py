@@ -72,7 +72,6 @@ UNTUNED = {
     "poisson",
     "sotu_gru",
     "sotu_lm",
-    "sotu_mlm",
     "topics_mlm",
 }
 """Tasks of the target suite: what tunes a suite tunes its baselines."""

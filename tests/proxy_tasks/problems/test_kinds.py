@@ -148,8 +148,9 @@ def test_the_contrastive_loss_is_that_of_the_formula() -> None:
     phrases = np.asarray([3, 5, 3, 7])
     same = phrases[:, None] == phrases
     both = log_softmax(np.float64(logits), 1) + log_softmax(np.float64(logits), 0)
-    expected = np.mean([-both[i, same[i]].mean() / 2 for i in range(4)])
+    expected = np.mean([-both[i, same[i]].mean() / 2 - np.log(same[i].sum()) for i in range(4)])
     assert float(contrastive.pair_loss(logits, phrases)) == pytest.approx(expected, rel=1e-5)
+    assert float(contrastive.pair_loss(jnp.float32(99 * same), phrases)) == pytest.approx(0, abs=1e-5)
 
 
 def labelled(part: str, size: int = 400) -> contrastive.Captioned:
