@@ -230,7 +230,7 @@ def top(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Lists the fittest programs of a run, or of all islands of a study."""
+    """Lists the fittest programs of a run or a study."""
     from lion_search.analysis.study import best_of_study
     from lion_search.commands.printing.failures import failure_json
     from lion_search.commands.printing.output import is_printed

@@ -104,7 +104,9 @@ def benchmark(
         list[str],
         typer.Argument(metavar="REF...", help="Programs, families such as lion, or optax:NAME?option=value."),
     ],
-    suite: Annotated[str, typer.Option(help="small, full, or a YAML file of your own.")] = "small",
+    suite: Annotated[
+        str, typer.Option(help="small, full, heavy_tail, or a YAML file of your own.")
+    ] = "small",
     minutes: Annotated[
         float | None, typer.Option(min=0, help="It chooses trainings and seeds that fit this time.")
     ] = None,
@@ -115,7 +117,7 @@ def benchmark(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Judges optimizers on a suite of tasks beside AdamW, all tuned with equal effort.
+    """Judges optimizers on a suite of tasks, all tuned with equal effort.
 
     Says first what it will cost. The folder gets log.db, benchmark.json, benchmark.md and benchmark.html.
     What was stopped goes on by the same command, and one with more REFs trains these only.

@@ -58,9 +58,9 @@ def run(config: Config, name: str, out: Path | None, audience: Audience) -> RunR
     folder = choose_folder(name, out)
     url = config.log_url()
     check_same_study(plan, url)
-    # A database elsewhere is made before the folder: it is what a person may have got wrong.
+    # A log elsewhere is made before all else, its lock included: it is what a person may have got wrong.
+    store = None if url is None else Store.create(url, plan.facts())
     with claimed(url) as renew:
-        store = None if url is None else Store.create(url, plan.facts())
         make_folder(folder)
         with lock(folder):
             if url is not None:

@@ -27,7 +27,7 @@ def test_no_rival_has_the_name_of_a_family() -> None:
 @pytest.mark.parametrize("name", RIVALS)
 def test_a_rival_is_tuned_as_a_baseline_is(name: str) -> None:
     start = find_rival(name)
-    near = neighbours([start], 1.0, np.random.default_rng(0))
+    near = neighbours(1.0, [start], np.random.default_rng(0))
     assert all((point.name, point.form) == (name, "rival") for point in near)
     assert len(set(near)) > len(near) / 2
     for point in (*(p.hyperparameters for p in near), *sample_points(name, 0)):
