@@ -117,7 +117,7 @@ def benchmark(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Judges optimizers on a suite of tasks, all tuned with equal effort.
+    """Judges optimizers on a suite of tasks, equally tuned.
 
     Says first what it will cost. The folder gets log.db, benchmark.json, benchmark.md and benchmark.html.
     What was stopped goes on by the same command, and one with more REFs trains these only.
