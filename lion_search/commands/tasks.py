@@ -104,7 +104,7 @@ def benchmark(
         list[str],
         typer.Argument(metavar="REF...", help="Programs, families such as lion, or optax:NAME?option=value."),
     ],
-    suite: Annotated[str, typer.Option(help="small, full, or a YAML file of your own.")] = "small",
+    suite: Annotated[str, typer.Option(help="small, full, heavy_tail, or a YAML file.")] = "small",
     minutes: Annotated[
         float | None, typer.Option(min=0, help="It chooses trainings and seeds that fit this time.")
     ] = None,
