@@ -26,9 +26,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
-from bench_search import fake_result, make_search
+from bench_search import FakePool, Run, make_search
 
 from lion_search.dsl.library import library_program
 from lion_search.proxy_tasks.jobs import Job
@@ -150,11 +150,11 @@ def _feed(pool: RayPool, job: Job, *, seconds: float = math.inf, count: float = 
     return done
 
 
-class Cluster:
-    """A pool of simulated workers that are lost and replaced; the driver's own time moves its clock too.
+class Cluster(FakePool):
+    """Simulated workers that are lost and replaced; the driver's own time moves their clock too.
 
-    A worker takes its next job at once from a queue of two for each, as Ray's has. What a lost one had begun
-    goes to the next that is free. The time that this class itself takes is not counted.
+    What a lost worker had begun goes to the next that is free. The time that this class itself takes is not
+    counted.
 
     Args:
         num_workers: there are so many, those that are being replaced included.
@@ -166,111 +166,59 @@ class Cluster:
     def __init__(
         self, num_workers: int, seconds: Callable[[], float], losses_a_day: float, restart_seconds: float
     ) -> None:
-        self._num_workers = num_workers
-        self._seconds = seconds
+        super().__init__(num_workers, seconds)
         self._losses_a_second = losses_a_day / 86_400
         self._restart_seconds = restart_seconds
         self._rng = random.Random(1)
-        self._queue: deque[tuple[int, Job]] = deque()
-        self._events: list[_Event] = []
-        self._num_events = itertools.count()
-        self._num_free = num_workers
-        self._num_running = 0
+        self._lost: set[int] = set()
+        self._returns: list[float] = []
         self._driver = time.process_time()
-        self._worked: list[tuple[float, float]] = []
-        self.now, self.began, self.ended = 0.0, math.inf, 0.0
         self.driver_seconds = 0.0
         self.num_lost = self.num_jobs = 0
 
     @property
-    def in_flight(self) -> int:
-        return len(self._queue) + self._num_running
-
-    @property
-    def room(self) -> int:
-        return max(0, 2 * self._num_workers - self.in_flight)
+    def num_free(self) -> int:
+        while self._returns and self._returns[0] <= self.now:
+            heapq.heappop(self._returns)
+        return super().num_free - len(self._returns)
 
     def submit(self, job_id: int, payload: Job) -> None:
         self._let_driver_work()
-        self._queue.append((job_id, payload))
-        self._start()
-        self.ended = self.now
+        super().submit(job_id, payload)
         self._driver = time.process_time()
 
     def wait(self, timeout_seconds: float) -> list[Finished]:
         self._let_driver_work()
-        done: list[Finished] = []
-        while not done and self._num_running:
-            self.now = max(self.now, self._events[0].time)
-            while self._events and self._events[0].time <= self.now:
-                done += self._happen(heapq.heappop(self._events))
-            self._start()
+        if not self._running and self._returns:  # all workers were lost
+            self._now = max(self._now, self._returns[0])
+            self._start(self._now)
+        done = super().wait(timeout_seconds)
         self._driver = time.process_time()
         return done
 
-    def close(self) -> None:
-        self._queue.clear()
-
-    def busy_share(self) -> float:
-        """Useful work in all workers' time, from when all were first busy (or any was) to the last job."""
-        began = self.began if self.began < math.inf else 0.0
-        worked = sum(max(0.0, min(end, self.ended) - max(start, began)) for start, end in self._worked)
-        return worked / (self._num_workers * (self.ended - began))
-
     def _let_driver_work(self) -> None:
         worked = time.process_time() - self._driver
-        self.now += worked
+        self._now += worked
         self.driver_seconds += worked
 
-    def _start(self) -> None:
-        """Free workers take what is queued."""
-        while self._queue and self._num_free:
-            job_id, job = self._queue.popleft()
-            self._num_free -= 1
-            self._num_running += 1
-            needs, lives = self._seconds(), math.inf
-            if self._losses_a_second:
-                lives = self._rng.expovariate(self._losses_a_second)
-            is_lost = lives < needs
-            self._add(self.now + min(needs, lives), _Ends(job_id, job, self.now, is_lost))
-        if not self._num_free and self.began == math.inf:
-            self.began = self.now
+    def _run(self, job_id: int, job: Job, now: float) -> Run:
+        run = super()._run(job_id, job, now)
+        if self._losses_a_second:
+            lost = now + self._rng.expovariate(self._losses_a_second)
+            if lost < run.ends:
+                self._lost.add(job_id)
+                return run._replace(ends=lost)
+        return run
 
-    def _add(self, time: float, what: _Ends | None) -> None:
-        heapq.heappush(self._events, _Event(time, next(self._num_events), what))
-
-    def _happen(self, event: _Event) -> list[Finished]:
-        ends = event.what
-        if ends is None:  # another worker is up
-            self._num_free += 1
-            return []
-        self._num_running -= 1
-        if ends.is_lost:
-            self.num_lost += 1
-            self._queue.appendleft((ends.job_id, ends.job))
-            self._add(event.time + self._restart_seconds, None)
-            return []
-        self._num_free += 1
-        self.num_jobs += 1
-        self._worked.append((ends.began, event.time))
-        return [Finished(ends.job_id, fake_result(ends.job))]
-
-
-class _Ends(NamedTuple):
-    """The end of a job, or of its worker."""
-
-    job_id: int
-    job: Job
-    began: float
-    is_lost: bool
-
-
-class _Event(NamedTuple):
-    """What happens when; the number tells events of one moment apart. `None`: a worker is free again."""
-
-    time: float
-    number: int
-    what: _Ends | None
+    def _end(self, run: Run) -> list[Finished]:
+        if run.job_id not in self._lost:
+            self.num_jobs += 1
+            return super()._end(run)
+        self._lost.remove(run.job_id)
+        self.num_lost += 1
+        self._queue.appendleft((run.job_id, run.job))
+        heapq.heappush(self._returns, run.ends + self._restart_seconds)
+        return []
 
 
 LOSSES_A_DAY: Mapping[str, float] = MappingProxyType(

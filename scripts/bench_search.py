@@ -26,6 +26,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program
@@ -71,7 +72,7 @@ class FakePool:
         self._clock = clock
         self._now = 0.0
         self._queue: deque[tuple[int, Job]] = deque()
-        self._running: list[tuple[float, int, Job]] = []
+        self._running: list[Run] = []
         self._worked: list[tuple[float, float]] = []
         self.began: float | None = None
         self.ended = 0.0
@@ -89,6 +90,11 @@ class FakePool:
     def room(self) -> int:
         return max(0, 2 * self._num_workers - self.in_flight)
 
+    @property
+    def num_free(self) -> int:
+        """Workers that have nothing to do."""
+        return self._num_workers - len(self._running)
+
     def submit(self, job_id: int, payload: Job) -> None:
         self.ended = self.now
         self._queue.append((job_id, payload))
@@ -98,34 +104,50 @@ class FakePool:
         if not self._running:
             return []
         if self._clock is None:
-            self._now = max(self._now, self._running[0][0])
-        elif self.now < self._running[0][0]:
-            time.sleep(min(timeout_seconds, self._running[0][0] - self.now))
+            self._now = max(self._now, self._running[0].ends)
+        elif self.now < self._running[0].ends:
+            time.sleep(min(timeout_seconds, self._running[0].ends - self.now))
         done = []
-        while self._running and self._running[0][0] <= self.now:
-            ended, job_id, job = heapq.heappop(self._running)
-            done.append(Finished(job_id, fake_result(job)))
-            self._start(ended)
+        while self._running and self._running[0].ends <= self.now:
+            run = heapq.heappop(self._running)
+            done += self._end(run)
+            self._start(run.ends)
         return done
 
     def close(self) -> None:
         self._queue.clear()
 
-    def busy_share(self, num_workers: int) -> float:
-        """Share of time worked, from when all were first busy (or any was) to the last submission."""
-        began = self._worked[0][0] if self.began is None else self.began
+    def busy_share(self) -> float:
+        """Work in all workers' time, from when all were first busy (or any was) to the last submission."""
+        began = min(start for start, _ in self._worked) if self.began is None else self.began
         worked = sum(max(0.0, min(end, self.ended) - max(start, began)) for start, end in self._worked)
-        return worked / (num_workers * (self.ended - began))
+        return worked / (self._num_workers * (self.ended - began))
 
     def _start(self, now: float) -> None:
         """Idle workers take what is queued."""
-        while self._queue and len(self._running) < self._num_workers:
+        while self._queue and self.num_free:
             job_id, job = self._queue.popleft()
-            seconds = self._seconds()
-            self._worked.append((now, now + seconds))
-            heapq.heappush(self._running, (now + seconds, job_id, job))
-        if self.began is None and len(self._running) == self._num_workers:
+            heapq.heappush(self._running, self._run(job_id, job, now))
+        if self.began is None and not self.num_free:
             self.began = now
+
+    def _run(self, job_id: int, job: Job, now: float) -> Run:
+        """A job that begins."""
+        return Run(now + self._seconds(), job_id, job, now)
+
+    def _end(self, run: Run) -> list[Finished]:
+        """What comes of a job."""
+        self._worked.append((run.began, run.ends))
+        return [Finished(run.job_id, fake_result(run.job))]
+
+
+class Run(NamedTuple):
+    """A job at a worker, the one that ends first before the others."""
+
+    ends: float
+    job_id: int
+    job: Job
+    began: float
 
 
 def make_search(pool: Pool, settings: SearchSettings, budget: Budget, store: Store) -> Search:
@@ -206,7 +228,7 @@ def measure_workers(num_workers: int, population: int, *, real: bool, minutes: f
         name = str(order) if order is Order.ASYNCHRONOUS else f"{order}, lag {lag:,}"
         print(
             f"{num_workers:,} workers, {'real' if real else 'simulated'} clock, {name}: busy "
-            f"{pool.busy_share(num_workers):.1%}; {last.num_programs:,} programs, "
+            f"{pool.busy_share():.1%}; {last.num_programs:,} programs, "
             f"{last.num_evaluated:,} evaluated, hit rate {last.hit_rate:.1%}; the driver took "
             f"{1e6 * seconds / last.num_programs:.0f} us a child",
             flush=True,
