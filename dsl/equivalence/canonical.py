@@ -29,7 +29,7 @@ from lion_search.dsl.program import GRADIENT, LEARNING_RATE, WEIGHTS, Argument, 
 SEMANTICS_VERSION = 1
 """Part of every hash. Raise it when the meaning of any program or the canonical form changes."""
 
-_Form = tuple[str, int, tuple[tuple[str, tuple[Argument, ...]], ...], tuple[Argument, ...]]
+Form = tuple[str, int, tuple[tuple[str, tuple[Argument, ...]], ...], tuple[Argument, ...]]
 """The first four attributes of :class:`Canonical`."""
 
 _INPUT_KEY = {WEIGHTS: 1, GRADIENT: 2, LEARNING_RATE: 3}
@@ -55,8 +55,15 @@ class Canonical:
 
     def program(self) -> Program:
         """The canonical form as a program."""
-        statements = (Statement(f"x{i}", f, args) for i, (f, args) in enumerate(self.applications))
-        return Program(tuple(map(_state_name, range(self.num_states))), tuple(statements), self.outputs)
+        return as_program(self.num_states, self.applications, self.outputs)
+
+
+def as_program(
+    num_states: int, applications: Sequence[tuple[str, tuple[Argument, ...]]], outputs: tuple[Argument, ...]
+) -> Program:
+    """The program of a form; see :class:`Canonical` for its parts."""
+    statements = (Statement(f"x{i}", f, args) for i, (f, args) in enumerate(applications))
+    return Program(tuple(map(_state_name, range(num_states))), tuple(statements), outputs)
 
 
 def canonicalise(program: Program, rewrites: Mapping[str, Sequence[Rewrite]] | None = None) -> Canonical:
@@ -77,11 +84,11 @@ def canonicalise(program: Program, rewrites: Mapping[str, Sequence[Rewrite]] | N
 
 
 @lru_cache(maxsize=16_384)
-def _cached_form(program: Program) -> _Form:
+def _cached_form(program: Program) -> Form:
     return _form(program, known_rewrites())
 
 
-def _form(program: Program, rewrites: Mapping[str, Sequence[Rewrite]]) -> _Form:
+def _form(program: Program, rewrites: Mapping[str, Sequence[Rewrite]]) -> Form:
     """The canonical form of a program without redundant statements."""
     standing: dict[str, str | None] = {}  # states known to be zero (None) or equal to another
     while True:
@@ -92,11 +99,11 @@ def _form(program: Program, rewrites: Mapping[str, Sequence[Rewrite]]) -> _Form:
         state_roots = {s: state_roots[s] for s in used}
         found = _zero_states(program, graph, standing, state_roots, rewrites)
         if not found:
-            keys, colours = _refine(graph, order, state_roots)
+            keys, colours = refine(graph, order, state_roots)
             found = _equal_states(colours)
         if not found:
             states = sorted(used, key=colours.__getitem__)
-            return _linearise(graph, update, [state_roots[s] for s in states], states, keys)
+            return linearise(graph, update, [state_roots[s] for s in states], states, keys)
         standing.update(found)
 
 
@@ -182,14 +189,21 @@ def _may_be_zero(graph: ValueGraph, node: Node, depth: int = 6) -> bool:
     return zero_if is _ANY and any(_may_be_zero(graph, a, depth - 1) for a in args)
 
 
-def _refine(
-    graph: ValueGraph, order: Sequence[Node], state_roots: Mapping[str, Node]
+def refine(
+    graph: ValueGraph, order: Sequence[Node], state_roots: Mapping[str, Node], *, blank: bool = False
 ) -> tuple[dict[Node, int], dict[str, int]]:
-    """A structural key for each node, and the final class of each state."""
+    """A structural key for each node, and the final class of each state.
+
+    Args:
+        graph: the values.
+        order: the nodes to give keys to, ascending.
+        state_roots: the new value of each state.
+        blank: whether all constants are taken for one.
+    """
     colours = dict.fromkeys(state_roots, 0)
     classes = min(1, len(colours))
     while True:
-        keys = _keys(graph, order, colours)
+        keys = _keys(graph, order, colours, blank)
         new = {s: keys[root] for s, root in state_roots.items()}
         new_classes = len(set(new.values()))
         if new_classes == classes:
@@ -197,7 +211,9 @@ def _refine(
         colours, classes = new, new_classes
 
 
-def _keys(graph: ValueGraph, order: Sequence[Node], colours: Mapping[str, int]) -> dict[Node, int]:
+def _keys(
+    graph: ValueGraph, order: Sequence[Node], colours: Mapping[str, int], blank: bool
+) -> dict[Node, int]:
     """Keys from the leaves up. Tuples of integers hash alike in every process.
 
     Numbers enter by the bits of their float32: to Python's hash, -1.0 and -2.0 are the same.
@@ -211,7 +227,7 @@ def _keys(graph: ValueGraph, order: Sequence[Node], colours: Mapping[str, int]) 
             if isinstance(leaf, str):
                 keys[node] = hash((5, colours[leaf])) if leaf in colours else _INPUT_KEY[leaf]
             else:
-                keys[node] = hash((4, struct.unpack("<I", struct.pack("<f", leaf))[0]))
+                keys[node] = hash((4, 0 if blank else struct.unpack("<I", struct.pack("<f", leaf))[0]))
         else:
             parts = [keys[a] for a in args[node]]
             if FUNCTIONS[name].commutative:
@@ -231,22 +247,31 @@ def _equal_states(colours: Mapping[str, int]) -> dict[str, str | None]:
     return {s: first[c] for s, c in colours.items() if first.setdefault(c, s) != s}
 
 
-def _out_of_order(graph: ValueGraph, keys: Mapping[Node, int], args: tuple[Node, ...]) -> bool:
-    """Commuting arguments stand in the order of their keys, a constant last; two constants are in order."""
-    first, second = args
-    if graph.constant_value(first) is not None:
-        return graph.constant_value(second) is None
-    return graph.constant_value(second) is None and keys[first] > keys[second]
+def ordered_args(graph: ValueGraph, keys: Mapping[Node, int], node: Node, function: str) -> tuple[Node, ...]:
+    """A function's arguments; those that commute in the order of their keys, a constant last."""
+    args = graph.args[node]
+    if not FUNCTIONS[function].commutative or graph.constant_value(args[1]) is not None:
+        return args
+    swap = graph.constant_value(args[0]) is not None or keys[args[0]] > keys[args[1]]
+    return (args[1], args[0]) if swap else args
 
 
-def _linearise(
+def linearise(
     graph: ValueGraph,
     update: Node,
     state_roots: Sequence[Node],
     states: Sequence[str],
     keys: Mapping[Node, int],
-) -> _Form:
-    """Statements in the order in which the update, then the states, need them."""
+) -> Form:
+    """Statements in the order in which the update, then the states, need them.
+
+    Args:
+        graph: the values.
+        update: the node of the update.
+        state_roots: the new value of each state,
+        states: and its name, in the order in which they are to be numbered.
+        keys: of the nodes, see :func:`refine`.
+    """
     names: dict[Node, Argument] = {}
     state_names = {s: _state_name(i) for i, s in enumerate(states)}
     applications: list[tuple[str, tuple[Argument, ...]]] = []
@@ -262,9 +287,7 @@ def _linearise(
             assert leaf is not None, "a node without a function is an input or a constant"
             names[node] = state_names.get(leaf, leaf) if isinstance(leaf, str) else leaf
             continue
-        args = graph.args[node]
-        if FUNCTIONS[function].commutative and _out_of_order(graph, keys, args):
-            args = (args[1], args[0])
+        args = ordered_args(graph, keys, node, function)
         missing = [a for a in reversed(args) if a not in names]
         if missing:
             stack.extend(missing)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lion_search.dsl.equivalence.canonical import canonicalise
+from lion_search.dsl.equivalence.structure import structured
 from lion_search.dsl.program import Program
 from lion_search.dsl.shown import plural, signed
 from lion_search.runs.session import Session
@@ -122,17 +123,6 @@ def _entrants(niche: str, finalists: Sequence[Finalist]) -> list[Entrant]:
     for own in finalists:
         if own.fitness > 0 and own.individual.id not in seen:
             seen.add(own.individual.id)
-            found.setdefault(_structure(own.program), Entrant(niche, own.individual, own.program))
+            form = canonicalise(own.program).program()
+            found.setdefault(structured(form).structure, Entrant(niche, own.individual, own.program))
     return list(found.values())
-
-
-def _structure(program: Program) -> object:
-    """What a program is but for its constants."""
-    return tuple(
-        (
-            statement.target,
-            statement.function,
-            *(arg if isinstance(arg, str) else None for arg in statement.args),
-        )
-        for statement in canonicalise(program).program().statements
-    )

@@ -7,7 +7,7 @@ code to be traced, and *theta*, which is data. Two optimizers with the same rule
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -16,6 +16,7 @@ import numpy as np
 
 from lion_search.dsl.arrays import ArrayDomain, step
 from lion_search.dsl.encode import encode, vector_ops
+from lion_search.dsl.equivalence.structure import structured
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.training.interpreter import Interpreter
 from lion_search.proxy_tasks.training.layout import Layout
@@ -121,23 +122,14 @@ class Interpreted:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A program traced into the training loop; its constants are data."""
+    """A program traced into the training loop; its constants are data, and its structure is the code."""
 
     program: Program
 
     def bind(self, layout: Layout) -> Bound:
-        constants: list[float] = []
-        statements = []
-        for statement in self.program.statements:
-            constants += [a for a in statement.args if isinstance(a, float)]
-            args = tuple(a if isinstance(a, str) else 0.0 for a in statement.args)
-            statements.append(replace(statement, args=args))
-        constants += [a for a in self.program.outputs if isinstance(a, float)]
-        outputs = tuple(a if isinstance(a, str) else 0.0 for a in self.program.outputs)
-        shape = replace(self.program, statements=tuple(statements), outputs=outputs)
-        return Bound(
-            ("compiled", shape), _TracedProgram(self.program, layout), np.asarray(constants, np.float32)
-        )
+        program, structure, constants = structured(self.program)
+        rule = _TracedProgram(program, layout)
+        return Bound(("compiled", structure), rule, np.asarray(constants, np.float32))
 
 
 class _ConstantsAsData(ArrayDomain):
