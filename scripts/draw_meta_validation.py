@@ -15,6 +15,9 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
+LEAST = -0.2
+"""Fitness on larger tasks is not drawn below; what fails there counts -1."""
+
 
 def main() -> None:
     """Draws a panel for the search and one for the larger tasks, a line for each run."""
@@ -37,6 +40,7 @@ def main() -> None:
         axes.set(title=title, xlabel="programs", ylabel="fitness of the best so far (0 is AdamW)")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", alpha=0.3)
+    panels[1].set_ylim(bottom=max(LEAST, panels[1].get_ylim()[0]))
     panels[1].legend(frameon=False, ncols=2)
     figure.tight_layout()
     figure.savefig(arguments.output, dpi=110)
