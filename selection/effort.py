@@ -19,6 +19,9 @@ from lion_search.selection.constants import efforts
 
 _MOST_TRAININGS = 1040
 """More trainings of each optimizer than that are not spent to fill a time."""
+_LOOPS_OF_A_FORM, _LOOPS_OF_A_COMPARISON = 2, 2
+"""Training loops that are compiled: an average is written one way round or the other as its weight is small
+or large; a comparison has a loop for the reported metric and one with looks."""
 
 
 class TooLittleTimeError(LionSearchError):
@@ -29,7 +32,7 @@ class Cost(NamedTuple):
     """What is paid on a task, in seconds of one worker.
 
     Attributes:
-        compiling: once for each form of an optimizer in each worker, for trainings with and without looks.
+        compiling: a training loop, in each worker.
         training: of the tuning or the comparison.
         looked_at: a training with looks.
     """
@@ -72,9 +75,10 @@ class Estimate:
         return {task: self._seconds(effort, cost) for task, cost in self.costs.items()}
 
     def _seconds(self, effort: Effort, cost: Cost) -> float:
+        loops = _LOOPS_OF_A_FORM * self.num_forms + _LOOPS_OF_A_COMPARISON * self.num_optimizers
         tuning = self.num_forms * effort.trainings * cost.training
-        comparing = self.num_optimizers * effort.seeds * (cost.training + cost.looked_at)
-        return self.num_forms * cost.compiling + (tuning + comparing) / self.num_workers
+        comparing = self.num_optimizers * effort.seeds * (2 * cost.training + cost.looked_at)
+        return loops * cost.compiling + (tuning + comparing) / self.num_workers
 
     def fitting(self, wanted: Effort, minutes: float) -> Effort:
         """The largest effort that fits, with about as many seeds for its trainings as one that is wanted.
@@ -117,5 +121,5 @@ def measure_costs(pool: Pool, subject: Subject, tasks: Sequence[str]) -> dict[st
             raise TaskError(f"task '{task}' cannot be benchmarked: AdamW fails where it is looked at")
         first, second = (score.seconds for score in scores[place])
         compiling = max(0.0, first - second)
-        costs[task] = Cost(2 * compiling, second, max(second, curves[place].seconds - compiling))
+        costs[task] = Cost(compiling, second, max(second, curves[place].seconds - compiling))
     return costs
