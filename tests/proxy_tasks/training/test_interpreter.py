@@ -25,8 +25,10 @@ from lion_search.dsl.functions import FUNCTIONS, Function, Type
 from lion_search.dsl.library import LIBRARY, library_program
 from lion_search.dsl.liveness import liveness
 from lion_search.dsl.program import Program
+from lion_search.dsl.schedule import BatchSize, Schedule, make_schedule
 from lion_search.dsl.text import format_program, parse
 from lion_search.dsl.variation.mutation import MutationSpace, mutate
+from lion_search.proxy_tasks.training.batched_interpreter import SCHEDULE_AXES, BatchedInterpreter
 from lion_search.proxy_tasks.training.interpreter import Interpreter
 from lion_search.proxy_tasks.training.layout import Layout
 from lion_search.proxy_tasks.training.update_rules import Compiled
@@ -122,6 +124,25 @@ def interpreted(program: Program) -> np.ndarray:
     capacity, code = encode(program)
     updates, rows = jax.device_get(interpreter(capacity)(code))
     return np.stack([updates, *(rows[:, 2 + number] for number in range(len(program.states)))], axis=1)
+
+
+def in_step(programs: Sequence[Program]) -> Callable[[Program], np.ndarray]:
+    """The same, of programs that are run at the same time, but for states, which are the walk's."""
+    size = BatchSize(CAPACITIES[0], programs=len(programs), lanes=4)
+    codes = [code for capacity, code in map(encode, programs) if capacity == size.capacity]
+    rule = BatchedInterpreter(LAYOUT, size)
+
+    def run(theta: Schedule) -> Any:
+        def body(state: Any, inputs: Any) -> Any:
+            weights, gradient, rate = inputs
+            update, state = rule.update(theta, weights, gradient, state, rate)
+            return state, update
+
+        return jax.lax.scan(body, rule.init(theta, WEIGHTS[0]), (WEIGHTS, GRADIENTS, RATES))[1]
+
+    updates = jax.jit(jax.vmap(run, (SCHEDULE_AXES,)))(make_schedule(codes, size))
+    found = dict(zip(programs, np.asarray(updates), strict=True))
+    return lambda program: np.concatenate([found[program][:, None], walk(program, FLOAT32)[:, 1:]], axis=1)
 
 
 def compiled(program: Program) -> np.ndarray:
@@ -276,6 +297,11 @@ def test_every_elementwise_function_agrees_with_the_walk_on_scalars(name: str) -
 def test_evolved_programs_agree_with_the_walk() -> None:
     programs = [evolve(seed, 150) for seed in range(32)]
     assert_evolved_programs_agree(interpreted, programs, min_comparable=0.75)
+
+
+def test_evolved_programs_in_step_agree_with_the_walk() -> None:
+    programs = [evolve(seed, 150) for seed in range(300, 332)]
+    assert_evolved_programs_agree(in_step(programs), programs, min_comparable=0.75)
 
 
 def test_canonical_forms_of_evolved_programs_agree_with_the_walk() -> None:
