@@ -55,7 +55,7 @@ class BatchSize:
 
     @property
     def scalar_steps(self) -> int:
-        """Most steps of scalar instructions; likewise."""
+        """Most steps of scalar instructions; likewise. The first has none."""
         return 2 * self.capacity.instructions
 
 
@@ -68,17 +68,17 @@ class Schedule(NamedTuple):
         lanes: int32 ``[blocks, K, 6]``, in each lane a vector instruction as in :class:`Encoded`: op-code,
             target row, operands x, y, a (a row, or ``B * R + r`` for scalar register r), target scalar
             register. Targets that nobody wants are beyond the end. All lanes of a block have one op-code.
-        ends: int32 ``[blocks]``, how many scalar steps are done before each block.
         steps: int32 ``[scalar steps, B, 5]``, an instruction of each program, as in :class:`Encoded`.
-        num_blocks: int32 scalar.
+        ends: int32 ``[scalar steps]``, how many blocks are done in all once those that follow a step are.
+        num_steps: int32 scalar.
         scalars: float32 ``[B, S]``, the scalar registers before each training step.
         update_row: int32 ``[B]``, where each program's update is found.
     """
 
     lanes: Any
-    ends: Any
     steps: Any
-    num_blocks: Any
+    ends: Any
+    num_steps: Any
     scalars: Any
     update_row: Any
 
@@ -132,8 +132,8 @@ class _Scheduler:
         self._scalars: list[list[_Ready]] = [[] for _ in flows]
         self._place_inputs()
         self._blocks: list[list[list[int]]] = []
-        self._ends: list[int] = []
-        self._steps: list[list[tuple[int, list[int]]]] = []
+        self._steps: list[list[tuple[int, list[int]]]] = [[]]
+        self._ends = [0]
         for program, counts in enumerate(self._waits_for):
             for number, count in enumerate(counts):
                 if not count:
@@ -192,6 +192,7 @@ class _Scheduler:
                 instruction = self._flows[program].instructions[number]
                 words.append((program, self._scalar_word(program, instruction)))
         self._steps.append(words)
+        self._ends.append(len(self._blocks))
         return done
 
     def _block(self, op: int) -> list[tuple[int, int]]:
@@ -211,7 +212,7 @@ class _Scheduler:
         self._blocks.append(
             [[op, row, *xya, scalar] for xya, (row, scalar) in zip(operands, targets, strict=True)]
         )
-        self._ends.append(len(self._steps))
+        self._ends[-1] = len(self._blocks)
         return chosen
 
     def _add_ready(self, program: int, number: int) -> None:
@@ -270,9 +271,9 @@ class _Scheduler:
         for step, own in zip(steps, self._steps, strict=False):
             for program, word in own:
                 step[program] = word
-        ends = np.zeros(size.blocks, np.int32)
+        ends = np.zeros(size.scalar_steps, np.int32)
         ends[: len(self._ends)] = self._ends
         update_row = np.arange(size.programs, dtype=np.int32)  # weights less themselves
         for program, flow in enumerate(self._flows):
             update_row[program] = self._rows[program][flow.update]
-        return Schedule(lanes, ends, steps, np.int32(len(self._blocks)), scalars, update_row)
+        return Schedule(lanes, steps, ends, np.int32(len(self._steps)), scalars, update_row)

@@ -94,7 +94,7 @@ def _of_batch(codes: Sequence[Encoded], size: BatchSize) -> tuple[float, ...]:
     memory = rows[rows < size.rows * size.programs].max() + 1
     needed = sum(int(code.num_instructions) for code in codes)
     longest = max(int(code.num_instructions) for code in codes)
-    blocks = int(schedule.num_blocks)
+    blocks = int(schedule.ends[schedule.num_steps - 1])
     computed = blocks * size.lanes / len(codes)
     own_switches = longest * len(vector_ops())
     return blocks, computed, needed / len(codes), memory / len(codes), milliseconds, own_switches

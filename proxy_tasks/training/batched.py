@@ -18,7 +18,8 @@ from lion_search.dsl.schedule import BatchSize, DoesNotFitError, make_schedule
 from lion_search.proxy_tasks.training.batched_interpreter import SCHEDULE_AXES, BatchedInterpreter
 from lion_search.proxy_tasks.training.interpreter import Interpreter
 from lion_search.proxy_tasks.training.layout import Layout
-from lion_search.proxy_tasks.training.prepare import FlatProblem, intermediate_sizes
+from lion_search.proxy_tasks.training.loop import CHUNK, num_examples
+from lion_search.proxy_tasks.training.prepare import FlatProblem, intermediate_sizes, scoring_sizes
 from lion_search.proxy_tasks.training.update_rules import Bound
 
 Numbered = tuple[int, int]
@@ -34,6 +35,8 @@ _COPIES_OF_STATE = 2
 """XLA keeps what a loop carries up to so many times."""
 _ROWS_OF_ONE_RULE = 6
 """States and intermediate values of a rule that is compiled: most of them are never in memory."""
+_ARRAYS_OF_A_SCORE = 4
+"""Scoring keeps at most so many arrays as large as the largest: logits and what a softmax makes of them."""
 _CPU_LANES = 4
 _FULL_BLOCK = 2**20
 """Numbers that one block computes on an accelerator, so that it takes longer than its start."""
@@ -84,7 +87,9 @@ def sizes_that_fit(problem: FlatProblem, device: Any) -> Sizes:
     if not stats or "bytes_limit" not in stats:
         return Sizes(_CPU_TRAININGS, _CPU_TRAININGS, _CPU_LANES)
     memory = _SHARE_OF_MEMORY * stats["bytes_limit"]
-    intermediate = sum(intermediate_sizes(problem))
+    num_scored = min(CHUNK, max(map(num_examples, (problem.validation, problem.test))))
+    scoring = _ARRAYS_OF_A_SCORE * max(scoring_sizes(problem, num_scored))
+    intermediate = max(sum(intermediate_sizes(problem)), scoring)
 
     def fitting(rows: int, most: int) -> int:
         each = 4 * problem.layout.size * (_COPIES_OF_STATE * rows + 8) + intermediate

@@ -20,7 +20,7 @@ from lion_search.dsl.schedule import BatchSize, Schedule
 from lion_search.proxy_tasks.training.interpreter import Interpreter, Registers
 from lion_search.proxy_tasks.training.layout import Layout
 
-SCHEDULE_AXES: Any = Schedule(lanes=None, ends=None, steps=None, num_blocks=None, scalars=0, update_row=0)
+SCHEDULE_AXES: Any = Schedule(lanes=None, steps=None, ends=None, num_steps=None, scalars=0, update_row=0)
 """Which parts of a schedule ``vmap`` maps over."""
 
 
@@ -73,30 +73,32 @@ class BatchedInterpreter:
         capacity = replace(self.size.capacity, rows=len(rows), scalars=len(scalars))
         machine = Interpreter(self.layout, capacity)
 
-        def step(index: jax.Array, scalars: jax.Array) -> jax.Array:
-            words = _at(schedule.steps, index)
-            found = jax.vmap(lambda word: lax.switch(word[0], machine.scalar_branches(scalars, word)))(words)
-            return scalars.at[words[:, 1]].set(found, mode="drop")
+        num_ops = len(vector_ops())
 
         def lane(op: int, rows: jax.Array, scalars: jax.Array, word: jax.Array) -> Any:
             return machine.vector_branches(rows, scalars, word)[op]()
 
-        def block(index: jax.Array, registers: tuple[jax.Array, jax.Array, jax.Array]) -> Any:
-            start, rows, scalars = registers
-            end = _at(schedule.ends, index)
-            scalars = lax.fori_loop(start, end, step, scalars)
+        def block(index: jax.Array, registers: Registers) -> Registers:
+            rows, scalars = registers
             words = _at(schedule.lanes, index)
             branches = [
                 lambda op=op: jax.vmap(partial(lane, op, rows, scalars))(words) for op in range(num_ops)
             ]
             row, scalar = lax.switch(words[0, 0], branches)
             rows = rows.at[words[:, 1]].set(row, mode="drop")
-            return end, rows, scalars.at[words[:, 5]].set(scalar, mode="drop")
+            return rows, scalars.at[words[:, 5]].set(scalar, mode="drop")
 
-        num_ops = len(vector_ops())
-        start = (jnp.int32(0), rows, scalars)
-        _, rows, scalars = lax.fori_loop(0, schedule.num_blocks, block, start)
-        return rows, scalars
+        def scalar_step(scalars: jax.Array, words: jax.Array) -> jax.Array:
+            found = jax.vmap(lambda word: lax.switch(word[0], machine.scalar_branches(scalars, word)))(words)
+            return scalars.at[words[:, 1]].set(found, mode="drop")
+
+        def step(index: jax.Array, carry: tuple[jax.Array, Registers]) -> tuple[jax.Array, Registers]:
+            start, (rows, scalars) = carry
+            scalars = scalar_step(scalars, _at(schedule.steps, index))
+            end = _at(schedule.ends, index)
+            return end, lax.fori_loop(start, end, block, (rows, scalars))
+
+        return lax.fori_loop(0, schedule.num_steps, step, (jnp.int32(0), (rows, scalars)))[1]
 
 
 def _mapped(size: int, is_mapped: Any, axes: Any, values: Any) -> Any:

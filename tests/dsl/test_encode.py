@@ -144,10 +144,10 @@ class ScheduledMachine:
         scalars[:, LEARNING_RATE_REGISTER] = lr
         machine._scalars = np.append(scalars, np.float32(np.nan))
         done = 0
-        for block, end in zip(schedule.lanes[: schedule.num_blocks], schedule.ends, strict=False):
-            for step in schedule.steps[done:end]:
-                self._all_at_once(machine._scalar_instruction, step)
-            self._all_at_once(machine._vector_instruction, block)
+        for step, end in zip(schedule.steps[: schedule.num_steps], schedule.ends, strict=False):
+            self._all_at_once(machine._scalar_instruction, step)
+            for block in schedule.lanes[done:end]:
+                self._all_at_once(machine._vector_instruction, block)
             done = end
         assert np.array_equal(machine._rows[schedule.update_row[3]], weights)
         return np.array([machine._rows[schedule.update_row[1]], *states], np.float64)
