@@ -3,7 +3,7 @@
 What a search ranks by only rises. On the larger task the best rises with it as long as what is found carries
 over, and falls behind once the search fits its own tasks: they part. They are said to have parted where an
 earlier best is shown to be ahead of the last one there: on the same seeds the lower confidence bound of its
-lead is above zero, the error of 5 % divided by the number of earlier slices. Of several such the one that is
+lead is above zero, the error of 5 % divided by the number of earlier programs. Of several such the one
 furthest ahead is named. Of several repeats those that part late, or never, are the ones to choose from.
 """
 
@@ -165,10 +165,11 @@ def parting(fitness: Sequence[Sequence[float]]) -> tuple[int | None, Lead | None
         fitness: for each slice that of its best, seed by seed, on the same seeds.
     """
     *earlier, last = fitness or [[]]
+    num_others = len({tuple(own) for own in (*earlier, last)}) - 1
     found: tuple[int | None, Lead | None] = (None, None)
     most = 0.0
     for place, own in enumerate(earlier):
-        by = lead([a - b for a, b in zip(own, last, strict=True)], 1 - ERROR / len(earlier))
+        by = lead([a - b for a, b in zip(own, last, strict=True)], 1 - ERROR / max(1, num_others))
         if not math.isnan(by.bound) and by.bound > 0 and by.mean > most:
             found, most = (place, by), by.mean
     return found

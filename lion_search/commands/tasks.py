@@ -104,7 +104,9 @@ def benchmark(
         list[str],
         typer.Argument(metavar="REF...", help="Programs, families such as lion, or optax:NAME?option=value."),
     ],
-    suite: Annotated[str, typer.Option(help="small, full, heavy_tail, or a YAML file.")] = "small",
+    suite: Annotated[
+        str, typer.Option(help="small, full, heavy_tail, line_search, or a YAML file.")
+    ] = "small",
     minutes: Annotated[
         float | None, typer.Option(min=0, help="It chooses trainings and seeds that fit this time.")
     ] = None,

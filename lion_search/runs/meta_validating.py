@@ -9,7 +9,7 @@ from lion_search.results.curves import best_of_slices
 from lion_search.runs.session import Session
 from lion_search.search.progress import Progress
 from lion_search.search.settings import Budget
-from lion_search.selection.meta_validation import MetaValidation, meta_validate
+from lion_search.selection.meta_validation import MetaValidation, Slice, meta_validate
 
 
 def search_by_slices(session: Session, search: Callable[[Budget], Progress]) -> Progress:
@@ -68,12 +68,18 @@ def _told_of_all(found: MetaValidation) -> str:
         return f"no slice has a best to train on {tasks}"
     last = found.slices[-1]
     if found.parted_after is None or found.lead is None:
+        best = max(found.slices, key=lambda own: own.fitness)
+        highest = "" if best.best_id == last.best_id else f"; the highest mean there has {_named(best)}"
         return (
             f"fitness and meta-validation do not part: on {tasks} no earlier best is shown to be ahead of "
-            f"the last one, {last.best_id} ({with_error(last.fitness, last.standard_error, '+')})"
+            f"the last one, {_named(last)}{highest}"
         )
     by = with_error(found.lead.mean, found.lead.standard_error, "+")
     return (
         f"fitness and meta-validation part after {plural(found.parted_after, 'program')}: on {tasks} the "
         f"best of then is ahead of the best after {last.num_programs:,} by {by}"
     )
+
+
+def _named(own: Slice) -> str:
+    return f"{own.best_id} ({with_error(own.fitness, own.standard_error, '+')})"

@@ -72,7 +72,6 @@ class BatchedInterpreter:
     def _run(self, schedule: Schedule, rows: jax.Array, scalars: jax.Array) -> Registers:
         capacity = replace(self.size.capacity, rows=len(rows), scalars=len(scalars))
         machine = Interpreter(self.layout, capacity)
-
         num_ops = len(vector_ops())
 
         def lane(op: int, rows: jax.Array, scalars: jax.Array, word: jax.Array) -> Any:

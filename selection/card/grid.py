@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, median
 
 from lion_search.proxy_tasks.scores import Score, Status, first_failure, gains, standard_error
 from lion_search.results.records import Stage
@@ -31,7 +31,7 @@ class Cell:
 
     Attributes:
         fitness: the mean over seeds of log(AdamW's loss / loss); minus infinity if a training failed.
-        is_as_good: whether it is within two standard errors of the best, seed by seed.
+        is_as_good: whether it is within two standard errors, those of a typical point, of the best.
     """
 
     point: Point
@@ -116,16 +116,16 @@ def _fitness(bench: Bench, points: Sequence[Point], num_seeds: int) -> dict[Poin
 def _grid(bench: Bench, points: Sequence[Point], best: Point, tried: Sequence[Point]) -> Grid:
     (adamw,) = bench.train([bench.adamw], Stage.CARD.seeds(bench.num_seeds))
     top = gains(bench.scores[best], adamw) if first_failure(bench.scores[best]) is None else []
-    cells = []
-    for point in points:
-        scores = bench.scores[point]
-        if first_failure(scores) is not None:
-            cells.append(Cell(point, -math.inf))
-            continue
-        own = gains(scores, adamw)
-        behind = [a - b for a, b in zip(top, own, strict=True)]
-        is_as_good = fmean(behind) <= 2 * standard_error(behind) or point == best
-        cells.append(Cell(point, fmean(own), is_as_good))
+    gained = {p: gains(bench.scores[p], adamw) for p in points if first_failure(bench.scores[p]) is None}
+    behind = {p: [a - b for a, b in zip(top, own, strict=True)] for p, own in gained.items()}
+    # Of a point where one training goes badly the error is so large that any lead lies within it.
+    error = median(map(standard_error, behind.values())) if behind else 0.0
+    cells = [
+        Cell(p, fmean(gained[p]), p == best or fmean(behind[p]) <= 2 * error)
+        if p in gained
+        else Cell(p, -math.inf)
+        for p in points
+    ]
     trainings = tuple(score for point in dict.fromkeys(tried) for score in bench.scores[point])
     return Grid(tuple(cells), next(c for c in cells if c.point == best), trainings)
 

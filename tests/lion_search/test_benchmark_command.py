@@ -71,7 +71,11 @@ def test_a_benchmark_is_written_and_goes_on_where_it_was(
 @pytest.mark.parametrize(
     ("arguments", "suite", "message"),
     [
-        (("lion", "--suite=smal"), SUITE, "did you mean 'small'?; shipped ones: full, heavy_tail, small"),
+        (
+            ("lion", "--suite=smal"),
+            SUITE,
+            "did you mean 'small'?; shipped ones: full, heavy_tail, line_search, small",
+        ),
         (("lino",), SUITE, "did you mean 'lion'"),
         (("lion", "lion"), SUITE, "'lion' is given twice"),
         (("optax:sgdd?learning_rate=0.1",), SUITE, "optax has no optimizer 'sgdd'"),

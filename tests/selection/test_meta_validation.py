@@ -39,6 +39,12 @@ def test_the_same_program_is_not_ahead_of_itself() -> None:
     assert parting([NOISE[0].tolist()] * 3) == (None, None)
 
 
+def test_a_best_that_stays_for_many_slices_is_one_program() -> None:
+    ahead, behind = NOISE[0] + 0.012, NOISE[1]
+    found = [parting([ahead.tolist()] * times + [behind.tolist()])[0] for times in (1, 100)]
+    assert found == [0, 0]
+
+
 def test_noise_rarely_parts_them() -> None:
     rng = np.random.default_rng(1)
     found = [parting(rng.normal(0, 0.01, (10, 8)).tolist())[0] for _ in range(200)]

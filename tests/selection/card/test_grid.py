@@ -16,6 +16,7 @@ from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.baseline import load_baselines
 from lion_search.proxy_tasks.jobs import Job
 from lion_search.proxy_tasks.scores import Score
+from lion_search.results.records import Stage
 from lion_search.results.store import Store
 from lion_search.selection.card.bench import Bench, Point
 from lion_search.selection.card.grid import Grid, measure_grid, num_diverged
@@ -30,8 +31,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield own
 
 
-def best_at(rate: float, decay: float) -> FakePool:
-    """A pool for which Lion is best there, by as much as logarithms differ; far too large rates diverge."""
+def best_at(rate: float, decay: float, harm: float = 0.0) -> FakePool:
+    """A pool for which Lion is best there, by as much as logarithms differ; far too large rates diverge.
+
+    On one seed larger rates do ``harm``, added to the logarithm of the loss.
+    """
+    one_seed = Stage.CARD.seeds(4)[2]
 
     def answer(job: Job) -> tuple[Score, ...]:
         if not isinstance(job.subject, Program):
@@ -41,7 +46,12 @@ def best_at(rate: float, decay: float) -> FakePool:
         y = math.log10(own["weight_decay"] / THEIRS["weight_decay"] / decay)
         if x > 1.2:
             return (diverged(job),)
-        return trained(job, lambda seed: spread(0.2 * math.exp(x * x + 0.3 * y * y), seed))
+
+        def loss(seed: int) -> float:
+            own = x * x + 0.3 * y * y + (harm if seed == one_seed and x > 0.1 else 0.0)
+            return spread(0.2 * math.exp(own), seed)
+
+        return trained(job, loss)
 
     return FakePool(answer)
 
@@ -75,3 +85,9 @@ def test_trainings_are_not_repeated(store: Store) -> None:
 
 def test_there_is_no_grid_where_nothing_trains(store: Store) -> None:
     assert measure(store, best_at(1e-6, 1.0)) is None
+
+
+def test_what_goes_badly_on_one_seed_is_not_as_good(store: Store) -> None:
+    found = measure(store, best_at(0.1, 10.0, harm=3.0))
+    assert found is not None
+    assert [cell.point for cell in found.good] == [Point(0.1, 10.0)]
