@@ -25,7 +25,7 @@ from lion_search.proxy_tasks.training.update_rules import Bound
 Numbered = tuple[int, int]
 """A training: the number of its optimizer, and the seed."""
 
-MOST_TRAININGS = 256
+_MOST_TRAININGS = 256
 """As many as jobs are handed over at once; so many small trainings fill a device."""
 _MOST_OF_ONE_RULE = 32
 """Comparisons and tunings have some dozens of trainings of one rule; what is missing to a batch is wasted."""
@@ -95,7 +95,7 @@ def sizes_that_fit(problem: FlatProblem, device: Any) -> Sizes:
         each = 4 * problem.layout.size * (_COPIES_OF_STATE * rows + 8) + intermediate
         return _power_of_two(memory / each, most)
 
-    interpreted = fitting(CAPACITIES[0].share_of_rows, MOST_TRAININGS)
+    interpreted = fitting(CAPACITIES[0].share_of_rows, _MOST_TRAININGS)
     lanes = _power_of_two(2 * _FULL_BLOCK / problem.layout.size, interpreted)
     return Sizes(interpreted, fitting(_ROWS_OF_ONE_RULE, _MOST_OF_ONE_RULE), lanes)
 
