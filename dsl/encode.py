@@ -69,6 +69,11 @@ class Capacity:
     rows: int
     scalars: int
 
+    @property
+    def share_of_rows(self) -> int:
+        """Vector registers of a program in a batch that has one file of them; usual ones need half of it."""
+        return self.rows // 3
+
 
 CAPACITIES = (Capacity(64, 24, 96), Capacity(256, 64, 384), Capacity(1024, 256, 1536))
 """From small to large; a program runs on the smallest that holds it."""
@@ -96,31 +101,6 @@ class Encoded(NamedTuple):
     num_instructions: np.int32
     scalars: np.ndarray
     update_row: np.int32
-
-
-def idle_slot(capacity: Capacity) -> np.ndarray:
-    """A slot of :func:`interleave` whose results nobody reads, int32 ``[12]``."""
-    row, scalar = capacity.rows - 1, capacity.scalars - 1
-    return np.asarray([vector_ops()[COPY], row, 0, 0, capacity.rows, scalar, 0, 0, scalar, 0, 0, 0], np.int32)
-
-
-def interleave(code: Encoded, capacity: Capacity) -> np.ndarray:
-    """The code as slots of one vector and one scalar instruction each, for many programs in step.
-
-    Where there is no instruction of a kind, an idle one stands.
-
-    Returns:
-        int32 ``[slots, 12]``: the words of the vector instruction, then those of the scalar instruction.
-    """
-    idle = idle_slot(capacity)
-    slots, done = [], 0
-    for word in code.vector_code[: code.num_instructions]:
-        scalar_words = code.scalar_code[done : word[6]]
-        done = int(word[6])
-        first = scalar_words[0] if len(scalar_words) else idle[7:]
-        slots.append(np.concatenate([word, first]))
-        slots += [np.concatenate([idle[:7], scalar_word]) for scalar_word in scalar_words[1:]]
-    return np.asarray(slots, np.int32)
 
 
 def encode(program: Program) -> tuple[Capacity, Encoded]:

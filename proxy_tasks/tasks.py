@@ -350,6 +350,22 @@ TASKS: Mapping[str, Callable[[int], Task]] = MappingProxyType(
             batch_size=16,
             reported="perplexity",
         ),
+        # The networks of the paper's proxies on other data, with a tenth of their steps, and all at scale 10.
+        "paper_vit": _task(
+            "Fashion-MNIST enlarged to 64x64, ViT of 3 layers, width 96, 16 patches",
+            ("fashion", (64, 16, 96, 3, 3), 3_000),
+            ("fashion", (64, 16, 96, 3, 3), 30_000),
+            ("fashion", (64, 16, 192, 6, 6), 38_000),
+            model="EnlargedViT",
+        ),
+        "paper_lm": _task(
+            "State of the Union addresses, 2,999 words, causal Transformer of 2 layers, width 128",
+            ("sotu32_3k", (128, 2, 2), 2_000),
+            ("sotu32_3k", (128, 2, 2), 20_000),
+            ("sotu32_3k", (256, 4, 4), 40_000),
+            model="CausalTransformer",
+            reported="perplexity",
+        ),
         "sotu_gru": _of_kind(
             "the words of State of the Union addresses letter by letter, recurrent network of 32 units",
             "recurrent:spelling",

@@ -152,8 +152,8 @@ class Config(Settings):
     simplification: SimplificationSection = SimplificationSection()
     mode: Literal["auto", "interpreted", "compiled", "batched"] = "auto"
     """How programs are run: interpreted (as data, compiled once for all), compiled (each for itself, for
-    tasks that train for minutes), batched (many in step, for accelerators); auto decides for each task by its
-    size."""
+    tasks that train for minutes), batched (many at a time, for accelerators); auto decides for each task by
+    its size and by the device."""
     limits: LimitsSection = LimitsSection()
     workers: PositiveInt | Literal["inline", "auto"] = "auto"
     """Ray processes: a number, auto (one a core, or in a cluster as many as there is room for), or inline

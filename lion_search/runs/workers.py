@@ -17,7 +17,7 @@ from lion_search.proxy_tasks.workers.resources import ONE_CORE, WorkerResources
 from lion_search.proxy_tasks.workers.worker import make_worker
 
 _BATCHED_JOBS = 256
-"""Jobs handed at once to a worker in batched mode; to any other, a few."""
+"""Jobs handed at once to a worker in batched mode, a batch of trainings; to any other, a few."""
 _FEW_JOBS = 8
 
 
@@ -66,6 +66,10 @@ def make_pool(
         import jax
 
         batched = batched or jax.default_backend() != "cpu"
+        if (num_devices := jax.local_device_count()) > 1:
+            report(
+                f"One of {num_devices} devices is used; workers={num_devices} and gpus_per_worker=1 use all"
+            )
         return InlinePool(factory, batch_size=_BATCHED_JOBS if batched else _FEW_JOBS, batched=batched)
     from lion_search.proxy_tasks.workers.ray_pool import RayPool
 

@@ -228,6 +228,7 @@ DATASETS: Mapping[str, Callable[[], Dataset]] = MappingProxyType(
         "balanced_large": partial(_balanced_twin, "balanced_large", "heavy_tail_large"),
         "sotu16": partial(speech_windows, "sotu16", 16, 512),
         "sotu32": partial(speech_windows, "sotu32", 32, 512),
+        "sotu32_3k": partial(speech_windows, "sotu32_3k", 32, 3_000),
     }
 )
 """How each data set is read, by name."""

@@ -1,4 +1,4 @@
-"""Networks of images beside perceptrons and Transformers: a ConvNet and an MLP-Mixer, with ReLU.
+"""Networks of images beside perceptrons and Transformers: a ConvNet, an MLP-Mixer, a ViT of larger images.
 
 Letters: B examples, H and W rows and columns, C channels, T patches of an image, D width.
 """
@@ -12,7 +12,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lion_search.proxy_tasks.problems.models import ExampleShape, ModelError, Norm, matrix, normalise, project
+from lion_search.proxy_tasks.problems.models import (
+    ExampleShape,
+    ModelError,
+    Norm,
+    Transformer,
+    ViT,
+    matrix,
+    normalise,
+    project,
+)
 
 Linear = tuple[jax.Array, jax.Array]
 """A matrix ``[out, in]`` and biases ``[out]``."""
@@ -75,6 +84,36 @@ class MixerWeights(NamedTuple):
     blocks: tuple[MixerBlock, ...]
     norm: Norm
     head: Linear
+
+
+@dataclass(frozen=True, slots=True)
+class EnlargedViT:
+    """A vision Transformer that sees square grey images enlarged to a side, by bilinear interpolation.
+
+    They are enlarged batch by batch, since a data set of the larger images would be several times as large.
+    """
+
+    side: int
+    patch: int
+    width: int
+    depth: int
+    heads: int
+
+    def init(self, key: jax.Array, example: ExampleShape, num_classes: int) -> Transformer:
+        _side(example)
+        return self._vit.init(key, (self.side**2,), num_classes)
+
+    def logits(self, weights: Transformer, inputs: jax.Array) -> jax.Array:
+        side = _side(inputs.shape[1:])
+        images = inputs.reshape(-1, side, side)
+        return self._vit.logits(weights, self._enlarged(images).reshape(len(images), -1))
+
+    @property
+    def _vit(self) -> ViT:
+        return ViT(self.patch, self.width, self.depth, self.heads)
+
+    def _enlarged(self, images: jax.Array) -> jax.Array:
+        return jax.image.resize(images, (len(images), self.side, self.side), "linear")
 
 
 @dataclass(frozen=True, slots=True)

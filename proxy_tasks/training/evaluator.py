@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from lion_search.dsl.functions import Function, own_functions
 from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.scores import Curve, Part, Score, Status
 from lion_search.proxy_tasks.tasks import Task, find_task
-from lion_search.proxy_tasks.training.batched import CODE_AXES, Batch, assemble, trainings_that_fit
+from lion_search.proxy_tasks.training.batched import Batch, Numbered, Sizes, assemble, sizes_that_fit
 from lion_search.proxy_tasks.training.flags import pin_flags
 from lion_search.proxy_tasks.training.loop import Trained, make_train
 from lion_search.proxy_tasks.training.modes import Mode, choose_mode
@@ -45,12 +45,13 @@ class StepCost(NamedTuple):
 class Evaluator:
     """Scores optimizers on one task; keeps what it has compiled."""
 
-    def __init__(self, task: str, mode: Mode | None = None) -> None:
+    def __init__(self, task: str, mode: Mode | None = None, sizes: Sizes | None = None) -> None:
         """An evaluator of a task.
 
         Args:
             task: its reference.
             mode: how programs are run; by default what is fastest.
+            sizes: of batches; by default what fits the device, where the mode and the device are for batches.
 
         Raises:
             TaskError: no such task, or it cannot be used.
@@ -60,9 +61,10 @@ class Evaluator:
         self.problem = prepare(self.task)
         self.mode = mode or choose_mode(self.problem, jax.default_backend())
         self._examples = {part: jax.tree.map(jnp.asarray, getattr(self.problem, part)) for part in PARTS}
-        self._batch_size = (
-            trainings_that_fit(self.problem, jax.devices()[0]) if self.mode is Mode.BATCHED else 1
+        in_batches = self.mode is Mode.BATCHED or (
+            self.mode is Mode.COMPILED and jax.default_backend() != "cpu"
         )
+        self._sizes = sizes or (sizes_that_fit(self.problem, jax.devices()[0]) if in_batches else None)
         self._compiled: OrderedDict[Hashable, Callable[..., Trained]] = OrderedDict()
 
     def evaluate(self, subject: Program | Optimizer, part: Part, seeds: Sequence[int]) -> tuple[Score, ...]:
@@ -76,37 +78,30 @@ class Evaluator:
         Returns:
             A score for each seed, up to and including the first failure.
         """
-        if isinstance(subject, Program) and self.mode is Mode.BATCHED:
-            return self.evaluate_programs([subject], part, seeds)[0]
-        optimizer = self._optimizer(subject) if isinstance(subject, Program) else subject
-        try:
-            bound = optimizer.bind(self.problem.layout)
-        except TooLargeError as error:
-            return (self._too_large(part, seeds[0], error),)
-        scores = []
-        for seed in seeds:
-            scores.append(self._train(bound, part, seed))
-            if scores[-1].status is not Status.OK:
-                break
-        return tuple(scores)
+        return self.evaluate_together([subject], part, seeds)[0]
 
-    def evaluate_programs(
-        self, programs: Sequence[Program], part: Part, seeds: Sequence[int]
+    def evaluate_together(
+        self, subjects: Sequence[Program | Optimizer], part: Part, seeds: Sequence[int]
     ) -> list[tuple[Score, ...]]:
-        """Trains programs once for each seed; in batched mode many at once.
+        """Trains optimizers once for each seed, in batches where there are any.
 
         Returns:
-            For each program a score for each seed, up to and including the first failure.
+            For each optimizer a score for each seed, up to and including the first failure.
         """
-        if self.mode is not Mode.BATCHED:
-            return [self.evaluate(program, part, seeds) for program in programs]
-        while True:
+        scores: dict[int, tuple[Score, ...]] = {}
+        in_batches: dict[int, Bound] = {}
+        for number, subject in enumerate(subjects):
             try:
-                return self._evaluate_batched(programs, part, seeds)
-            except jax.errors.JaxRuntimeError as error:
-                if "RESOURCE_EXHAUSTED" not in str(error) or self._batch_size == 1:
-                    raise
-                self._batch_size //= 2  # the estimate was too bold
+                bound = self._optimizer(subject).bind(self.problem.layout)
+            except TooLargeError as error:
+                scores[number] = (self._too_large(part, seeds[0], error),)
+                continue
+            if self._sizes and not isinstance(bound.rule, LossRule):  # whose evaluations are counted
+                in_batches[number] = bound
+            else:
+                scores[number] = self._one_by_one(bound, part, seeds)
+        scores |= self._in_batches(in_batches, part, seeds)
+        return [scores[number] for number in range(len(subjects))]
 
     def curve(self, subject: Program | Optimizer, part: Part, seed: int, num_points: int) -> Curve:
         """Trains an optimizer once and scores it on the way, at about evenly spaced steps from the first on.
@@ -122,8 +117,7 @@ class Evaluator:
         """
         last = self.task.num_steps
         after = tuple(sorted({round(last * k / num_points) for k in range(num_points + 1)}))
-        optimizer = self._optimizer(subject) if isinstance(subject, Program) else subject
-        bound = optimizer.bind(self.problem.layout)
+        bound = self._optimizer(subject).bind(self.problem.layout)
         started = time.perf_counter()
         trained = self._trained(bound, part, seed, after)
         return Curve(after, tuple(map(float, trained.loss)), time.perf_counter() - started)
@@ -146,39 +140,58 @@ class Evaluator:
         return StepCost(int(trained.num_evaluations) / max(1, int(trained.num_steps)), state_bytes)
 
     def train_function(
-        self, bound: Bound, *, num_trainings: int = 0, after: tuple[int, ...] = ()
+        self, bound: Bound, *, axes: Any = None, after: tuple[int, ...] = ()
     ) -> Callable[..., Trained]:
         """The jitted training loop of a rule; compiled at its first call.
 
         Args:
             bound: the rule.
-            num_trainings: of a batch; 0 for a single training, without a batch axis.
+            axes: of a batch; ``None`` for a single training, without a batch axis.
             after: for a learning curve, see :func:`make_train`.
         """
         pin_flags()  # an optimizer's module may have set them
-        key = (bound.key, num_trainings, after)
+        key = (bound.key, after)
         function = self._compiled.get(key)
         if function is None:
-            train = make_train(self.problem, bound.rule, batched=num_trainings > 0, after=after)
-            if num_trainings:
-                train = jax.vmap(train, in_axes=(CODE_AXES, 0, None, None))
+            train = make_train(self.problem, bound.rule, batched=axes is not None, after=after)
+            if axes is not None:
+                train = jax.vmap(train, in_axes=(axes, 0, None, None))
             function = self._compiled[key] = jax.jit(train)
             if len(self._compiled) > _MAX_COMPILED:
                 self._compiled.popitem(last=False)
         self._compiled.move_to_end(key)
         return function
 
-    def _evaluate_batched(
-        self, programs: Sequence[Program], part: Part, seeds: Sequence[int]
-    ) -> list[tuple[Score, ...]]:
-        scores: list[list[Score]] = [[] for _ in programs]
-        for batch in self._batches(programs, part, seeds, scores):
-            for (index, _), score in zip(batch.samples, self._train_batch(batch, part), strict=True):
-                scores[index].append(score)
-        return [_until_failure(own) for own in scores]
+    def _optimizer(self, subject: Program | Optimizer) -> Optimizer:
+        if not isinstance(subject, Program):
+            return subject
+        return Compiled(subject) if self.mode is Mode.COMPILED else Interpreted(subject)
 
-    def _optimizer(self, program: Program) -> Optimizer:
-        return Compiled(program) if self.mode is Mode.COMPILED else Interpreted(program)
+    def _one_by_one(self, bound: Bound, part: Part, seeds: Sequence[int]) -> tuple[Score, ...]:
+        scores = []
+        for seed in seeds:
+            scores.append(self._train(bound, part, seed))
+            if scores[-1].status is not Status.OK:
+                break
+        return tuple(scores)
+
+    def _in_batches(
+        self, bounds: Mapping[int, Bound], part: Part, seeds: Sequence[int]
+    ) -> dict[int, tuple[Score, ...]]:
+        """Scores by number; where the device's memory does not do, in smaller batches from there on."""
+        scores: dict[Numbered, Score] = {}
+        waiting = [(number, seed) for number in bounds for seed in seeds]
+        while waiting and self._sizes:
+            try:
+                for batch in assemble(bounds, waiting, self._sizes):
+                    scores |= zip(batch.samples, self._train_batch(batch, part), strict=True)
+            except jax.errors.JaxRuntimeError as error:
+                smaller = self._sizes.halved()
+                if "RESOURCE_EXHAUSTED" not in str(error) or smaller is None:
+                    raise
+                self._sizes = smaller  # the estimate was too bold
+            waiting = [sample for sample in waiting if sample not in scores]
+        return {number: _until_failure([scores[number, seed] for seed in seeds]) for number in bounds}
 
     def _train(self, bound: Bound, part: Part, seed: int) -> Score:
         started = time.perf_counter()
@@ -191,24 +204,11 @@ class Evaluator:
         train = self.train_function(bound, after=after)
         return jax.device_get(train(bound.theta, seed, self._examples["train"], self._examples[part]))
 
-    def _batches(
-        self, programs: Sequence[Program], part: Part, seeds: Sequence[int], scores: list[list[Score]]
-    ) -> list[Batch]:
-        """Batches of all programs that fit a machine and all seeds; the others get their score."""
-        bounds: dict[int, Bound] = {}
-        for index, program in enumerate(programs):
-            try:
-                bounds[index] = Interpreted(program).bind(self.problem.layout)
-            except TooLargeError as error:
-                scores[index].append(self._too_large(part, seeds[0], error))
-        samples = [(index, seed) for index in bounds for seed in seeds]
-        return assemble(bounds, samples, self._batch_size)
-
     def _train_batch(self, batch: Batch, part: Part) -> list[Score]:
-        train = self.train_function(batch.bound, num_trainings=batch.num_trainings)
+        train = self.train_function(batch.bound, axes=batch.axes)
         started = time.perf_counter()
         examples = self._examples["train"], self._examples[part]
-        trained = jax.device_get(train(batch.code, batch.seeds, *examples))
+        trained = jax.device_get(train(batch.bound.theta, batch.seeds, *examples))
         seconds = (time.perf_counter() - started) / len(batch.samples)
         return [
             self._score(part, seed, float(trained.loss[i]), int(trained.num_steps[i]), seconds)

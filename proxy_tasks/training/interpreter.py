@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -38,24 +38,6 @@ Registers = tuple[jax.Array, jax.Array]
 """Vector registers ``[rows, N]`` and scalar registers ``[scalars]``."""
 
 
-class BatchedCode(NamedTuple):
-    """Code of the batched mode, to be mapped over: the same number of slots for all programs of a batch.
-
-    A loop whose length differs between programs would cost a copy of the registers at each of its steps.
-
-    Attributes:
-        words: int32 ``[most slots, 12]``, see :func:`lion_search.dsl.encode.interleave`.
-        num_slots: int32 scalar, how many of them to run; not mapped over.
-        scalars: float32 ``[scalars]``, as in :class:`Encoded`.
-        update_row: int32, as in :class:`Encoded`.
-    """
-
-    words: Any
-    num_slots: Any
-    scalars: Any
-    update_row: Any
-
-
 _Carry = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
 """Next vector instruction, next scalar instruction, and both register files."""
 
@@ -70,13 +52,13 @@ class Interpreter:
     layout: Layout
     capacity: Capacity
 
-    def init(self, theta: Encoded | BatchedCode, weights: jax.Array) -> Registers:
+    def init(self, theta: Encoded, weights: jax.Array) -> Registers:
         rows = jnp.zeros((self.capacity.rows, self.layout.size), jnp.float32)
         return rows, jnp.asarray(theta.scalars)
 
     def update(
         self,
-        theta: Encoded | BatchedCode,
+        theta: Encoded,
         weights: jax.Array,
         gradient: jax.Array,
         state: Registers,
@@ -86,15 +68,10 @@ class Interpreter:
         assert (WEIGHTS_ROW, GRADIENT_ROW) == (0, 1)
         rows = lax.dynamic_update_slice(rows, jnp.stack([weights, gradient]), (WEIGHTS_ROW, 0))
         scalars = scalars.at[LEARNING_RATE_REGISTER].set(lr)
-        if isinstance(theta, BatchedCode):
-            rows, scalars = self._run_batched(theta, rows, scalars)
-        else:
-            rows, scalars = self._run(theta, rows, scalars)
+        rows, scalars = self._run(theta, rows, scalars)
         return _read(rows, theta.update_row), (rows, scalars)
 
-    def weights_to_score(
-        self, theta: Encoded | BatchedCode, weights: jax.Array, state: Registers
-    ) -> jax.Array:
+    def weights_to_score(self, theta: Encoded, weights: jax.Array, state: Registers) -> jax.Array:
         return weights
 
     def _run(self, code: Encoded, rows: jax.Array, scalars: jax.Array) -> Registers:
@@ -118,22 +95,16 @@ class Interpreter:
         )
         return rows, scalars
 
-    def _run_batched(self, code: BatchedCode, rows: jax.Array, scalars: jax.Array) -> Registers:
-        def slot(index: jax.Array, registers: Registers) -> Registers:
-            word = _read(code.words, index)
-            rows, scalars = self._vector_step(*registers, word[:7])
-            return rows, self._scalar_step(scalars, word[7:])
-
-        return lax.fori_loop(0, code.num_slots, slot, (rows, scalars))
-
     def _vector_step(self, rows: jax.Array, scalars: jax.Array, word: jax.Array) -> Registers:
-        row, scalar = lax.switch(word[0], self._vector_branches(rows, scalars, word))
+        row, scalar = lax.switch(word[0], self.vector_branches(rows, scalars, word))
         return _write(rows, row, word[1]), _write(scalars, scalar, word[5])
 
     def _scalar_step(self, scalars: jax.Array, word: jax.Array) -> jax.Array:
-        return _write(scalars, lax.switch(word[0], self._scalar_branches(scalars, word)), word[1])
+        return _write(scalars, lax.switch(word[0], self.scalar_branches(scalars, word)), word[1])
 
-    def _scalar_branches(self, scalars: jax.Array, word: jax.Array) -> list[Callable[[], jax.Array]]:
+    def scalar_branches(self, scalars: jax.Array, word: jax.Array) -> list[Callable[[], jax.Array]]:
+        """What each scalar instruction computes, by op-code, of the registers that a word ``[5]`` names."""
+
         def branch(row: Function) -> Callable[[], jax.Array]:
             return lambda: jnp.float32(
                 row.meaning(jnp, *(_read(scalars, word[2 + slot]) for slot in operand_slots(row)))
@@ -141,9 +112,10 @@ class Interpreter:
 
         return [branch(FUNCTIONS[name]) for name in scalar_ops()]
 
-    def _vector_branches(
+    def vector_branches(
         self, rows: jax.Array, scalars: jax.Array, word: jax.Array
     ) -> list[Callable[[], tuple[jax.Array, jax.Array]]]:
+        """The row and the scalar of each vector instruction, by op-code, for a word ``[7]``."""
         num_rows = self.capacity.rows
         no_row, no_scalar = jnp.zeros(self.layout.size, jnp.float32), jnp.float32(0)
 

@@ -14,7 +14,7 @@ from lion_search.proxy_tasks.tasks import Task
 from lion_search.proxy_tasks.training.prepare import FlatProblem
 from lion_search.proxy_tasks.training.update_rules import BatchLoss, LossRule, UpdateRule
 
-_CHUNK = 1024
+CHUNK = 1024
 """At most so many examples are scored at once."""
 
 
@@ -180,7 +180,7 @@ def _score(problem: FlatProblem, weights: jax.Array, examples: Any) -> jax.Array
 def _over_all(means: Callable[[Any], Any], examples: Any) -> Any:
     """A tree of means over all examples, chunk by chunk."""
     total = num_examples(examples)
-    num_chunks = -(-total // _CHUNK)
+    num_chunks = -(-total // CHUNK)
     size = total // num_chunks
     if num_chunks == 1:
         return means(examples)

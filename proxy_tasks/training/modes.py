@@ -17,7 +17,8 @@ class Mode(enum.StrEnum):
     INTERPRETED = "interpreted"
     """As data, by an interpreter that is compiled once for a task."""
     COMPILED = "compiled"
-    """Each for itself; for tasks whose training takes longer than a compilation."""
+    """Each for itself; for tasks whose training takes longer than a compilation. On an accelerator trainings
+    of one structure are a batch."""
     BATCHED = "batched"
     """As data, many trainings at a time, for accelerators; see `batched`."""
 

@@ -129,7 +129,16 @@ def prepare(task: Task) -> FlatProblem:
 
 def intermediate_sizes(problem: FlatProblem) -> list[int]:
     """Bytes of each array that one step's gradient computes, as it is traced."""
-    jaxpr = jax.make_jaxpr(problem.gradient)(*step_shapes(problem))
+    return _sizes_of_results(problem.gradient, step_shapes(problem))
+
+
+def scoring_sizes(problem: FlatProblem, num_examples: int) -> list[int]:
+    """Bytes of each array that the loss of so many examples computes, as it is traced."""
+    return _sizes_of_results(problem.loss, step_shapes(problem, num_examples))
+
+
+def _sizes_of_results(function: Callable[..., Any], shapes: tuple[Any, Any]) -> list[int]:
+    jaxpr = jax.make_jaxpr(function)(*shapes)
     return [v.aval.size * v.aval.dtype.itemsize for e in jaxpr.jaxpr.eqns for v in e.outvars]
 
 

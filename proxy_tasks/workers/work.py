@@ -11,15 +11,13 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
-from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.jobs import Job, JobResult, Sample, Subject
 from lion_search.proxy_tasks.scores import Score, Status
 
 Train = Callable[[Sequence[Subject], Sequence[Sample]], Sequence[Sequence[Score]]]
-"""Trains subjects, either programs or a single one of another kind, on samples of one task and part; gives
-for each subject its scores in order, up to and including its first failure."""
+"""Trains subjects on samples of one task and part; gives for each subject its scores in order, up to and
+including its first failure."""
 
 
 def work(jobs: Sequence[Job], train: Train) -> list[JobResult]:
@@ -83,13 +81,11 @@ def _until_failure(jobs: Sequence[Job], train: Train) -> list[tuple[Score, ...]]
 def _groups(
     jobs: Sequence[Job], scores: Sequence[Sequence[Score]], waiting: Sequence[int]
 ) -> list[tuple[tuple[Sample, ...], list[int]]]:
-    """The next samples, and the jobs to train on them at once; what is no program is trained alone."""
-    groups: dict[Any, list[int]] = {}
+    """The next samples, and the jobs to train on them at once."""
+    groups: dict[tuple[Sample, ...], list[int]] = {}
     for i in waiting:
-        samples = _same_task(jobs[i].samples[len(scores[i]) :])
-        alone = None if isinstance(jobs[i].subject, Program) else i
-        groups.setdefault((samples, alone), []).append(i)
-    return [(samples, group) for (samples, _), group in groups.items()]
+        groups.setdefault(_same_task(jobs[i].samples[len(scores[i]) :]), []).append(i)
+    return [*groups.items()]
 
 
 def _same_task(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:

@@ -70,22 +70,22 @@ def _evaluators(mode: str | None) -> tuple[Train, Callable[[CurveJob], Curve]]:
     def evaluator_of(task: str) -> Evaluator:
         return Evaluator(task, chosen) if task.startswith("__main__:") else evaluator(task, chosen)
 
-    optimizer_of = cache(make_optimizer)  # and so may an optimizer
+    made = cache(make_optimizer)  # and so may an optimizer
+
+    def optimizer_of(subject: Subject, layout: Any) -> Any:
+        return subject if isinstance(subject, Program) else made(subject, layout)
 
     def train(subjects: Sequence[Subject], samples: Sequence[Sample]) -> list[tuple[Score, ...]]:
         task, _, part = samples[0]
         seeds = [seed for _, seed, _ in samples]
-        programs = [subject for subject in subjects if isinstance(subject, Program)]
-        if programs:
-            return evaluator_of(task).evaluate_programs(programs, part, seeds)
         own = evaluator_of(task)
-        return [own.evaluate(optimizer_of(s, own.problem.layout), part, seeds) for s in subjects]
+        optimizers = [optimizer_of(subject, own.problem.layout) for subject in subjects]
+        return own.evaluate_together(optimizers, part, seeds)
 
     def curve(job: CurveJob) -> Curve:
         task, seed, part = job.sample
-        own, subject = evaluator_of(task), job.subject
-        optimizer = subject if isinstance(subject, Program) else optimizer_of(subject, own.problem.layout)
-        return own.curve(optimizer, part, seed, job.num_points)
+        own = evaluator_of(task)
+        return own.curve(optimizer_of(job.subject, own.problem.layout), part, seed, job.num_points)
 
     return train, curve
 

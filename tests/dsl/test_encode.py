@@ -18,16 +18,16 @@ from lion_search.dsl.encode import (
     Encoded,
     TooLargeError,
     encode,
-    idle_slot,
-    interleave,
     operand_slots,
     scalar_ops,
     vector_ops,
 )
 from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.functions import BUILT_IN, FUNCTIONS, Type
+from lion_search.dsl.library import library_program
 from lion_search.dsl.liveness import prune
 from lion_search.dsl.program import Program, Statement
+from lion_search.dsl.schedule import BatchSize, make_schedule
 from lion_search.dsl.text import format_program, parse
 
 Walk = Callable[..., np.ndarray]
@@ -118,27 +118,57 @@ class Machine:
         return tuple(part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True))
 
 
-class SlotMachine(Machine):
-    """Runs the slots of ``interleave`` in order, and idle ones between and after them."""
+class ScheduledMachine:
+    """Runs a program beside two others, or itself if it needs a large machine, with two lanes a block.
 
-    def _run(self) -> None:
-        words = interleave(self._code, self._capacity)
-        idle = idle_slot(self._capacity)
-        for slot in np.stack([row for word in words for row in (idle, word)] + [idle] * 3).tolist():
-            self._vector_instruction(*slot[:6])
-            self._scalar_instruction(*slot[7:])
+    What is not promised is spoiled likewise, and so is what another program wrote where it should not. States
+    that no update depends on have no row; states are shown as the code itself makes them.
+    """
+
+    def __init__(self, capacity: Capacity, code: Encoded, shapes: tuple[tuple[int, ...], ...]) -> None:
+        self._alone = Machine(capacity, code, shapes)
+        self._size = BatchSize(capacity, programs=4, lanes=2)  # one place is empty
+        company = [encode(library_program(name)) for name in ("adamw", "lion")]
+        one, other = (theirs if size == capacity else code for size, theirs in company)
+        self._schedule = make_schedule([one, code, other], self._size)
+        num_rows, num_scalars = 4 * self._size.rows, 4 * capacity.scalars
+        self._machine = Machine(Capacity(0, num_rows, num_scalars), code, shapes)
+        self._machine._rows = np.zeros((num_rows + 1, self._machine._rows.shape[1]), np.float32)
+
+    def step(self, weights: np.ndarray, gradient: np.ndarray, lr: float, num_states: int) -> np.ndarray:
+        states = self._alone.step(weights, gradient, lr, num_states)[1:]
+        schedule, machine = self._schedule, self._machine
+        machine._rows[-1] = np.nan
+        machine._rows[:4], machine._rows[4:8] = weights, gradient
+        scalars = schedule.scalars.copy()
+        scalars[:, LEARNING_RATE_REGISTER] = lr
+        machine._scalars = np.append(scalars, np.float32(np.nan))
+        done = 0
+        for step, end in zip(schedule.steps[: schedule.num_steps], schedule.ends, strict=False):
+            self._all_at_once(machine._scalar_instruction, step)
+            for block in schedule.lanes[done:end]:
+                self._all_at_once(machine._vector_instruction, block)
+            done = end
+        assert np.array_equal(machine._rows[schedule.update_row[3]], weights)
+        return np.array([machine._rows[schedule.update_row[1]], *states], np.float64)
+
+    def _all_at_once(self, instruction: Callable[..., None], words: np.ndarray) -> None:
+        """Each of them on the registers before all of them."""
+        machine = self._machine
+        rows, scalars = machine._rows, machine._scalars
+        new_rows, new_scalars = rows.copy(), scalars.copy()
+        for word in words.tolist():
+            machine._rows, machine._scalars = rows.copy(), scalars.copy()
+            instruction(*word)
+            row, scalar = (word[1], word[5]) if len(word) == 6 else (len(rows) - 1, word[1])
+            new_rows[row], new_scalars[scalar] = machine._rows[row], machine._scalars[scalar]
+        machine._rows, machine._scalars = new_rows, new_scalars
 
 
-@pytest.fixture(scope="session", params=[Machine, SlotMachine], ids=["one by one", "interleaved"])
+@pytest.fixture(scope="session", params=[Machine, ScheduledMachine], ids=["one by one", "scheduled"])
 def run_on_each(request: pytest.FixtureRequest, trace: Any) -> Callable[..., np.ndarray]:
     """``run_on_each(program, num_steps)``: outputs on the trace ``[steps, outputs, N]``, by both codes."""
     return partial(_run, request.param, trace)
-
-
-@pytest.fixture(scope="session")
-def run_slots(trace: Any) -> Callable[..., np.ndarray]:
-    """The same, by interleaved code only."""
-    return partial(_run, SlotMachine, trace)
 
 
 @pytest.fixture(scope="session")
@@ -147,7 +177,9 @@ def run_encoded(trace: Any) -> Callable[..., np.ndarray]:
     return partial(_run, Machine, trace)
 
 
-def _run(machine_type: type[Machine], trace: Any, program: Program, num_steps: int) -> np.ndarray:
+def _run(
+    machine_type: type[Machine] | type[ScheduledMachine], trace: Any, program: Program, num_steps: int
+) -> np.ndarray:
     machine = machine_type(*encode(program), trace.shapes)
     outputs = []
     with np.errstate(all="ignore"):
@@ -345,41 +377,3 @@ def test_scalar_statements_cost_no_pass_over_the_weights():
     scalars = tuple(Statement("s", "cos", ("s",)) for _ in range(10))
     many = Program((), (few.statements[0], *scalars, few.statements[1]), few.outputs)
     assert encode(few)[1].num_instructions == encode(many)[1].num_instructions
-
-
-# ---- code for many programs in step
-
-
-def test_interleaved_code_fits_the_machines_slots(evolved: list[Program]):
-    """No more slots than instructions of both kinds, and no fewer than of one."""
-    for program in evolved:
-        capacity, code = encode(program)
-        words = interleave(code, capacity)
-        num_scalar = code.vector_code[code.num_instructions - 1, 6]
-        assert max(code.num_instructions, num_scalar) <= len(words) <= code.num_instructions + num_scalar
-        assert words.shape[1:] == (12,)
-        assert words.dtype == np.int32
-
-
-def test_scalar_statements_ride_along_with_vector_statements():
-    """One of each in a slot, so that as many programs as possible end together."""
-    program = parse(
-        "def train(w, g, lr):\n    a = g * w\n    s = global_norm(a)\n    s = sin(s)\n"
-        "    u = g * s\n    return u\n"
-    )
-    capacity, code = encode(program)
-    assert len(interleave(code, capacity)) == 3
-
-
-@pytest.mark.parametrize("capacity", CAPACITIES)
-def test_an_idle_slot_writes_only_where_nobody_reads(capacity: Capacity):
-    word = idle_slot(capacity)
-    assert (word.shape, word.dtype) == ((12,), np.int32)
-    assert (word[1], word[5], word[8]) == (capacity.rows - 1, capacity.scalars - 1, capacity.scalars - 1)
-
-
-@pytest.mark.parametrize("index", range(len(CAPACITIES)))
-def test_an_idle_slot_of_every_machine_can_be_run(index: int, run_slots: Callable, walk: Walk):
-    """Its operands are registers that are there, whatever the machine's size."""
-    length = CAPACITIES[index].instructions
-    _assert_same(_chain(length), run_slots, walk, num_steps=2)

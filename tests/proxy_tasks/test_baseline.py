@@ -69,6 +69,8 @@ UNTUNED = {
     "fashion7_diffusion",
     "fashion7_fine_tuning",
     "fashion_mixer",
+    "paper_lm",
+    "paper_vit",
     "poisson",
     "sotu_gru",
     "sotu_lm",

@@ -9,7 +9,9 @@ from lion_search.dsl.library import library_program
 from lion_search.proxy_tasks.problems.examples import DataError
 from lion_search.proxy_tasks.scores import Part, Status
 from lion_search.proxy_tasks.tasks import SCALES, TASKS, find_task
+from lion_search.proxy_tasks.training.batched import Sizes
 from lion_search.proxy_tasks.training.evaluator import Evaluator
+from lion_search.proxy_tasks.training.modes import Mode
 from lion_search.proxy_tasks.training.optax_rules import Optax
 from lion_search.proxy_tasks.training.prepare import FlatProblem, prepare, step_shapes
 
@@ -58,13 +60,36 @@ def test_adamw_lowers_loss_and_metric_in_few_steps(name: str) -> None:
         assert end < 0.8 * start
 
 
+PAPER = ("paper_vit", "paper_lm")
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "classes"), [("paper_vit", 361_642, 10), ("paper_lm", 783_872, 3_000)]
+)
+def test_a_network_of_the_paper_has_its_size(name: str, weights: int, classes: int) -> None:
+    """3 layers of 12 x 96^2 and patches of 16^2; 2 of 12 x 128^2 and 3,000 embeddings; and what is small."""
+    problem = prepared(name)
+    assert problem.layout.size == weights
+    assert problem.task.problem().num_classes == classes
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("name", PAPER)
+def test_a_network_of_the_paper_is_trained_alike_one_by_one_and_in_batches(name: str) -> None:
+    reference, part, adamw = f"{name}?steps=4,batch_size=4", Part.TEST, library_program("adamw")
+    alone = Evaluator(reference, Mode.COMPILED).evaluate(adamw, part, [0, 1])
+    for mode in (Mode.COMPILED, Mode.BATCHED):
+        together = Evaluator(reference, mode, Sizes(2, 2, 2)).evaluate(adamw, part, [0, 1])
+        assert [s.loss for s in together] == pytest.approx([s.loss for s in alone], rel=1e-4)
+
+
 @pytest.mark.large
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("name", TASKS)
 def test_a_training_runs_from_end_to_end(name: str, scale: int) -> None:
-    """A tenth of a sister's steps; its loss falls below that of the untrained network."""
+    """A tenth of a sister's steps, or twenty; its loss falls below that of the untrained network."""
     reference = f"{name}?scale={scale}"
-    steps = max(2, prepared(reference).task.num_steps // 10)
+    steps = 20 if name in PAPER else max(2, prepared(reference).task.num_steps // 10)
     evaluator = Evaluator(f"{reference},steps={steps}")
     (own,) = evaluator.evaluate(library_program("adamw"), Part.TEST, [0])
     untrained = Evaluator(f"{reference},steps=1")

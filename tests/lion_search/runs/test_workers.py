@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import pytest
 
 from lion_search.proxy_tasks.workers.pool import InlinePool, PoolError
@@ -19,6 +20,13 @@ def test_jobs_go_in_large_batches_to_batched_training_only(
     pool = make_pool([], workers="inline", mode=mode, resources=WorkerResources(gpus=gpus_per_worker))
     assert isinstance(pool, InlinePool)
     assert (pool._batched, pool.room) == (batched, 256 if batched else 8)
+
+
+def test_a_process_that_leaves_devices_idle_says_what_uses_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax, "local_device_count", lambda: 4)
+    said: list[str] = []
+    make_pool([], workers="inline", report=said.append)
+    assert said == ["One of 4 devices is used; workers=4 and gpus_per_worker=1 use all"]
 
 
 @pytest.mark.parametrize(

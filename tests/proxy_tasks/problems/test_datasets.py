@@ -109,6 +109,7 @@ def test_labels_are_int32(name: str) -> None:
         ("heavy_tail", [16_384, 2_048, 4_096], 32, 128),
         ("balanced", [16_384, 2_048, 4_096], 32, 128),
         pytest.param("sotu16", [120_319, 2_048, 2_048], 16, 512, marks=needs_speeches),
+        pytest.param("sotu32_3k", [60_159, 2_048, 2_048], 32, 3_000, marks=needs_speeches),
         ("heavy_tail_large", [65_536, 4_096, 8_192], 64, 512),
     ],
 )

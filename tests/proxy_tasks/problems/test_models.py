@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lion_search.proxy_tasks.problems.image_models import ConvNet, Mixer
+from lion_search.proxy_tasks.problems.image_models import ConvNet, EnlargedViT, Mixer
 from lion_search.proxy_tasks.problems.models import (
     MLP,
     CausalTransformer,
@@ -212,6 +212,22 @@ def test_candidates_can_be_mapped_over(
             np.testing.assert_allclose(many[i], one, rtol=1e-3, atol=1e-5)
 
 
+def enlarged(image: np.ndarray, side: int) -> np.ndarray:
+    """Each pixel from the nearest four, whose centres are at halves; at the edge the outermost."""
+    small = len(image)
+    centres = (np.arange(side) + 0.5) * small / side - 0.5
+    rows = np.array([np.interp(centres, np.arange(small), column) for column in image.T]).T
+    return np.array([np.interp(centres, np.arange(small), row) for row in rows])
+
+
+def test_an_enlarged_vit_is_one_of_enlarged_images() -> None:
+    model, inner = EnlargedViT(16, 4, 6, 1, 3), ViT(4, 6, 1, 3)
+    weights = weights_of(model, (SIDE * SIDE,), 10)
+    large = [enlarged(image.reshape(SIDE, SIDE), 16).ravel() for image in np.float64(images())]
+    expected = jax.jit(inner.logits)(weights, np.float32(large))
+    np.testing.assert_allclose(jax.jit(model.logits)(weights, images()), expected, rtol=1e-4, atol=1e-4)
+
+
 def numpy_conv(weights: Any, image: np.ndarray) -> np.ndarray:
     x = image.reshape(SIDE, SIDE, 1)
     *convolutions, (head, bias) = weights
@@ -326,6 +342,8 @@ def test_an_mlp_is_bit_by_bit_what_it_always_was(hidden: tuple[int, ...]) -> Non
         pytest.param(VIT, (35,), id="not square"),
         pytest.param(ConvNet((2,)), (35,), id="not square, conv"),
         pytest.param(ViT(4, 12, 1, 3), (36,), id="patches do not fit"),
+        pytest.param(EnlargedViT(6, 4, 12, 1, 3), (36,), id="patches do not fit, enlarged"),
+        pytest.param(EnlargedViT(8, 4, 12, 1, 3), (35,), id="not square, enlarged"),
         pytest.param(Mixer(4, 6, 1, 5, 7), (36,), id="patches do not fit, mixer"),
         pytest.param(ViT(2, 10, 1, 3), (36,), id="heads do not divide the width"),
         pytest.param(LM, (7, 2), id="two rows of tokens"),

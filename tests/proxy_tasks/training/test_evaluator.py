@@ -19,14 +19,17 @@ from lion_search.dsl.library import library_program
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.baseline import FAMILIES, load_baselines
+from lion_search.proxy_tasks.rivals import find_rival
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.proxy_tasks.training import evaluator as module
-from lion_search.proxy_tasks.training.batched import Batch
+from lion_search.proxy_tasks.training.batched import Batch, Sizes
 from lion_search.proxy_tasks.training.evaluator import Evaluator, evaluator
 from lion_search.proxy_tasks.training.modes import Mode
 from lion_search.proxy_tasks.training.optax_rules import Optax
 from lion_search.proxy_tasks.training.update_rules import Compiled, Interpreted
+
+FEW = Sizes(interpreted=4, of_one_rule=4, lanes=2)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,12 @@ def interpreted() -> Evaluator:
 @pytest.fixture(scope="module")
 def batched() -> Evaluator:
     return evaluator("own_tasks:tiny", Mode.BATCHED)
+
+
+@pytest.fixture(scope="module", params=[Mode.BATCHED, Mode.COMPILED])
+def in_batches(request: pytest.FixtureRequest) -> Evaluator:
+    """The two ways to train in batches; compiled programs are on accelerators only."""
+    return Evaluator("own_tasks:tiny", request.param, FEW)
 
 
 def losses(digits: Evaluator, optimizer: Any, seeds: Sequence[int]) -> np.ndarray:
@@ -152,7 +161,7 @@ def test_every_mode_scores_the_part_that_is_asked_for(tiny: Evaluator, part: Par
 
 def test_several_programs_are_scored_as_each_alone(tiny: Evaluator) -> None:
     programs = [DESCENT, NAN, ADAMW, LARGE]
-    found = tiny.evaluate_programs(programs, Part.VALIDATION, [2, 3, 4])
+    found = tiny.evaluate_together(programs, Part.VALIDATION, [2, 3, 4])
     alone = [tiny.evaluate(program, Part.VALIDATION, [2, 3, 4]) for program in programs]
     assert [outcomes(scores) for scores in found] == [outcomes(scores) for scores in alone]
 
@@ -273,23 +282,23 @@ def test_too_many_values_at_a_time_are_too_large(interpreted: Evaluator) -> None
 # Many at a time.
 
 
-def test_a_score_does_not_depend_on_the_company_to_the_last_bit(batched: Evaluator) -> None:
+def test_a_score_does_not_depend_on_the_company_to_the_last_bit(in_batches: Evaluator) -> None:
     """Of other programs and seeds, shorter and longer, nor on the place in a batch, full or not."""
     alone = {
-        (program, seed): outcomes(batched.evaluate(program, Part.VALIDATION, [seed]))[0]
+        (program, seed): outcomes(in_batches.evaluate(program, Part.VALIDATION, [seed]))[0]
         for program in (ADAMW, DESCENT)
         for seed in range(5)
     }
     for programs in ([ADAMW, DESCENT], [DESCENT, LATE, LION, ADAMW], [NAN, ADAMW, HUGE, DESCENT]):
-        found = batched.evaluate_programs(programs, Part.VALIDATION, range(5))
+        found = in_batches.evaluate_together(programs, Part.VALIDATION, range(5))
         for program, scores in zip(programs, found, strict=True):
             if program in (ADAMW, DESCENT):
                 assert outcomes(scores) == [alone[program, seed] for seed in range(5)]
 
 
-def test_a_divergence_beside_others_is_told_as_alone(batched: Evaluator, interpreted: Evaluator) -> None:
+def test_a_divergence_beside_others_is_told_as_alone(in_batches: Evaluator, interpreted: Evaluator) -> None:
     programs = [LATE, ADAMW, NAN, DESCENT, HUGE]
-    found = batched.evaluate_programs(programs, Part.VALIDATION, [1, 2])
+    found = in_batches.evaluate_together(programs, Part.VALIDATION, [1, 2])
     for program, scores in zip(programs, found, strict=True):
         expected = interpreted.evaluate(program, Part.VALIDATION, [1, 2])
         assert [(s.status, s.seed, s.num_steps, s.reason) for s in scores] == [
@@ -298,7 +307,7 @@ def test_a_divergence_beside_others_is_told_as_alone(batched: Evaluator, interpr
 
 
 def test_one_that_is_too_large_leaves_the_others_alone(batched: Evaluator) -> None:
-    found = batched.evaluate_programs([LARGE, DESCENT, LARGE], Part.VALIDATION, [5, 6])
+    found = batched.evaluate_together([LARGE, DESCENT, LARGE], Part.VALIDATION, [5, 6])
     assert [[s.status for s in scores] for scores in found] == [
         [Status.TOO_LARGE],
         [Status.OK, Status.OK],
@@ -308,47 +317,79 @@ def test_one_that_is_too_large_leaves_the_others_alone(batched: Evaluator) -> No
 
 
 def test_no_programs_are_no_scores(tiny: Evaluator) -> None:
-    assert tiny.evaluate_programs([], Part.VALIDATION, [0]) == []
+    assert tiny.evaluate_together([], Part.VALIDATION, [0]) == []
 
 
 def test_all_batches_of_a_machine_share_one_compilation() -> None:
     own = Evaluator("own_tasks:tiny", Mode.BATCHED)
     for programs, seeds in (([DESCENT], [0]), ([ADAMW, LION], range(7))):
-        batches = own._batches(programs, Part.TEST, seeds, [[] for _ in programs])
-        assert {own.train_function(b.bound, num_trainings=b.num_trainings) for b in batches} == set(
-            own._compiled.values()
-        )
+        own.evaluate_together(programs, Part.TEST, seeds)
     assert len(own._compiled) == 1
 
 
-class SmallDevice(Evaluator):
-    """Its device has memory for so many trainings at once."""
+def test_rules_that_are_the_same_code_are_trained_in_one_batch() -> None:
+    """Programs of one structure, and an optax optimizer at several points; numbers are data."""
+    own = Recording("own_tasks:tiny", Mode.COMPILED, FEW)
+    rates = (0.1, 0.2, 0.3)
+    programs = [
+        parse(f"def train(w, g, lr):\n    g = g * {rate}\n    g = g * lr\n    return g") for rate in rates
+    ]
+    optax = [Optax("sgd", (("learning_rate", rate),)) for rate in rates]
+    found = own.evaluate_together([*programs, *optax], Part.TEST, [4])
+    assert [batch.samples for batch in own.batches] == [((0, 4), (1, 4), (2, 4)), ((3, 4), (4, 4), (5, 4))]
+    assert len(own._compiled) == 2
+    losses = [scores[0].loss for scores in found]
+    np.testing.assert_allclose(losses[3:], losses[:3], rtol=1e-5)
+    assert len(set(losses[:3])) == 3
 
-    def __init__(self, room: int) -> None:
-        super().__init__("own_tasks:tiny", Mode.BATCHED)
-        self.room = room
-        self.tried: list[int] = []
+
+def test_an_optimizer_that_looks_at_the_loss_is_trained_alone() -> None:
+    own, ponos = Recording("own_tasks:tiny", Mode.COMPILED, FEW), find_rival("ponos").optimizer()
+    found = own.evaluate_together([ponos, DESCENT], Part.TEST, [4, 5])
+    assert [batch.samples for batch in own.batches] == [((1, 4), (1, 5))]
+    assert outcomes(found[0]) == outcomes(
+        evaluator("own_tasks:tiny", None).evaluate(ponos, Part.TEST, [4, 5])
+    )
+
+
+class Recording(Evaluator):
+    """Notes its batches; its device has memory for so many trainings at once."""
+
+    room = 8
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.batches: list[Batch] = []
 
     def _train_batch(self, batch: Batch, part: Part) -> list[Score]:
-        self.tried.append(batch.num_trainings)
-        if batch.num_trainings > self.room:
+        self.batches.append(batch)
+        if len(batch.seeds) > self.room:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 5 bytes")
-        return [Score("mine", part, seed, Status.OK, 1.0, 20, 0.0) for _, seed in batch.samples]
+        return super()._train_batch(batch, part)
+
+    @property
+    def tried(self) -> list[int]:
+        return [len(batch.seeds) for batch in self.batches]
 
 
 def test_fewer_are_trained_at_once_where_memory_is_refused() -> None:
-    device = SmallDevice(room=3)
-    scores = device.evaluate_programs([DESCENT, ADAMW], Part.TEST, range(3))
-    assert [[s.seed for s in own] for own in scores] == [[0, 1, 2]] * 2
-    assert device.tried == [8, 4, 2, 2, 2]
-    device.evaluate_programs([DESCENT], Part.TEST, [0])
-    assert device.tried[5:] == [2]
+    """What is left is trained in halves, with the same scores; what was trained is not trained again."""
+    device = Recording("own_tasks:tiny", Mode.COMPILED, FEW)
+    (before,) = device.evaluate_together([DESCENT], Part.TEST, range(4))
+    device.room = 2
+    after, nan = device.evaluate_together([DESCENT, NAN], Part.TEST, range(4))
+    assert device.tried == [4, 4, 2, 2, 2, 2]
+    assert [s.loss for s in after] == pytest.approx([s.loss for s in before], rel=1e-6)
+    assert [s.status for s in nan] == [Status.DIVERGED]
+    device.evaluate(DESCENT, Part.TEST, [0])
+    assert device.tried[6:] == [2]
 
 
 def test_memory_that_is_refused_to_a_single_training_is_an_error() -> None:
-    device = SmallDevice(room=0)
+    device = Recording("own_tasks:tiny", Mode.BATCHED, Sizes(8, 1, 2))
+    device.room = 0
     with pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
-        device.evaluate_programs([DESCENT], Part.TEST, [0])
+        device.evaluate(DESCENT, Part.TEST, [0])
     assert device.tried == [8, 4, 2, 1]
 
 
@@ -376,7 +417,6 @@ def test_rules_with_the_same_key_share_a_training_loop() -> None:
     own = Evaluator("own_tasks:tiny")
     one, other = (Interpreted(p).bind(own.problem.layout) for p in (ADAMW, LION))
     assert own.train_function(one) is own.train_function(other)
-    assert own.train_function(one, num_trainings=8) is not own.train_function(one)
 
 
 def test_an_evaluator_of_an_unknown_task_suggests() -> None:

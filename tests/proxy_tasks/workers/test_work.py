@@ -82,13 +82,9 @@ BESIDE: dict[str, tuple[list[Job], list[tuple[Any, ...]]]] = {
         [Job(ADAMW, (*A, *VALIDATION))],
         [("a", Part.TEST, [1, 2], [0]), ("a", Part.VALIDATION, [2, 3], [0])],
     ),
-    "what is no program is trained alone": (
+    "programs and others": (
         [Job(SGD, A), Job(ADAMW, A), Job(OTHER, A), Job(LION, A)],
-        [
-            ("a", Part.TEST, [1, 2], [SGD]),
-            ("a", Part.TEST, [1, 2], [0, 1]),
-            ("a", Part.TEST, [1, 2], [OTHER]),
-        ],
+        [("a", Part.TEST, [1, 2], [SGD, 0, OTHER, 1])],
     ),
     "those that meet at a later task": (
         [Job(ADAMW, (*A, *B)), Job(LION, (*A[:1], *B))],
@@ -100,7 +96,7 @@ BESIDE: dict[str, tuple[list[Job], list[tuple[Any, ...]]]] = {
 
 
 @pytest.mark.parametrize("case", BESIDE)
-def test_programs_with_the_same_samples_are_trained_in_one_call(case: str) -> None:
+def test_what_has_the_same_samples_is_trained_in_one_call(case: str) -> None:
     jobs, asked = BESIDE[case]
     training = FakeTraining()
     results = work(jobs, training)
