@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from lion_search.dsl.program import Program
 from lion_search.proxy_tasks.scores import Curve, Part, Score, Status
 from lion_search.proxy_tasks.tasks import Task, find_task
 from lion_search.proxy_tasks.training.batched import Batch, Numbered, Sizes, assemble, sizes_that_fit
+from lion_search.proxy_tasks.training.compiled_loops import CompiledLoop, CompiledLoops
 from lion_search.proxy_tasks.training.flags import pin_flags
 from lion_search.proxy_tasks.training.loop import Trained, make_train
 from lion_search.proxy_tasks.training.modes import Mode, choose_mode
@@ -25,8 +25,8 @@ from lion_search.proxy_tasks.training.prepare import prepare
 from lion_search.proxy_tasks.training.read_examples import PARTS
 from lion_search.proxy_tasks.training.update_rules import Bound, Compiled, Interpreted, LossRule, Optimizer
 
-_MAX_COMPILED = 32
-"""So many training loops are kept; the one that was used longest ago is dropped."""
+LOOPS = CompiledLoops()
+"""Of all evaluators of this process."""
 
 
 class StepCost(NamedTuple):
@@ -43,7 +43,7 @@ class StepCost(NamedTuple):
 
 
 class Evaluator:
-    """Scores optimizers on one task; keeps what it has compiled."""
+    """Scores optimizers on one task."""
 
     def __init__(self, task: str, mode: Mode | None = None, sizes: Sizes | None = None) -> None:
         """An evaluator of a task.
@@ -65,7 +65,6 @@ class Evaluator:
             self.mode is Mode.COMPILED and jax.default_backend() != "cpu"
         )
         self._sizes = sizes or (sizes_that_fit(self.problem, jax.devices()[0]) if in_batches else None)
-        self._compiled: OrderedDict[Hashable, Callable[..., Trained]] = OrderedDict()
 
     def evaluate(self, subject: Program | Optimizer, part: Part, seeds: Sequence[int]) -> tuple[Score, ...]:
         """Trains an optimizer once for each seed.
@@ -139,10 +138,8 @@ class Evaluator:
         trained = self._trained(bound, Part.VALIDATION, seed)
         return StepCost(int(trained.num_evaluations) / max(1, int(trained.num_steps)), state_bytes)
 
-    def train_function(
-        self, bound: Bound, *, axes: Any = None, after: tuple[int, ...] = ()
-    ) -> Callable[..., Trained]:
-        """The jitted training loop of a rule; compiled at its first call.
+    def train_function(self, bound: Bound, *, axes: Any = None, after: tuple[int, ...] = ()) -> CompiledLoop:
+        """The jitted training loop of a rule, whose result is a :class:`Trained`; compiled at its first call.
 
         Args:
             bound: the rule.
@@ -150,17 +147,12 @@ class Evaluator:
             after: for a learning curve, see :func:`make_train`.
         """
         pin_flags()  # an optimizer's module may have set them
-        key = (bound.key, after)
-        function = self._compiled.get(key)
-        if function is None:
+
+        def make() -> Callable[..., Trained]:
             train = make_train(self.problem, bound.rule, batched=axes is not None, after=after)
-            if axes is not None:
-                train = jax.vmap(train, in_axes=(axes, 0, None, None))
-            function = self._compiled[key] = jax.jit(train)
-            if len(self._compiled) > _MAX_COMPILED:
-                self._compiled.popitem(last=False)
-        self._compiled.move_to_end(key)
-        return function
+            return train if axes is None else jax.vmap(train, in_axes=(axes, 0, None, None))
+
+        return LOOPS.find((self, bound.key, after), make)
 
     def _optimizer(self, subject: Program | Optimizer) -> Optimizer:
         if not isinstance(subject, Program):
@@ -202,13 +194,13 @@ class Evaluator:
     def _trained(self, bound: Bound, part: Part, seed: int, after: tuple[int, ...] = ()) -> Any:
         """What a training gives, as NumPy."""
         train = self.train_function(bound, after=after)
-        return jax.device_get(train(bound.theta, seed, self._examples["train"], self._examples[part]))
+        return train(bound.theta, seed, self._examples["train"], self._examples[part])
 
     def _train_batch(self, batch: Batch, part: Part) -> list[Score]:
         train = self.train_function(batch.bound, axes=batch.axes)
         started = time.perf_counter()
         examples = self._examples["train"], self._examples[part]
-        trained = jax.device_get(train(batch.bound.theta, batch.seeds, *examples))
+        trained = train(batch.bound.theta, batch.seeds, *examples)
         seconds = (time.perf_counter() - started) / len(batch.samples)
         return [
             self._score(part, seed, float(trained.loss[i]), int(trained.num_steps[i]), seconds)

@@ -22,9 +22,8 @@ from lion_search.proxy_tasks.baseline import FAMILIES, load_baselines
 from lion_search.proxy_tasks.rivals import find_rival
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.tasks import TaskError
-from lion_search.proxy_tasks.training import evaluator as module
 from lion_search.proxy_tasks.training.batched import Batch, Sizes
-from lion_search.proxy_tasks.training.evaluator import Evaluator, evaluator
+from lion_search.proxy_tasks.training.evaluator import LOOPS, Evaluator, evaluator
 from lion_search.proxy_tasks.training.modes import Mode
 from lion_search.proxy_tasks.training.optax_rules import Optax
 from lion_search.proxy_tasks.training.update_rules import Compiled, Interpreted
@@ -320,11 +319,15 @@ def test_no_programs_are_no_scores(tiny: Evaluator) -> None:
     assert tiny.evaluate_together([], Part.VALIDATION, [0]) == []
 
 
+def num_loops(own: Evaluator) -> int:
+    return sum(owner is own for owner, *_ in LOOPS.kept())
+
+
 def test_all_batches_of_a_machine_share_one_compilation() -> None:
     own = Evaluator("own_tasks:tiny", Mode.BATCHED)
     for programs, seeds in (([DESCENT], [0]), ([ADAMW, LION], range(7))):
         own.evaluate_together(programs, Part.TEST, seeds)
-    assert len(own._compiled) == 1
+    assert num_loops(own) == 1
 
 
 def test_rules_that_are_the_same_code_are_trained_in_one_batch() -> None:
@@ -337,7 +340,7 @@ def test_rules_that_are_the_same_code_are_trained_in_one_batch() -> None:
     optax = [Optax("sgd", (("learning_rate", rate),)) for rate in rates]
     found = own.evaluate_together([*programs, *optax], Part.TEST, [4])
     assert [batch.samples for batch in own.batches] == [((0, 4), (1, 4), (2, 4)), ((3, 4), (4, 4), (5, 4))]
-    assert len(own._compiled) == 2
+    assert num_loops(own) == 2
     losses = [scores[0].loss for scores in found]
     np.testing.assert_allclose(losses[3:], losses[:3], rtol=1e-5)
     assert len(set(losses[:3])) == 3
@@ -394,23 +397,6 @@ def test_memory_that_is_refused_to_a_single_training_is_an_error() -> None:
 
 
 # What is kept.
-
-
-def chain(length: int) -> Program:
-    statement = parse("def train(w, g, lr):\n    g = sin(g)\n    return g").statements[0]
-    return Program((), (statement,) * length, ("g",))
-
-
-def test_the_training_loop_that_was_used_longest_ago_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MAX_COMPILED", 3)
-    own = Evaluator("own_tasks:tiny", Mode.COMPILED)
-    bounds = [Compiled(chain(length)).bind(own.problem.layout) for length in range(1, 5)]
-    one, two, three = (own.train_function(b) for b in bounds[:3])
-    assert own.train_function(bounds[0]) is one  # used again: the second is now the oldest
-    own.train_function(bounds[3])
-    assert own.train_function(bounds[0]) is one
-    assert own.train_function(bounds[2]) is three
-    assert own.train_function(bounds[1]) is not two
 
 
 def test_rules_with_the_same_key_share_a_training_loop() -> None:
