@@ -217,8 +217,8 @@ class RayPool:
     def _dispatch(self) -> None:
         """Hands suspects to idle workers, and batches to workers with fewer than `depth` calls.
 
-        A batch is no larger than a worker's share of what is pending, so that few long jobs keep all busy,
-        those that are still starting too.
+        A batch is an even share of what is pending among all calls that workers may have, or less: so no
+        worker runs out of jobs long before the others, be they few and long (factoring: Hummel et al. 1992).
         """
         if self._suspects:
             for seat in sorted(self._seats, key=lambda seat: len(seat.calls)):
@@ -237,7 +237,7 @@ class RayPool:
             num_calls, i = free[0]
             if num_calls and len(self._pending) <= starting:
                 break  # they are for workers that will be up soon
-            share = math.ceil(len(self._pending) / (len(free) + starting))
+            share = math.ceil(len(self._pending) / (len(self._seats) * self._depth))
             self._call(self._seats[i], [self._pending.popleft() for _ in range(min(self._batch_size, share))])
             if self._has_room(self._seats[i]):
                 heapq.heapreplace(free, (num_calls + 1, i))

@@ -86,6 +86,11 @@ def _sleep(seconds: float) -> float:
     return seconds
 
 
+def _pid_after(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
 def _work(seconds: float) -> float:
     """Takes so much time of a core."""
     end = time.process_time() + seconds

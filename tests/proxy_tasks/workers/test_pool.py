@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -194,6 +195,16 @@ def test_workers_are_other_processes_and_share_the_jobs(ray_pool: RayPool, num_j
     pids = set(values(ray_pool).values())
     assert len(pids) == 2
     assert os.getpid() not in pids
+
+
+def test_no_worker_runs_out_of_jobs_long_before_the_others(ray_pool: RayPool) -> None:
+    for number in range(4):
+        ray_pool.submit(number, ("sleep", 0.0))
+    drain(ray_pool)
+    for number in range(12):
+        ray_pool.submit(number, ("pid_after", 0.1))
+    few, many = sorted(Counter(values(ray_pool).values()).values())
+    assert many - few <= 2
 
 
 def test_workers_have_the_environment_they_are_given(ray_pool: RayPool) -> None:
