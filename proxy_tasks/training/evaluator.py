@@ -19,7 +19,7 @@ from lion_search.proxy_tasks.tasks import Task, find_task
 from lion_search.proxy_tasks.training.batched import Batch, Numbered, Sizes, assemble, sizes_that_fit
 from lion_search.proxy_tasks.training.compiled_loops import CompiledLoop, CompiledLoops
 from lion_search.proxy_tasks.training.flags import pin_flags
-from lion_search.proxy_tasks.training.loop import Trained, make_train
+from lion_search.proxy_tasks.training.loop import Trained, check_steps, make_train
 from lion_search.proxy_tasks.training.modes import Mode, choose_mode
 from lion_search.proxy_tasks.training.prepare import prepare
 from lion_search.proxy_tasks.training.read_examples import PARTS
@@ -105,6 +105,8 @@ class Evaluator:
     def curve(self, subject: Program | Optimizer, part: Part, seed: int, num_points: int) -> Curve:
         """Trains an optimizer once and scores it on the way, at about evenly spaced steps from the first on.
 
+        With early stopping these are the steps at which it looks at validation, whatever ``num_points``.
+
         Args:
             subject: what to train; a program alone, whatever the evaluator's mode.
             part: where to measure the loss.
@@ -115,7 +117,8 @@ class Evaluator:
             TooLargeError: the interpreter does not take the program.
         """
         last = self.task.num_steps
-        after = tuple(sorted({round(last * k / num_points) for k in range(num_points + 1)}))
+        looks = check_steps(self.task) or [round(last * k / num_points) for k in range(1, num_points + 1)]
+        after = tuple(sorted({0, *looks}))
         bound = self._optimizer(subject).bind(self.problem.layout)
         started = time.perf_counter()
         trained = self._trained(bound, part, seed, after)

@@ -68,7 +68,7 @@ def make_train(
         batched: for ``vmap``: the loop takes every step, also where weights are not finite. A loop whose end
             differs between trainings costs a copy of everything at each of its steps. The result is the same.
         after: for a learning curve: increasing numbers of steps after which weights are scored, the last of
-            them included; by default only at the end.
+            them included; by default only at the end. With early stopping the best so far is scored.
     """
     task = problem.task
     schedule = task.schedule.values(task.num_steps)
@@ -113,11 +113,16 @@ def make_train(
         zero = jnp.int32(0)
         evaluations = zero if isinstance(rule, LossRule) else None
         start = _Carry(zero, jnp.bool_(True), zero, weights, rule.init(theta, weights), evaluations)
-        if after:
+        if task.early_stopping:
+            looks = jnp.asarray(after or check_steps(task))
+            end, (losses, on_validation) = lax.scan(advance_and_check, start, looks)
+            best = _at_the_best_so_far(losses, jnp.where(looks > 0, on_validation, jnp.nan))
+            if after:
+                loss = jnp.where(jnp.isnan(losses), jnp.nan, best)
+            else:
+                loss = jnp.where(end.is_finite, best[-1], jnp.nan)
+        elif after:
             end, loss = lax.scan(advance, start, jnp.asarray(after))
-        elif task.early_stopping:
-            end, checked = lax.scan(advance_and_check, start, jnp.asarray(check_steps(task)))
-            loss = jnp.where(end.is_finite, _at_the_best(*checked), jnp.nan)
         else:
             end, loss = advance(start, task.num_steps)
         return Trained(loss, end.num_steps, end.num_evaluations)
@@ -131,9 +136,12 @@ def check_steps(task: Task) -> list[int]:
     return [task.num_steps * k // task.early_stopping for k in checks]
 
 
-def _at_the_best(losses: jax.Array, on_validation: jax.Array) -> jax.Array:
-    """Of losses ``[P]`` that at which validation is lowest; what is not finite there is no best."""
-    return losses[jnp.argmin(jnp.where(jnp.isfinite(on_validation), on_validation, jnp.inf))]
+def _at_the_best_so_far(losses: jax.Array, on_validation: jax.Array) -> jax.Array:
+    """Of losses ``[P]`` that at which validation was lowest up to each; what is not finite is no best."""
+    own = jnp.where(jnp.isfinite(on_validation), on_validation, jnp.inf)
+    before = jnp.concatenate([jnp.full(1, jnp.inf), lax.cummin(own)[:-1]])
+    place = lax.cummax(jnp.where(own < before, jnp.arange(len(own)), 0))
+    return losses[place]
 
 
 def num_examples(examples: Any) -> int:

@@ -183,10 +183,13 @@ def test_early_stopping_scores_the_step_that_was_best_on_validation() -> None:
     best = int(np.argmin(losses[Part.VALIDATION]))
     assert best != len(checks) - 1
     for part, own in losses.items():
-        (score,) = evaluator("own_tasks:tiny?schedule=constant,early_stopping=4", None).evaluate(
-            fast, part, [SEED]
-        )
+        stopped = evaluator("own_tasks:tiny?schedule=constant,early_stopping=4", None)
+        (score,) = stopped.evaluate(fast, part, [SEED])
         assert score.loss == pytest.approx(own[best], rel=1e-5)
+        along = stopped.curve(fast, part, SEED, 10)
+        assert along.steps == (0, *checks)
+        assert along.losses[-1] == pytest.approx(score.loss, rel=1e-5)
+        assert along.losses[1 + best] == along.losses[-1]
 
 
 def test_a_training_that_diverges_after_its_best_has_diverged() -> None:
