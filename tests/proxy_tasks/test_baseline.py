@@ -61,17 +61,12 @@ def prepared(task: str) -> FlatProblem:
 
 
 UNTUNED = {
-    "balanced_linear",
-    "balanced_mlp",
     "clothes_clip",
-    "diabetes",
     "fashion14_conv",
     "fashion7_diffusion",
-    "fashion7_fine_tuning",
     "fashion_mixer",
     "paper_lm",
     "paper_vit",
-    "poisson",
     "sotu_gru",
     "sotu_lm",
     "topics_mlm",
