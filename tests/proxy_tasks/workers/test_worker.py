@@ -16,8 +16,7 @@ from lion_search.dsl.text import parse
 from lion_search.proxy_tasks.baseline import load_baselines
 from lion_search.proxy_tasks.jobs import Job, JobResult, Sample
 from lion_search.proxy_tasks.scores import Part, Score, Status
-from lion_search.proxy_tasks.training.evaluator import evaluator
-from lion_search.proxy_tasks.training.modes import Mode
+from lion_search.proxy_tasks.training.evaluator import LOOPS, evaluator
 from lion_search.proxy_tasks.training.optax_rules import OptimizerError, read_optax
 from lion_search.proxy_tasks.workers.worker import make_worker
 
@@ -88,9 +87,9 @@ def test_a_failure_on_one_task_spares_the_next() -> None:
 
 def test_a_worker_runs_programs_in_the_mode_it_is_told() -> None:
     job = Job(parse("def train(w, g, lr):\n    u = g * lr\n    return u"), samples(TINY, Part.TEST, 1))
-    before = set(evaluator(TINY, Mode.COMPILED)._compiled)
+    before = set(LOOPS.kept())
     make_worker(mode="compiled")([job])
-    assert {key[0][0] for key in set(evaluator(TINY, Mode.COMPILED)._compiled) - before} == {"compiled"}
+    assert {key[0] for _, key, _ in set(LOOPS.kept()) - before} == {"compiled"}
     with pytest.raises(ValueError, match="'fast' is not a valid Mode"):
         make_worker(mode="fast")
 
@@ -119,8 +118,8 @@ def test_each_task_is_tried_when_the_worker_starts() -> None:
     """So that its interpreter is compiled, and a task that cannot be used is found."""
     task = "own_tasks:tiny?steps=3"
     make_worker(tasks=[task])
-    (function,) = evaluator(task, None)._compiled.values()
-    assert function._cache_size() == 1  # type: ignore[attr-defined]
+    (key,) = [key for key in LOOPS.kept() if key[0] is evaluator(task, None)]
+    assert LOOPS.find(key, make=pytest.fail)._function._cache_size() == 1
 
 
 def test_losses_do_not_depend_on_whether_there_was_a_choice() -> None:
