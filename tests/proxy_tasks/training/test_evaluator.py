@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -386,6 +387,32 @@ def test_fewer_are_trained_at_once_where_memory_is_refused() -> None:
     assert [s.status for s in nan] == [Status.DIVERGED]
     device.evaluate(DESCENT, Part.TEST, [0])
     assert device.tried[6:] == [2]
+
+
+ON_SEVERAL_DEVICES = """
+import jax
+from lion_search.dsl.library import library_program
+from lion_search.proxy_tasks.training.evaluator import Evaluator
+from lion_search.proxy_tasks.training.modes import Mode
+from lion_search.proxy_tasks.scores import Part
+for device in (jax.devices()[0], jax.devices()[3]):
+    with jax.default_device(device):
+        own = Evaluator("own_tasks:tiny", Mode.BATCHED)
+        programs = [library_program(name) for name in ("adamw", "lion", "signum")]
+        found = own.evaluate_together(programs, Part.VALIDATION, [5, 6])
+        assert {d for a in jax.tree.leaves(own._examples) for d in a.devices()} == {device}
+    print(*(score.loss.hex() for scores in found for score in scores))
+"""
+
+
+@pytest.mark.large
+def test_a_batch_is_the_same_on_each_of_several_devices() -> None:
+    command = [sys.executable, "-c", ON_SEVERAL_DEVICES]
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    environment = {**os.environ, **flags, "PYTHONPATH": str(Path(__file__).parents[1])}
+    output = subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
+    one, other = output.splitlines()
+    assert one == other
 
 
 def test_memory_that_is_refused_to_a_single_training_is_an_error() -> None:
