@@ -8,6 +8,7 @@ import gc
 import io
 import os
 import shutil
+import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -45,6 +46,7 @@ def main() -> None:
     """Runs the command line; the console command ``lion-search``."""
     # A log is read into many small objects that live to the end: looking for cycles among them is slow.
     gc.set_threshold(100_000)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's Ctrl-C
     _prepare_streams()
     if os.path.expanduser("~") == "~":  # noqa: PTH111 -- Path raises; no HOME, and the user has no entry
         os.environ["HOME"] = os.devnull  # so that libraries find one, in which nothing can be kept

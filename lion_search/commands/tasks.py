@@ -105,7 +105,7 @@ def benchmark(
         typer.Argument(metavar="REF...", help="Programs, families such as lion, or optax:NAME?option=value."),
     ],
     suite: Annotated[
-        str, typer.Option(help="small, full, heavy_tail, line_search, or a YAML file.")
+        str, typer.Option(help="small, full, averages, heavy_tail, line_search, or a YAML file.")
     ] = "small",
     minutes: Annotated[
         float | None, typer.Option(min=0, help="It chooses trainings and seeds that fit this time.")

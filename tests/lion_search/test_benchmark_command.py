@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -31,10 +32,10 @@ def benchmark(in_folder: Callable[..., Any], tmp_path: Path) -> Callable[..., An
 def test_a_benchmark_is_written_and_goes_on_where_it_was(
     benchmark: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is interrupted, done, and asked for once more; then another suite is."""
+    """It is stopped as by a cluster's scheduler, done, and asked for once more; then another suite is."""
 
     def interrupted(*arguments: Any) -> Any:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGTERM)
 
     with monkeypatch.context() as patched:
         patched.setattr(benchmarking, "measure", interrupted)
@@ -74,7 +75,7 @@ def test_a_benchmark_is_written_and_goes_on_where_it_was(
         (
             ("lion", "--suite=smal"),
             SUITE,
-            "did you mean 'small'?; shipped ones: full, heavy_tail, line_search, small",
+            "did you mean 'small'?; shipped ones: averages, full, heavy_tail, line_search, small",
         ),
         (("lino",), SUITE, "did you mean 'lion'"),
         (("lion", "lion"), SUITE, "'lion' is given twice"),
