@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -169,16 +170,18 @@ def climb(
         TaskError: a baseline does not train there.
     """
     rivals = {e.individual.id: must_beat(e.num_states, baselines) for e in entrants}
-
-    def tuned(subject: S) -> S:
-        found = settings.tuning and tune_constants(store, pool, subject, settings.tasks, settings.tuning)
-        return found or subject
-
+    tuned = partial(tune_on_rung, store, pool, settings)
     own = {name: tuned(b) for name, b in baselines.items() if any(name in r for r in rivals.values())}
     entrants = [replace(entrant, program=tuned(entrant.program)) for entrant in entrants]
     placings = _compare(_Seeds(store, pool, number, settings), entrants, own, rivals)
     placings.sort(key=lambda p: (p.has_passed, p.num_seeds, p.least_lead), reverse=True)
     return RungResult(settings, tuple(placings), own)
+
+
+def tune_on_rung(store: Store, pool: Pool, settings: RungSettings, subject: S) -> S:
+    """An optimizer with constants that are tuned on a rung's tasks, at the effort that all get there."""
+    found = settings.tuning and tune_constants(store, pool, subject, settings.tasks, settings.tuning)
+    return found or subject
 
 
 @dataclass(frozen=True, slots=True)

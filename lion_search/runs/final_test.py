@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.program import Program
@@ -13,10 +14,12 @@ from lion_search.runs.session import Session
 from lion_search.runs.training_curves import record_curves
 from lion_search.selection.comparison import Measurement
 from lion_search.selection.finalists import Finalist, measure_on_test
-from lion_search.selection.funnel import Placing
+from lion_search.selection.funnel import Placing, tune_on_rung
 
 WINNER, SIMPLIFIED = "winner", "simplified"
 """What the winner and the result of its simplification are called in tables and exports."""
+WELL_KNOWN = ("adamw", "lion")
+"""Stand beside what passed the funnel on the last rung, also where it need not beat them."""
 
 
 def names_in_tables(niche: str, *, is_only: bool) -> tuple[str, str]:
@@ -52,7 +55,10 @@ def test(
 def test_on_last_rung(
     session: Session, ascent: Ascent, confirmed: Mapping[str, Placing], *, is_only: bool
 ) -> tuple[Measurement, ...]:
-    """What passed the funnel and its rivals on the test part of the last rung, as they were tuned there."""
+    """What passed the funnel, its rivals there and the well-known, on the test part of the last rung.
+
+    All have the constants that were tuned on that rung. So a simplified form that came less far is left out.
+    """
     programs: dict[str, Program] = {}
     ids: dict[str, int] = {}
     for niche in ascent.niches:
@@ -61,15 +67,20 @@ def test_on_last_rung(
         name, simplified_name = names_in_tables(niche, is_only=is_only)
         programs[name] = placing.entrant.program
         ids[functional_hash(programs[name])] = placing.entrant.individual.id
-        if niche in confirmed:
+        if niche in confirmed and confirmed[niche].has_passed:
             programs[simplified_name] = confirmed[niche].entrant.program
     if not programs:
         return ()
-    last = ascent.rungs[-1]
+    last, (_, known) = ascent.rungs[-1], session.plan.rungs[-1]
+    missing = [name for name in WELL_KNOWN if name in known and name not in last.baselines]
+    if missing and last.settings.tuning:
+        session.audience.report(f"Tuning {', '.join(missing)} on the last rung, to stand beside in the test")
+    tuned = partial(tune_on_rung, session.store, session.pool, last.settings)
+    others = _tuned({**last.baselines, **{name: tuned(known[name]) for name in missing}})
     return tuple(
         row
         for task in last.settings.tasks
-        for row in _measure(session, programs, _tuned(last.baselines), task, last.settings.seeds, ids)
+        for row in _measure(session, programs, others, task, last.settings.seeds, ids)
     )
 
 

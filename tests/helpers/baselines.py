@@ -13,8 +13,13 @@ _ADAMW = {
 }
 
 
-def write_baselines(folder: Path, task: str, steps: int) -> None:
-    """Writes a tuned AdamW for a task of so many steps into a user's folder."""
-    (folder / "baselines").mkdir()
+_WEAK_LION = {**_ADAMW, "validation_loss": 1.0}
+
+
+def write_baselines(folder: Path, task: str, steps: int, *, lion: bool = False) -> None:
+    """Writes a tuned AdamW for a task of so many steps into a user's folder, and a Lion that is behind it."""
+    (folder / "baselines").mkdir(exist_ok=True)
     content = {"facts": {"task": task, "steps": steps}, "baselines": {"adamw": _ADAMW}}
+    if lion:
+        content["baselines"]["lion"] = _WEAK_LION
     (folder / "baselines" / f"{task.replace(':', '_')}.json").write_text(json.dumps(content))
