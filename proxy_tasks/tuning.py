@@ -35,16 +35,17 @@ from lion_search.proxy_tasks.workers.pool import Pool
 
 TUNABLE: Mapping[str, Family | Rival] = MappingProxyType({**FAMILIES, **RIVALS})
 """What can be tuned. ``lion-search baseline`` tunes the families."""
-NUM_SAMPLES = 60
-NUM_NEIGHBOURS = 16
+NUM_SAMPLES = 96
+NUM_NEIGHBOURS = 48
 NUM_RANKED = 10
 NUM_FINALISTS = 6
 """The best of a round, which go on to the next and to the end."""
 WIDTHS = (0.15, 0.11, 0.08, 0.06, 0.04, 0.03)
 """Standard deviation of a round's noise, in a range's width."""
-NUM_FIRST_SEEDS = 4
-ROUND_SEEDS = tuple(tuple(range(start, start + 12)) for start in range(100_000, 107_000, 1_000))
-"""Of the spread and of each round: the first few for a first look, the others for ranking."""
+NUM_FIRST_SEEDS, NUM_RANKING_SEEDS = 1, 4
+_NUM_SEEDS = NUM_FIRST_SEEDS + NUM_RANKING_SEEDS
+ROUND_SEEDS = tuple(tuple(range(start, start + _NUM_SEEDS)) for start in range(100_000, 107_000, 1_000))
+"""Of the spread and of each round: the first for a first look, the others for ranking."""
 WIDENED_WIDTHS = (0.12, 0.12, 0.06)
 """Of the rounds after a range was widened, because the best lay at its end. The first goes all over what
 was added."""
@@ -52,7 +53,7 @@ MOST_WIDENINGS = 4
 WIDENING = 0.5
 """How far an end is moved out at once, in a range's first width."""
 WIDENED_SEEDS = tuple(
-    tuple(range(start, start + 12))
+    tuple(range(start, start + _NUM_SEEDS))
     for start in range(107_000, 107_000 + 100 * MOST_WIDENINGS * len(WIDENED_WIDTHS), 100)
 )
 _ALL_WIDTHS = (*WIDTHS, *WIDENED_WIDTHS * MOST_WIDENINGS)
@@ -63,13 +64,13 @@ FINALIST_SEEDS = tuple(range(110_000, 110_032))
 
 EFFORT: Mapping[str, int] = MappingProxyType(
     {
-        "version": 2,
+        "version": 3,
         "samples_per_form": NUM_SAMPLES,
         "rounds": len(WIDTHS),
         "neighbours_per_round": NUM_NEIGHBOURS,
         "seeds_per_sample": NUM_FIRST_SEEDS,
         "ranked_per_round": NUM_RANKED,
-        "seeds_per_ranked": len(ROUND_SEEDS[0]) - NUM_FIRST_SEEDS,
+        "seeds_per_ranked": NUM_RANKING_SEEDS,
         "finalists": NUM_FINALISTS,
         "finalist_seeds": len(FINALIST_SEEDS),
     }
