@@ -21,9 +21,7 @@ import numpy as np
 from lion_search.dsl.shown import plural, significant
 from lion_search.proxy_tasks.baseline import EDGE, FAMILIES, Baseline, Family
 from lion_search.proxy_tasks.rivals import RIVALS, Rival
-from lion_search.proxy_tasks.run_jobs import evaluate_all
 from lion_search.proxy_tasks.scores import (
-    Part,
     Score,
     Status,
     describe_failure,
@@ -31,7 +29,6 @@ from lion_search.proxy_tasks.scores import (
     standard_error,
 )
 from lion_search.proxy_tasks.tasks import TaskError
-from lion_search.proxy_tasks.workers.pool import Pool
 
 TUNABLE: Mapping[str, Family | Rival] = MappingProxyType({**FAMILIES, **RIVALS})
 """What can be tuned. ``lion-search baseline`` tunes the families."""
@@ -76,7 +73,16 @@ EFFORT: Mapping[str, int] = MappingProxyType(
     }
 )
 """What is spent on each form of each optimizer whose best lie within its ranges. Files without a version were
-tuned by the spread alone."""
+tuned by the spread alone; those of version 2 with fewer points on more seeds."""
+NUM_TRAININGS = (
+    (NUM_SAMPLES + len(WIDTHS) * NUM_NEIGHBOURS) * NUM_FIRST_SEEDS
+    + (1 + len(WIDTHS)) * NUM_RANKED * NUM_RANKING_SEEDS
+    + NUM_FINALISTS * len(FINALIST_SEEDS)
+)
+"""The same, in trainings."""
+
+Train = Callable[[Sequence[Baseline], Sequence[int]], Sequence[Sequence[Score]]]
+"""The scores of points on seeds, on a task's validation data; fewer for a point that fails."""
 
 
 class Tuned(NamedTuple):
@@ -94,13 +100,13 @@ class Tuned(NamedTuple):
 
 
 def tune(
-    pool: Pool, task: str, name: str, *, seed: int = 0, report: Callable[[str], None] = lambda line: None
+    train: Train, task: str, name: str, *, seed: int = 0, report: Callable[[str], None] = lambda line: None
 ) -> Tuned:
     """Tunes one optimizer on one task, in each of its forms.
 
     Args:
-        pool: evaluates the trainings.
-        task: its reference.
+        train: does the trainings.
+        task: its name, for messages.
         name: a key of ``TUNABLE``.
         seed: of the random search.
         report: is told what happens.
@@ -111,7 +117,7 @@ def tune(
     trials: list[dict[str, Any]] = []
     found: list[tuple[Baseline, tuple[str, ...]]] = []
     for form in TUNABLE[name].forms:
-        tuning = _Tuning(pool, task, name, form, seed)
+        tuning = _Tuning(train, name, form, seed)
         finalists = tuning.run()
         trials += tuning.trials
         found.append((finalists[0], tuple(at_an_end(finalists, tuning.bounds))))
@@ -137,8 +143,7 @@ class _Tuning:
         failure: how the first training failed that did.
     """
 
-    pool: Pool
-    task: str
+    train: Train
     name: str
     form: str
     seed: int
@@ -179,7 +184,7 @@ class _Tuning:
 
     def _measured(self, points: Sequence[Baseline], seeds: Sequence[int]) -> list[Baseline]:
         """Each point with its mean over seeds and standard error; infinite if any training failed."""
-        scores = evaluate_all(self.pool, points, [self.task], Part.VALIDATION, seeds)
+        scores = self.train(points, seeds)
         failed = next((s for own in scores for s in own if s.status is not Status.OK), None)
         if failed is not None and not self.failure:
             self.failure = describe_failure(failed)

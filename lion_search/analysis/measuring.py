@@ -1,27 +1,17 @@
-"""Optimizers measured outside a search: ``lion-search evaluate`` and ``lion-search baseline``."""
+"""Optimizers measured outside a search: ``lion-search evaluate``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
-from lion_search.dsl.errors import LionSearchError
 from lion_search.proxy_tasks.baseline import (
-    BASELINES_FOLDER,
-    FAMILIES,
-    file_name,
     load_baselines,
-    to_json,
 )
 from lion_search.proxy_tasks.jobs import Subject
-from lion_search.proxy_tasks.scores import FAULTS, Part, check_ratio, describe_failure, one_line
+from lion_search.proxy_tasks.scores import FAULTS, Part, describe_failure, one_line
 from lion_search.proxy_tasks.tasks import TaskError
-from lion_search.proxy_tasks.tuning import EFFORT, Tuned, tune
 from lion_search.results.records import Stage
 from lion_search.runs.audience import Report
-from lion_search.runs.facts import versions
-from lion_search.runs.folder import check_new, write_new
 from lion_search.runs.preflight import check_tasks, set_environment
 from lion_search.runs.references import find_subject
 from lion_search.runs.workers import make_pool
@@ -96,62 +86,6 @@ def is_scored(rows: Sequence[Measurement], references: Sequence[str]) -> bool:
     """
     asked = [row for row in rows if row.name in references]
     return any(row.failure is None for row in asked) and not any(row.status in FAULTS for row in asked)
-
-
-@dataclass(frozen=True, slots=True)
-class TunedTask:
-    """What tuning came to on a task.
-
-    Attributes:
-        path: the file.
-        tuned: the best of each family that trains.
-        failed: why the others do not.
-    """
-
-    path: Path
-    tuned: Mapping[str, Tuned]
-    failed: Mapping[str, str]
-
-
-def tune_baselines(
-    task: str, output: Path | None, *, workers: int | str = "auto", report: Report = lambda line: None
-) -> TunedTask:
-    """Tunes all baselines of a task and writes their file.
-
-    Raises:
-        LionSearchError: the task cannot be used, no baseline trains, or the file exists or cannot be written.
-    """
-    set_environment(workers)
-    ((name, problem),) = check_tasks([task], None).items()
-    path = output or Path(BASELINES_FOLDER) / file_name(name)
-    check_new(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LionSearchError(f"cannot write '{path}': {error.strerror}") from error
-    tuned: dict[str, Tuned] = {}
-    failed: dict[str, str] = {}
-    pool = make_pool([name], workers=workers, report=report)
-    try:
-        for family in FAMILIES:
-            try:
-                tuned[family] = tune(pool, name, family, report=report)
-            except TaskError as error:
-                failed[family] = str(error)
-    finally:
-        pool.close()
-    if not tuned:
-        raise TaskError(next(iter(failed.values())))
-    best = {family: found.baseline for family, found in tuned.items()}
-    trials = {family: found.trials for family, found in tuned.items()}
-    edges = {family: found.edge for family, found in tuned.items()}
-    write_new(path, to_json(problem.facts(), best, trials, EFFORT, versions(), edges, failed))
-    if "adamw" in best:
-        try:
-            check_ratio(name, best["adamw"].validation_loss, "tuned AdamW")
-        except TaskError as error:
-            report(f"Note: {error}")
-    return TunedTask(path, tuned, failed)
 
 
 def _tuned(task: str, report: Report) -> dict[str, Subject]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from lion_search.api.loaded import Run
 from lion_search.api.screen import make_screen
 from lion_search.dsl.errors import LionSearchError
-from lion_search.runs.audience import Audience, Report
-from lion_search.runs.stopping import RunInterruptedError
+from lion_search.runs.audience import Audience
+from lion_search.runs.stopping import RunInterruptedError, WorkInterruptedError
 
 if TYPE_CHECKING:
     from lion_search.proxy_tasks.tasks import Task
@@ -58,8 +58,8 @@ def search(
         LionSearchError: the task, a setting or the folder cannot be used; nothing has begun.
         KeyboardInterrupt: it was interrupted; the message says how to go on.
     """
+    from lion_search.analysis import baselines
     from lion_search.config import load_config
-    from lion_search.runs import pipeline
 
     references = [_reference(one) for one in ([task] if callable(task) or isinstance(task, str) else task)]
     seeds = load_config(str(config)).tasks[0].seeds
@@ -73,12 +73,7 @@ def search(
     name = references[0].partition("?")[0].rpartition(":")[2]
     folder = None if out is None else Path(out)
 
-    def drive(audience: Audience) -> RunResult:
-        for one in loaded.tasks:
-            _find_or_tune(one.name, loaded.workers, audience.report)
-        return pipeline.run(loaded, name, folder, audience)
-
-    return _watched(drive, quiet=quiet)
+    return _watched(lambda audience: baselines.run(loaded, name, folder, audience), quiet=quiet)
 
 
 def resume(
@@ -131,6 +126,8 @@ def _watched(drive: Callable[[Audience], RunResult], *, quiet: bool) -> Run:
             f"after {stop.progress.num_programs:,} programs, which are in the log. To look at them: "
             f"lion_search.load({str(stop.folder)!r}); to go on: lion_search.resume({str(stop.folder)!r})"
         ) from None
+    except WorkInterruptedError as stop:
+        raise KeyboardInterrupt(str(stop)) from None
     return Run(result.folder)
 
 
@@ -156,29 +153,3 @@ def _overrides(settings: Mapping[str, Any]) -> list[str]:
         return [f"{key}={json.dumps(value)}" for key, value in settings.items()]
     except TypeError as error:
         raise LionSearchError(f"settings: expected values as in YAML: {error}") from error
-
-
-def _find_or_tune(reference: str, workers: int | str, report: Report) -> None:
-    """Tunes a task's baselines where there are none; those of a task in a cell anew once it has changed."""
-    from lion_search.analysis.measuring import tune_baselines
-    from lion_search.proxy_tasks.baseline import BASELINES_FOLDER, file_name, has_baselines, load_baselines
-    from lion_search.proxy_tasks.tasks import find_task
-    from lion_search.runs.preflight import check_tasks, set_environment
-
-    set_environment(workers)
-    name = find_task(reference).name
-    load_baselines.cache_clear()
-    if has_baselines(name):
-        if not name.startswith("__main__:"):
-            return
-        ((_, problem),) = check_tasks([reference], None).items()
-        different = load_baselines(name).mismatch(problem.facts())
-        if not different:
-            return
-        report(f"{name} is another task by now ({different}); its baselines are tuned anew")
-        (Path(BASELINES_FOLDER) / file_name(name)).unlink()
-        load_baselines.cache_clear()
-    else:
-        report(f"{name} has no baselines: they are tuned, which is done once")
-    tuned = tune_baselines(reference, None, workers=workers, report=report)
-    report(f"Wrote {tuned.path}")

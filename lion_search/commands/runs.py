@@ -64,15 +64,18 @@ def run(
     settings: Settings = None,
     quiet: Quiet = False,
 ) -> None:
-    """Searches for an optimizer, tests it, and exports it as code."""
+    """Searches for an optimizer, tests it, and exports it as code.
+
+    Where a task has no tuned baselines, they are tuned first, as by lion-search baseline.
+    """
+    from lion_search.analysis import baselines
     from lion_search.config import load_config
-    from lion_search.runs import pipeline
 
     own = {"seed": seed, "warm_start": warm_start, "islands.island": island}
     overrides = _overrides(settings, workers, address, **own)
     loaded = load_config(config, overrides)
     name = Path(config).stem
-    _show_run(quiet, lambda audience: pipeline.run(loaded, name, out, audience))
+    _show_run(quiet, lambda audience: baselines.run(loaded, name, out, audience))
 
 
 @app.command()

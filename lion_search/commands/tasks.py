@@ -189,18 +189,22 @@ def baseline(
         Path | None, typer.Option("-o", "--output", help="File; default: baselines/TASK.json here.")
     ] = None,
     workers: Workers = "auto",
+    address: Address = None,
 ) -> None:
     """Tunes the baselines of a task with equal effort.
 
-    AdamW, Lion, Signum, SGD, NAdamW, AdamS and NAdamS; the file is written for searches on that task.
+    AdamW, Lion, Signum, SGD, NAdamW, AdamS and NAdamS; the file is written for searches on that task. What is
+    stopped goes on by the same command.
     """
-    from lion_search.analysis.measuring import tune_baselines
+    from lion_search.analysis.baselines import tune_baselines
     from lion_search.commands.printing.display import reporting
     from lion_search.commands.printing.terminal import make_console, say, say_line
     from lion_search.dsl.shown import with_error
 
     with reporting() as screen:
-        done = tune_baselines(task, output, workers=read_workers(workers), report=screen.report)
+        done = tune_baselines(
+            task, output, workers=read_workers(workers), address=address, report=screen.report
+        )
     console = make_console()
     for name, (found, _, edge) in done.tuned.items():
         shown = ", ".join(f"{k} {v}" for k, v in found.hyperparameters)

@@ -79,10 +79,6 @@ def refused(stranger: Any, in_folder: Callable[..., Any]) -> Callable[[str], Non
     return check
 
 
-def test_without_baselines_a_run_names_the_command_that_makes_them(refused: Callable[[str], None]) -> None:
-    refused("lion-search baseline 'mine:sine'")
-
-
 def test_baselines_that_were_tuned_on_something_else_are_refused(
     stranger: Any, refused: Callable[[str], None]
 ) -> None:
@@ -131,11 +127,11 @@ def test_one_that_a_script_defines_is_trained_by_its_workers(start_script: Start
 
 @pytest.mark.large
 def test_its_baselines_are_tuned_and_used(stranger: Any, options: Any) -> None:
-    called = stranger("baseline", "mine:sine", timeout_seconds=600)
-    assert called.status == 0, called.err
+    arguments = ("--config=quickstart", *options.small, "--set=tasks.0.name=mine:sine")
+    run = stranger.run("r", *arguments, timeout_seconds=600)
+    assert "mine:sine has no baselines: they are tuned, which is done once" in run.called.out
     content = json.loads((stranger.folder / "baselines" / "mine_sine.json").read_text())
     assert set(content["baselines"]) == set(FAMILIES)
     again = stranger("baseline", "mine:sine")
     assert again.status == 2
     assert "exists; nothing was overwritten" in again.err
-    stranger.run("r", "--config=quickstart", *options.small, "--set=tasks.0.name=mine:sine")

@@ -12,6 +12,7 @@ import pytest
 
 from lion_search.proxy_tasks.baseline import FAMILIES, Baseline, at_the_edge
 from lion_search.proxy_tasks.jobs import Job, JobResult, Sample, Subject
+from lion_search.proxy_tasks.run_jobs import evaluate_all
 from lion_search.proxy_tasks.scores import Part, Score, Status
 from lion_search.proxy_tasks.tasks import TaskError
 from lion_search.proxy_tasks.tuning import (
@@ -23,10 +24,12 @@ from lion_search.proxy_tasks.tuning import (
     NUM_RANKED,
     NUM_RANKING_SEEDS,
     NUM_SAMPLES,
+    NUM_TRAININGS,
     ROUND_SEEDS,
     TUNING_SEEDS,
     WIDENED_SEEDS,
     WIDTHS,
+    Train,
     at_an_end,
     neighbours,
     sample_points,
@@ -65,10 +68,16 @@ class Trainings:
         return [scores]
 
 
+def train_with(trainings: Trainings) -> Train:
+    """Trains points by them."""
+    pool = InlinePool(lambda: trainings)
+    return lambda points, seeds: evaluate_all(pool, points, ["mine"], Part.VALIDATION, seeds)
+
+
 def jobs_of(name: str) -> list[Job]:
     """What tuning asks for, with the losses of a bowl."""
     trainings = Trainings(bowl)
-    tune(InlinePool(lambda: trainings), "mine", name)
+    tune(train_with(trainings), "mine", name)
     return trainings.jobs
 
 
@@ -92,7 +101,7 @@ def bowl(point: Baseline, seed: int) -> float | None:
 
 
 def tuned(formula: Formula = bowl, name: str = "adamw", **options: Any) -> tuple[Baseline, list[dict]]:
-    best, trials, _ = tune(InlinePool(lambda: Trainings(formula)), "mine", name, **options)
+    best, trials, _ = tune(train_with(Trainings(formula)), "mine", name, **options)
     return best, trials
 
 
@@ -187,6 +196,7 @@ def test_the_effort_that_is_recorded_is_what_is_spent() -> None:
         EFFORT["seeds_per_ranked"]: (1 + rounds) * EFFORT["ranked_per_round"],
         EFFORT["finalist_seeds"]: EFFORT["finalists"],
     }
+    assert sum(size * count for size, count in sizes.items()) == NUM_TRAININGS
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -339,14 +349,14 @@ def test_a_best_value_near_the_end_of_its_range_is_told(key: str, place: float, 
 @pytest.mark.parametrize(("name", "best"), [("adamw", 9.0), ("adamw", 1e-4), ("sgd", 1e-4), ("lion", 0.02)])
 def test_a_range_is_widened_until_the_best_lie_inside(name: str, best: float) -> None:
     """Ends of learning rates are at 0.6 and 0.002, at 0.1 and at 0.0005; Lion's best is within them."""
-    found, trials, edge = tune(InlinePool(lambda: Trainings(bowl_at(best))), "mine", name)
+    found, trials, edge = tune(train_with(Trainings(bowl_at(best))), "mine", name)
     assert rate_of(found) == pytest.approx(best, rel=0.15)
     assert edge == ()
     assert (max(t["round"] for t in trials) > len(WIDTHS)) == (name != "lion")
 
 
 def test_widening_has_an_end_and_then_it_is_told() -> None:
-    _, trials, edge = tune(InlinePool(lambda: Trainings(bowl_at(1e12))), "mine", "sgd")
+    _, trials, edge = tune(train_with(Trainings(bowl_at(1e12))), "mine", "sgd")
     assert edge == ("learning_rate",)
     assert max(t["round"] for t in trials) == len(WIDTHS) + len(WIDENED_SEEDS)
 
