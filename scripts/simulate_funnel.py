@@ -85,7 +85,7 @@ def main() -> None:
     plan = make_plan(load_config(options.config, []), library_program("adamw"), {}, print)
     rungs = []
     with closing(make_pool([*plan.problems], workers=options.workers)) as pool:
-        for rung, baselines in plan.rungs:
+        for rung, baselines, _ in plan.rungs:
             seed_noise, pair_noise = noise_of(pool, rung, baselines, options.seeds)
             print(f"{', '.join(rung.tasks)}: one seed {seed_noise:.4f}, a pair {pair_noise:.4f}", flush=True)
             rungs.append((rung, seed_noise, pair_noise))

@@ -106,11 +106,23 @@ def tune_from_afar(store: Store, pool: Pool, forms: Sequence[S], task: str, trai
         _tuned(store, pool, in_canonical_form(form), [task], trainings, rounds, broadest=BROADEST)
         for form in forms
     ]
-    best = [own.best for own in found]
-    if len(best) > 1:
-        seeds = Stage.TUNING.seeds(FORM_SEEDS, MAX_SEEDS - FORM_SEEDS)
-        best = _best(store, pool, best, [task], seeds) or best
-    return Tuned(best[0], frozenset().union(*(own.tried for own in found)))
+    best = best_of(store, pool, [own.best for own in found], [task])
+    return Tuned(best, frozenset().union(*(own.tried for own in found)))
+
+
+def best_of(store: Store, pool: Pool, forms: Sequence[S], tasks: Collection[str]) -> S:
+    """The best of some tuned forms of an optimizer, on seeds that tuned none of them.
+
+    Args:
+        store: open for writing.
+        pool: evaluates jobs.
+        forms: one or more.
+        tasks: names.
+    """
+    if len(forms) == 1:
+        return forms[0]
+    seeds = Stage.TUNING.seeds(FORM_SEEDS, MAX_SEEDS - FORM_SEEDS)
+    return (_best(store, pool, forms, tasks, seeds) or forms)[0]
 
 
 def efforts(most: int) -> list[int]:

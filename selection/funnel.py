@@ -1,9 +1,10 @@
 """The funnel: larger and larger tasks, on which most of what a small proxy preferred falls behind.
 
-At each rung the constants of all programs and baselines are tuned with the same effort: the right learning
-rate and decay move with size. Then they are trained on the same fresh seeds. A program goes on if it is shown
-to be ahead of each baseline that it must beat: tuned AdamW, and the best known optimizer that takes no more
-memory (:mod:`lion_search.selection.verdicts`).
+At each rung the constants of all programs and baselines are tuned with the same effort, from those of the
+rung before: the right learning rate and decay move with size. A program that is a baseline with other
+constants lends it these where they are better, so that luck in tuning is no discovery. Then all are trained
+on the same fresh seeds. A program goes on if it is shown to be ahead of each baseline that it must beat:
+tuned AdamW, and the best known optimizer that takes no more memory (:mod:`lion_search.selection.verdicts`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from lion_search.proxy_tasks.scores import (
 from lion_search.proxy_tasks.workers.pool import Pool
 from lion_search.results.records import Individual, Stage
 from lion_search.results.store import Store
-from lion_search.selection.constants import LEAST_TRAININGS, tune_constants
+from lion_search.selection.constants import LEAST_TRAININGS, best_of, tune_constants
+from lion_search.selection.known import as_baseline
 from lion_search.selection.logged import S, train_logged
 from lion_search.selection.verdicts import Lead, is_clearly_behind, lead, looks
 
@@ -108,6 +110,8 @@ class Placing:
         if self.has_passed:
             return "ahead"
         name = min(self.leads, key=lambda name: self.leads[name].mean)
+        if self.leads[name].mean == self.leads[name].standard_error == 0:
+            return f"the same as tuned {name}"
         return f"{'behind' if self.leads[name].mean < 0 else 'not shown to be ahead of'} tuned {name}"
 
 
@@ -173,6 +177,12 @@ def climb(
     tuned = partial(tune_on_rung, store, pool, settings)
     own = {name: tuned(b) for name, b in baselines.items() if any(name in r for r in rivals.values())}
     entrants = [replace(entrant, program=tuned(entrant.program)) for entrant in entrants]
+    known = [found for entrant in entrants if (found := as_baseline(entrant.program)) is not None]
+    for name, baseline in own.items():
+        copies = [
+            replace(baseline, form=b.form, hyperparameters=b.hyperparameters) for b in known if b.name == name
+        ]
+        own[name] = best_of(store, pool, [baseline, *copies], settings.tasks)
     placings = _compare(_Seeds(store, pool, number, settings), entrants, own, rivals)
     placings.sort(key=lambda p: (p.has_passed, p.num_seeds, p.least_lead), reverse=True)
     return RungResult(settings, tuple(placings), own)

@@ -9,10 +9,11 @@ from lion_search.dsl.equivalence.canonical import canonicalise
 from lion_search.dsl.equivalence.structure import structured
 from lion_search.dsl.program import Program
 from lion_search.dsl.shown import plural, signed
+from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.runs.session import Session
 from lion_search.search.progress import Progress
 from lion_search.selection.finalists import Finalist
-from lion_search.selection.funnel import Entrant, Placing, RungResult, climb
+from lion_search.selection.funnel import Entrant, Placing, RungResult, climb, tune_on_rung
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +90,32 @@ def confirm(
 
 def _climb_all(session: Session, going: Mapping[str, Sequence[Entrant]], progress: Progress) -> Ascent:
     rungs, done = session.plan.rungs, []
-    for number, (settings, baselines) in enumerate(rungs):
+    tuned: Mapping[str, Baseline] = {}
+    for number, (settings, baselines, are_own) in enumerate(rungs):
         entrants = [entrant for own in going.values() for entrant in own[: settings.entrants]]
         if not entrants:
             session.audience.report("Funnel: no program is ahead of the baselines")
             break
         programs, tasks = plural(len(entrants), "program"), ", ".join(settings.tasks)
         session.audience.report(f"Funnel, rung {number + 1} of {len(rungs)}, {tasks}: {programs}")
-        rung = climb(session.store, session.pool, number, settings, entrants, baselines)
+        begun = baselines if are_own else {**baselines, **tuned}
+        rung = climb(session.store, session.pool, number, settings, entrants, begun)
+        tuned = rung.baselines
         done.append(rung)
         for placing in rung.placings:
             session.audience.report(_told(placing))
         going = {niche: [e for e in rung.passed if e.niche == niche] for niche in going}
         session.stop_if_asked(progress)
     return Ascent(tuple(done), len(rungs))
+
+
+def tuned_on_rungs(session: Session, name: str) -> Baseline | None:
+    """A baseline with the effort that all get that come to the last rung; ``None`` if there is none of it."""
+    found: Baseline | None = None
+    for settings, baselines, are_own in session.plan.rungs:
+        start = baselines.get(name) if are_own or found is None else found
+        found = start and tune_on_rung(session.store, session.pool, settings, start)
+    return found
 
 
 def _told(placing: Placing) -> str:

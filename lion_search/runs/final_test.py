@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from lion_search.dsl.equivalence.canonical import canonicalise, functional_hash
 from lion_search.dsl.program import Program
 from lion_search.dsl.shown import plural
 from lion_search.proxy_tasks.jobs import Subject
-from lion_search.runs.climbing import Ascent
+from lion_search.runs.climbing import Ascent, tuned_on_rungs
 from lion_search.runs.session import Session
 from lion_search.runs.training_curves import record_curves
 from lion_search.selection.comparison import Measurement
 from lion_search.selection.finalists import Finalist, measure_on_test
-from lion_search.selection.funnel import Placing, tune_on_rung
+from lion_search.selection.funnel import Placing
 
 WINNER, SIMPLIFIED = "winner", "simplified"
 """What the winner and the result of its simplification are called in tables and exports."""
@@ -71,16 +70,17 @@ def test_on_last_rung(
             programs[simplified_name] = confirmed[niche].entrant.program
     if not programs:
         return ()
-    last, (_, known) = ascent.rungs[-1], session.plan.rungs[-1]
-    missing = [name for name in WELL_KNOWN if name in known and name not in last.baselines]
-    if missing and last.settings.tuning:
-        session.audience.report(f"Tuning {', '.join(missing)} on the last rung, to stand beside in the test")
-    tuned = partial(tune_on_rung, session.store, session.pool, last.settings)
-    others = _tuned({**last.baselines, **{name: tuned(known[name]) for name in missing}})
+    last = ascent.rungs[-1]
+    others = dict(last.baselines)
+    if missing := [name for name in WELL_KNOWN if name not in others]:
+        session.audience.report(f"Tuning {', '.join(missing)} on the rungs, to stand beside")
+    for name in missing:
+        if (found := tuned_on_rungs(session, name)) is not None:
+            others[name] = found
     return tuple(
         row
         for task in last.settings.tasks
-        for row in _measure(session, programs, others, task, last.settings.seeds, ids)
+        for row in _measure(session, programs, _tuned(others), task, last.settings.seeds, ids)
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lion_search.config import Config
 from lion_search.dsl.errors import LionSearchError
@@ -27,6 +27,20 @@ if TYPE_CHECKING:
     from lion_search.proxy_tasks.training.prepare import FlatProblem
 
 
+class PlannedRung(NamedTuple):
+    """A rung of the funnel.
+
+    Attributes:
+        settings: tasks by their names.
+        baselines: tuned on its first task, or else on that of the search.
+        are_own: whether it is the former.
+    """
+
+    settings: RungSettings
+    baselines: Mapping[str, Baseline]
+    are_own: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a run is made of.
@@ -36,7 +50,7 @@ class Plan:
         initial: the program everything begins with.
         problems: of the tasks by name, the cheapest first.
         records: the tasks' baselines.
-        rungs: of the funnel, tasks by their names, each with the baselines it begins with.
+        rungs: of the funnel.
         meta_validation: AdamW on each task of the meta-validation.
         earlier: scores of earlier runs, by functional hash.
         reused: how many individuals of each earlier run were looked at.
@@ -46,7 +60,7 @@ class Plan:
     initial: Program
     problems: Mapping[str, FlatProblem]
     records: Mapping[str, Record]
-    rungs: Sequence[tuple[RungSettings, Mapping[str, Baseline]]]
+    rungs: Sequence[PlannedRung]
     meta_validation: Mapping[str, Baseline]
     earlier: Mapping[str, tuple[Score, ...]]
     reused: Mapping[str, int]
@@ -105,10 +119,8 @@ def make_plan(config: Config, initial: Program, sizes: Mapping[str, int], report
     return Plan(config, initial, problems, in_order, rungs, meta_validation, earlier, reused)
 
 
-def _find_rungs(
-    config: Config, record: Record, work: int
-) -> list[tuple[RungSettings, Mapping[str, Baseline]]]:
-    """The rungs of the funnel and the baselines they begin with: their task's own, or those of the search.
+def _find_rungs(config: Config, record: Record, work: int) -> list[PlannedRung]:
+    """The rungs of the funnel, and baselines for them.
 
     Raises:
         LionSearchError: a task cannot be used, or a rung is smaller than what comes before it.
@@ -122,7 +134,8 @@ def _find_rungs(
         before = f"rung {number}"
         first, *_ = problems
         own = baselines_or([first], record)[first]
-        rungs.append((rung.model_copy(update={"tasks": [*problems]}), own.baselines))
+        settings = rung.model_copy(update={"tasks": [*problems]})
+        rungs.append(PlannedRung(settings, own.baselines, own is not record))
     return rungs
 
 

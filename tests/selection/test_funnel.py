@@ -11,7 +11,7 @@ from pools import FakePool, diverged, trained
 
 from lion_search.dsl.program import Program
 from lion_search.dsl.text import parse
-from lion_search.proxy_tasks.baseline import Baseline, load_baselines
+from lion_search.proxy_tasks.baseline import FAMILIES, Baseline, load_baselines
 from lion_search.proxy_tasks.jobs import Job
 from lion_search.proxy_tasks.scores import Score
 from lion_search.proxy_tasks.tasks import TaskError
@@ -136,3 +136,18 @@ def test_a_baseline_that_does_not_train_is_an_error(log: Log) -> None:
 
     with pytest.raises(TaskError, match="the baseline cannot be trained: seed"):
         rung(log, FakePool(failing), entrant(AHEAD))
+
+
+def test_a_copy_of_a_baseline_lends_it_better_constants_and_is_not_ahead_of_it(log: Log) -> None:
+    point = {**dict(BASELINES["adamw"].hyperparameters), "learning_rate": 0.5}
+    copy = Entrant("any", individual(AHEAD), FAMILIES["adamw"].program(**point))
+
+    def answer(job: Job) -> tuple[Score, ...]:
+        is_copy = not isinstance(job.subject, Baseline) or dict(job.subject.hyperparameters) == point
+        return trained(job, lambda seed: (0.1 if is_copy else 0.3) * (1 + seed % 3 / 100))
+
+    found = rung(log, FakePool(answer), copy)
+    assert found.baselines["adamw"].hyperparameters == tuple(point.items())
+    assert found.baselines["adamw"].validation_loss == BASELINES["adamw"].validation_loss
+    assert verdicts(found) == {AHEAD: "the same as tuned adamw"}
+    assert not found.passed
