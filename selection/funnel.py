@@ -2,9 +2,10 @@
 
 At each rung the constants of all programs and baselines are tuned with the same effort, from those of the
 rung before: the right learning rate and decay move with size. A program that is a baseline with other
-constants lends it these where they are better, so that luck in tuning is no discovery. Then all are trained
-on the same fresh seeds. A program goes on if it is shown to be ahead of each baseline that it must beat:
-tuned AdamW, and the best known optimizer that takes no more memory (:mod:`lion_search.selection.verdicts`).
+constants lends it these where they are better, and does not pass: luck in tuning is no discovery. Then all
+are trained on the same fresh seeds. A program goes on if it is shown to be ahead of each baseline that it must
+beat: tuned AdamW, and the best known optimizer that takes no more memory
+(:mod:`lion_search.selection.verdicts`).
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ class Placing:
         num_seeds: on how many it was compared.
         leads: over each baseline that it must beat, by the baseline's name.
         failure: how a training failed, if one did.
+        known: the baseline of these that it is, with other constants, if it is one.
         has_passed: whether it goes on.
     """
 
@@ -96,6 +98,7 @@ class Placing:
     num_seeds: int
     leads: Mapping[str, Lead]
     failure: Score | None
+    known: str | None
     has_passed: bool
 
     @property
@@ -109,9 +112,9 @@ class Placing:
             return describe_failure(self.failure)
         if self.has_passed:
             return "ahead"
+        if self.known is not None:
+            return f"is {self.known}, with other constants"
         name = min(self.leads, key=lambda name: self.leads[name].mean)
-        if self.leads[name].mean == self.leads[name].standard_error == 0:
-            return f"the same as tuned {name}"
         return f"{'behind' if self.leads[name].mean < 0 else 'not shown to be ahead of'} tuned {name}"
 
 
@@ -177,12 +180,11 @@ def climb(
     tuned = partial(tune_on_rung, store, pool, settings)
     own = {name: tuned(b) for name, b in baselines.items() if any(name in r for r in rivals.values())}
     entrants = [replace(entrant, program=tuned(entrant.program)) for entrant in entrants]
-    known = [found for entrant in entrants if (found := as_baseline(entrant.program)) is not None]
+    copies = [copy for entrant in entrants if (copy := as_baseline(entrant.program)) is not None]
     for name, baseline in own.items():
-        copies = [
-            replace(baseline, form=b.form, hyperparameters=b.hyperparameters) for b in known if b.name == name
-        ]
-        own[name] = best_of(store, pool, [baseline, *copies], settings.tasks)
+        points = [copy.hyperparameters for copy in copies if copy.name == name]
+        lent = [replace(baseline, form="program", hyperparameters=point) for point in points]
+        own[name] = best_of(store, pool, [baseline, *lent], settings.tasks)
     placings = _compare(_Seeds(store, pool, number, settings), entrants, own, rivals)
     placings.sort(key=lambda p: (p.has_passed, p.num_seeds, p.least_lead), reverse=True)
     return RungResult(settings, tuple(placings), own)
@@ -252,14 +254,16 @@ def _placing(
 ) -> Placing | None:
     """What the scores so far say of a program; ``None`` if more seeds are needed."""
     if (failed := first_failure(scores)) is not None:
-        return Placing(entrant, num_seeds, {}, failed, has_passed=False)
+        return Placing(entrant, num_seeds, {}, failed, None, has_passed=False)
     differences = {name: gains(scores, own) for name, own in rivals.items()}
     leads = {name: lead(own, settings.confidence) for name, own in differences.items()}
     is_last = num_seeds == settings.seeds
     if not is_last and not any(is_clearly_behind(own, noise) for own in differences.values()):
         return None
-    has_passed = is_last and all(own.bound > 0 for own in leads.values())
-    return Placing(entrant, num_seeds, leads, None, has_passed)
+    copy = as_baseline(entrant.program)
+    known = copy.name if copy is not None and copy.name in rivals else None
+    has_passed = is_last and known is None and all(own.bound > 0 for own in leads.values())
+    return Placing(entrant, num_seeds, leads, None, known, has_passed)
 
 
 def _noise(scores: Sequence[Score]) -> float:

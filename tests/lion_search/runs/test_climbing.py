@@ -35,7 +35,7 @@ def test_baselines_go_on_with_the_constants_of_the_rung_before(
         own = baselines["adamw"]
         seen.append(own.validation_loss)
         tuned = {"adamw": replace(own, validation_loss=own.validation_loss + 1)}
-        placings = tuple(Placing(entrant, 4, {}, None, has_passed=True) for entrant in entrants)
+        placings = tuple(Placing(entrant, 4, {}, None, None, has_passed=True) for entrant in entrants)
         return RungResult(settings, placings, tuned)
 
     monkeypatch.setattr(climbing, "climb", climb)
