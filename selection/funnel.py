@@ -3,8 +3,8 @@
 At each rung the constants of all programs and baselines are tuned with the same effort, from those of the
 rung before: the right learning rate and decay move with size. A program that is a baseline with other
 constants lends it these where they are better, and does not pass: luck in tuning is no discovery. Then all
-are trained on the same fresh seeds. A program goes on if it is shown to be ahead of each baseline that it must
-beat: tuned AdamW, and the best known optimizer that takes no more memory
+are trained on the same fresh seeds. A program goes on if it is shown to be ahead of each baseline that it
+must beat: tuned AdamW, and the best known optimizer that takes no more memory
 (:mod:`lion_search.selection.verdicts`).
 """
 
