@@ -22,12 +22,14 @@ class Measurement:
         task: the task's name.
         scores: one for each seed; shorter if a training failed.
         num_seeds: how many there should be.
+        subject: what the log calls it, if it is in one.
     """
 
     name: str
     task: str
     scores: tuple[Score, ...]
     num_seeds: int
+    subject: str = ""
 
     @property
     def losses(self) -> tuple[float, ...]:

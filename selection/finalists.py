@@ -24,7 +24,7 @@ from lion_search.results.records import Individual, Stage
 from lion_search.results.store import Store
 from lion_search.selection.comparison import Measurement
 from lion_search.selection.constants import tune_constants
-from lion_search.selection.logged import evaluate_logged, fitness_logged
+from lion_search.selection.logged import evaluate_logged, fitness_logged, log_name
 
 MAX_ROUNDS = 50
 """So many times the number of finalists are tried at most."""
@@ -137,6 +137,7 @@ def measure_on_test(
     task: str,
     num_seeds: int,
     individual_ids: Mapping[str, int],
+    by_name: bool = True,
 ) -> list[Measurement]:
     """Scores programs and others on the test part of a task, all on the same seeds, and logs it.
 
@@ -144,19 +145,21 @@ def measure_on_test(
         store: the run's log, open for writing.
         pool: evaluates jobs.
         programs: the winners and what was made of them, by name; logged by functional hash.
-        others: what they are compared with, by name; logged by that name.
+        others: what they are compared with, by name.
         task: the task.
         num_seeds: how many seeds.
         individual_ids: by functional hash, the individual that a program is.
+        by_name: whether the others are logged by their names; else with their constants, which may be others
+            the next time.
 
     Returns:
         A row for each optimizer: the programs, then the others, in their order.
     """
     named: dict[str, tuple[str, Subject]] = {
         **{name: (functional_hash(p), canonicalise(p).program()) for name, p in programs.items()},
-        **{name: (f"baseline:{name}", subject) for name, subject in others.items()},
+        **{name: (f"baseline:{name}" if by_name else log_name(s), s) for name, s in others.items()},
     }
     subjects = {(key, task): subject for key, subject in named.values()}
     seeds = Stage.TEST.seeds(num_seeds)
     scores = evaluate_logged(store, pool, Stage.TEST, subjects, Part.TEST, seeds, individual_ids)
-    return [Measurement(name, task, scores[key, task], num_seeds) for name, (key, _) in named.items()]
+    return [Measurement(name, task, scores[key, task], num_seeds, key) for name, (key, _) in named.items()]

@@ -173,7 +173,8 @@ def _measured(material: Material) -> dict[str, list[Measurement]]:
     found: dict[str, list[Measurement]] = {}
     for row in material.result.get("test", ()):
         name, task = row["optimizer"], row["task"]
-        scores = tuple(logged.get((subjects.get(name, f"baseline:{name}"), task), ()))
+        subject = row.get("subject") or subjects.get(name, f"baseline:{name}")  # of an earlier version
+        scores = tuple(logged.get((subject, task), ()))
         if scores:
             found.setdefault(task, []).append(Measurement(name, task, scores, row["num_seeds"]))
     return found

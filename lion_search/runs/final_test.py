@@ -80,7 +80,7 @@ def test_on_last_rung(
     return tuple(
         row
         for task in last.settings.tasks
-        for row in _measure(session, programs, _tuned(others), task, last.settings.seeds, ids)
+        for row in _measure(session, programs, _tuned(others), task, last.settings.seeds, ids, by_name=False)
     )
 
 
@@ -95,6 +95,8 @@ def _measure(
     task: str,
     num_seeds: int,
     ids: Mapping[str, int],
+    *,
+    by_name: bool = True,
 ) -> list[Measurement]:
     return measure_on_test(
         session.store,
@@ -104,4 +106,5 @@ def _measure(
         task=task,
         num_seeds=num_seeds,
         individual_ids=ids,
+        by_name=by_name,
     )

@@ -181,6 +181,7 @@ def summary(result: RunResult) -> dict[str, Any]:
             {
                 "optimizer": row.name,
                 "task": row.task,
+                "subject": row.subject,
                 "mean_loss": row.mean,
                 "standard_error": row.standard_error,
                 "num_seeds": row.num_seeds,

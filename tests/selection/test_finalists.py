@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,18 @@ def test_tests_are_logged_with_their_stage(log: Log) -> None:
     assert {(e.subject, e.individual_id) for e in logged} == subjects
     assert {e.score.part for e in logged} == {Part.TEST}
     assert len(logged) == 3 * NUM_SEEDS
+
+
+def test_constants_that_were_tuned_anew_are_measured_anew(log: Log) -> None:
+    """On a rung of a funnel that is another one by now."""
+    pool = pool_of({1: 0.2})
+    for decay in (0.1, 0.2):
+        point = tuple((name, decay if name == "weight_decay" else v) for name, v in BASELINE.hyperparameters)
+        others = {"tuned adamw": replace(BASELINE, hyperparameters=point)}
+        how: Any = {"task": TASK, "num_seeds": NUM_SEEDS, "individual_ids": {}, "by_name": False}
+        _, row = measure_on_test(log.store, pool, programs={"winner": program(1)}, others=others, **how)
+        assert f"weight_decay={decay}" in row.subject
+    assert sum(len(job.samples) for job in pool.jobs) == 3 * NUM_SEEDS
 
 
 def test_a_row_of_a_failed_training_says_so(log: Log) -> None:
