@@ -65,8 +65,6 @@ def prepared(task: str) -> FlatProblem:
 
 
 UNTUNED = {
-    "clothes_clip",
-    "fashion14_conv",
     "fashion7_diffusion",
     "fashion_mixer",
     "paper_lm",
