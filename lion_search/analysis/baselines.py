@@ -112,7 +112,7 @@ def tune_baselines(
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LionSearchError(f"cannot write '{path}': {error.strerror}") from error
-    kept = path.with_suffix(".db")
+    kept = path.with_name(f"{path.name}.db")
     tuned: dict[str, Tuned] = {}
     failed: dict[str, str] = {}
     with (

@@ -69,7 +69,7 @@ def test_what_was_stopped_goes_on_from_what_it_has_trained(
     """Until the file is written; trainings on another version of the task are refused."""
     monkeypatch.chdir(tmp_path)
     trained: list[list[Score]] = []
-    kept = tmp_path / "baselines" / "digits_mlp_steps=20.db"
+    kept = tmp_path / "baselines" / "digits_mlp_steps=20.json.db"
 
     def tune(train: Any, task: str, name: str, *, report: Any) -> Tuned:
         middle = tuple((key, allowed.value(0.5)) for key, allowed in FAMILIES[name].ranges.items())
