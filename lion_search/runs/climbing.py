@@ -11,7 +11,6 @@ from lion_search.dsl.program import Program
 from lion_search.dsl.shown import plural, signed
 from lion_search.proxy_tasks.baseline import Baseline
 from lion_search.runs.session import Session
-from lion_search.search.progress import Progress
 from lion_search.selection.finalists import Finalist
 from lion_search.selection.funnel import Entrant, Placing, RungResult, climb, tune_on_rung
 
@@ -56,7 +55,7 @@ class Ascent:
         return [chosen, *(f for f in finalists if f is not chosen)]
 
 
-def run_funnel(session: Session, finalists: Mapping[str, Sequence[Finalist]], progress: Progress) -> Ascent:
+def run_funnel(session: Session, finalists: Mapping[str, Sequence[Finalist]]) -> Ascent:
     """Sends the best finalists of each niche up the rungs, until none is left.
 
     Raises:
@@ -65,12 +64,10 @@ def run_funnel(session: Session, finalists: Mapping[str, Sequence[Finalist]], pr
     """
     if session.plan.rungs:
         session.enter("funnel")
-    return _climb_all(session, {niche: _entrants(niche, own) for niche, own in finalists.items()}, progress)
+    return _climb_all(session, {niche: _entrants(niche, own) for niche, own in finalists.items()})
 
 
-def confirm(
-    session: Session, ascent: Ascent, programs: Mapping[str, Program], progress: Progress
-) -> dict[str, Placing]:
+def confirm(session: Session, ascent: Ascent, programs: Mapping[str, Program]) -> dict[str, Placing]:
     """What simplification made of the programs that passed the funnel goes through it as well.
 
     Returns:
@@ -84,11 +81,11 @@ def confirm(
     if not entrants:
         return {}
     session.audience.report("The simplified programs:")
-    again = _climb_all(session, entrants, progress)
+    again = _climb_all(session, entrants)
     return {niche: placing for niche in entrants if (placing := again.furthest(niche)[1]) is not None}
 
 
-def _climb_all(session: Session, going: Mapping[str, Sequence[Entrant]], progress: Progress) -> Ascent:
+def _climb_all(session: Session, going: Mapping[str, Sequence[Entrant]]) -> Ascent:
     rungs, done = session.plan.rungs, []
     tuned: Mapping[str, Baseline] = {}
     for number, (settings, baselines, are_own) in enumerate(rungs):
@@ -105,7 +102,6 @@ def _climb_all(session: Session, going: Mapping[str, Sequence[Entrant]], progres
         for placing in rung.placings:
             session.audience.report(_told(placing))
         going = {niche: [e for e in rung.passed if e.niche == niche] for niche in going}
-        session.stop_if_asked(progress)
     return Ascent(tuple(done), len(rungs))
 
 

@@ -27,7 +27,7 @@ def search_by_slices(session: Session, search: Callable[[Budget], Progress]) -> 
         progress = search(budget.model_copy(update={"programs": number}))
         if progress.num_programs < number:  # by another limit
             return progress
-        found = run_meta_validation(session)
+        found = run_meta_validation(session.ending_at_once(progress))
         if found is not None and found.parted_after is not None:
             session.audience.report(f"The search ends: {told(found)}")
             return progress

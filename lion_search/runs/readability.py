@@ -32,7 +32,7 @@ def make_readable(session: Session, finalists: Mapping[str, Sequence[Finalist]])
     end = awake_seconds() + 60 * settings.minutes
     problems = session.plan.problems
     record = recorder([*problems.values()])
-    trainer = Trainer(session.pool, tuple(problems), session.was_stopped, record=record)
+    trainer = Trainer(session.pool, tuple(problems), record=record)
     found = {}
     for place, (niche, (winner, *_)) in enumerate(finalists.items()):
         seconds = max(1.0, end - awake_seconds()) / (len(finalists) - place)
@@ -66,7 +66,7 @@ def _record_settings(session: Session) -> dict[str, Any]:
 def _simplify_one(session: Session, winner: Finalist, seconds: float, trainer: Trainer) -> SimplifyRecord:
     """Simplifies a winner and keeps the record in the run's folder."""
     settings, deadline = session.plan.config.simplification, awake_seconds() + seconds
-    trainer = replace(trainer, should_stop=lambda: session.was_stopped() or awake_seconds() > deadline)
+    trainer = replace(trainer, should_stop=lambda: awake_seconds() > deadline)
     found = simplify(
         winner.program,
         trainer,
@@ -81,6 +81,5 @@ def _simplify_one(session: Session, winner: Finalist, seconds: float, trainer: T
         **_record_settings(session),
         is_recognized=settings.how_far != "redundancy",
     )
-    if not session.was_stopped():
-        save(record, path_in_run(session.folder, winner.individual.id))
+    save(record, path_in_run(session.folder, winner.individual.id))
     return record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,16 +42,16 @@ class Best:
         finalists: the winner first.
         program: the winner's text without what is redundant.
         simplification: of the winner: the record.
-        exports: the files written.
         confirmed: what the last rung of the funnel says of the simplified program, if its winner passed all.
+        exports: the files written.
     """
 
     niche: str
     finalists: tuple[Finalist, ...]
     program: str
     simplification: SimplifyRecord
-    exports: tuple[Path, ...]
     confirmed: Placing | None = None
+    exports: tuple[Path, ...] = ()
 
     @property
     def winner(self) -> Finalist:
@@ -134,6 +134,7 @@ def write_exports(
     programs: Mapping[str, Program],
     adamw: Mapping[str, Mapping[str, float]] | None = None,
     recognized: Mapping[str, str] | None = None,
+    form: Callable[[Program], Program] = lambda program: program,
 ) -> tuple[Path, ...]:
     """Writes programs for the exports that are made in runs; those of an earlier end of the run are replaced.
 
@@ -144,6 +145,7 @@ def write_exports(
         programs: by the name of the file, and of the optimizer in it.
         adamw: what tuned AdamW has, by task, where the constants are not of the tasks of the search.
         recognized: which known optimizers they are, of those that were looked at.
+        form: how they are written; what is known of them is that of the programs themselves.
     """
     exports, recognized = folder / EXPORTS_FOLDER, recognized or {}
     make_folder(exports)
@@ -155,7 +157,7 @@ def write_exports(
         about = About(name, title, (*note_of(recognized.get(name, "")), *notes))
         for export in filter(lambda e: e.in_runs, EXPORTS.values()):
             with contextlib.suppress(ProgramError):  # a function of the user's own may have no code for it
-                files[exports / f"{name}{export.suffix}"] = export.write(program, about)
+                files[exports / f"{name}{export.suffix}"] = export.write(form(program), about)
     for path, text in files.items():
         write_file(path, text)
     return tuple(files)

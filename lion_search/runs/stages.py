@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lion_search.dsl.cost import static_cost
@@ -18,7 +19,7 @@ from lion_search.proxy_tasks.scores import FAULTS, Part, Score, Status, describe
 from lion_search.results.judge import Judge
 from lion_search.results.ranking import Ranked, rank
 from lion_search.results.records import BASELINE_SUBJECT, Evaluation, Stage
-from lion_search.runs.climbing import Ascent, confirm, run_funnel
+from lion_search.runs.climbing import confirm, run_funnel
 from lion_search.runs.events import Events
 from lion_search.runs.facts import ResumeError
 from lion_search.runs.final_test import SIMPLIFIED, WINNER, names_in_tables, test, test_on_last_rung
@@ -57,24 +58,31 @@ def run_stages(session: Session) -> RunResult:
         RunInterruptedError: the user stopped the run.
     """
     progress = search_by_slices(session, lambda budget: _search(session, budget))
+    session = session.ending_at_once(progress)
     meta_validation = run_meta_validation(session)
-    session.stop_if_asked(progress)
     finalists = _select(session, meta_validation)
-    session.stop_if_asked(progress)
-    ascent = run_funnel(session, finalists, progress)
+    ascent = run_funnel(session, finalists)
     finalists = {niche: ascent.in_order(niche, own) for niche, own in finalists.items()}
     simplified = make_readable(session, finalists)
-    session.stop_if_asked(progress)
     readable_forms = {niche: parse(record.simplified) for niche, record in simplified.items()}
-    confirmed = confirm(session, ascent, readable_forms, progress)
+    confirmed = confirm(session, ascent, readable_forms)
     rows = test(session, finalists, readable_forms)
     rows += test_on_last_rung(session, ascent, confirmed, is_only=len(finalists) == 1)
-    session.stop_if_asked(progress)
-    found = (finalists, ascent, confirmed, simplified, rows)
-    result = _hand_over(session, progress, *found)
-    if (card := make_transfer_card(session, result)) is not None:
-        result = _hand_over(session, progress, *found)  # once more: exports say what is in the card
-    result = replace(result, meta_validation=meta_validation, card=card)
+    frontier = [
+        _best(session, niche, own, simplified[niche], confirmed.get(niche), rows, is_only=len(finalists) == 1)
+        for niche, own in finalists.items()
+    ]
+    result = RunResult(
+        folder=session.folder,
+        progress=progress,
+        judged_by=session.plan.config.judge_settings(),
+        frontier=tuple(frontier),
+        ascent=ascent,
+        test_rows=rows,
+        meta_validation=meta_validation,
+    )
+    result = replace(result, card=make_transfer_card(session, result))
+    result = _with_exports(session, result)
     session.enter("finished")
     write_result(result)
     return result
@@ -240,55 +248,42 @@ def _by_niche(session: Session) -> dict[str, list[Ranked]]:
     return found
 
 
-def _hand_over(
-    session: Session,
-    progress: Progress,
-    finalists: Mapping[str, Sequence[Finalist]],
-    ascent: Ascent,
-    confirmed: Mapping[str, Placing],
-    simplified: Mapping[str, SimplifyRecord],
-    rows: tuple[Measurement, ...],
-) -> RunResult:
-    """Writes everything but the result's own file: the records of the simplifications and the exports."""
-    frontier = [
-        _best(session, niche, found, simplified[niche], rows, is_only=len(finalists) == 1)
-        for niche, found in finalists.items()
-    ]
-    result = RunResult(
-        folder=session.folder,
-        progress=progress,
-        judged_by=session.plan.config.judge_settings(),
-        frontier=tuple(replace(best, confirmed=confirmed.get(best.niche)) for best in frontier),
-        ascent=ascent,
-        test_rows=rows,
-    )
-    if (passed := result.passed(result.best)) is None:
-        return result
-    programs = {"recommended": readable(passed.entrant.program)}
-    adamw = {"its last tasks": dict(ascent.rungs[-1].baselines[ADAMW].hyperparameters)}
-    return replace(
-        result, recommended=write_exports(session.folder, session.store, result.best.winner, programs, adamw)
-    )
-
-
 def _best(
     session: Session,
     niche: str,
     finalists: Sequence[Finalist],
     simplified: SimplifyRecord,
+    confirmed: Placing | None,
     rows: Sequence[Measurement],
     *,
     is_only: bool,
 ) -> Best:
-    """A niche's part of the result, written to the run's folder."""
-    winner, suffix = finalists[0], "" if is_only else "_" + niche.replace(" ", "_")
+    """A niche's part of the result; the record of its simplification is kept, with its test."""
     own = names_in_tables(niche, is_only=is_only)
     tasks = session.plan.problems
     tested = test_records([row for row in rows if row.name in own and row.task in tasks])
     record = simplified.model_copy(update={"test": tested})
-    save(record, path_in_run(session.folder, winner.individual.id))
-    pruned = prune(winner.program)
-    programs = {WINNER + suffix: pruned, SIMPLIFIED + suffix: parse(record.simplified)}
-    recognized = {SIMPLIFIED + suffix: record.recognized}
-    exports = write_exports(session.folder, session.store, winner, programs, recognized=recognized)
-    return Best(niche, tuple(finalists), format_program(pruned), record, exports)
+    save(record, path_in_run(session.folder, finalists[0].individual.id))
+    return Best(niche, tuple(finalists), format_program(prune(finalists[0].program)), record, confirmed)
+
+
+def _with_exports(session: Session, result: RunResult) -> RunResult:
+    """Writes the programs of a result as code, which says what the log's card has of them."""
+    is_only = len(result.frontier) == 1
+    frontier = tuple(replace(b, exports=_exports(session, b, is_only=is_only)) for b in result.frontier)
+    result = replace(result, frontier=frontier)
+    if (passed := result.passed(result.best)) is None:
+        return result
+    programs = {"recommended": passed.entrant.program}
+    adamw = {"its last tasks": dict(result.ascent.rungs[-1].baselines[ADAMW].hyperparameters)}
+    winner = result.best.winner
+    recommended = write_exports(session.folder, session.store, winner, programs, adamw, form=readable)
+    return replace(result, recommended=recommended)
+
+
+def _exports(session: Session, best: Best, *, is_only: bool) -> tuple[Path, ...]:
+    """The files of a niche's winner and of what was made of it."""
+    suffix, simplified = "" if is_only else "_" + best.niche.replace(" ", "_"), best.simplification
+    programs = {WINNER + suffix: parse(best.program), SIMPLIFIED + suffix: parse(simplified.simplified)}
+    recognized = {SIMPLIFIED + suffix: simplified.recognized}
+    return write_exports(session.folder, session.store, best.winner, programs, recognized=recognized)

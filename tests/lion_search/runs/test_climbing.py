@@ -44,12 +44,9 @@ def test_baselines_go_on_with_the_constants_of_the_rung_before(
     )
     plan = SimpleNamespace(rungs=[planned] * len(begun))
     silent = SimpleNamespace(report=lambda line: None)
-    session: Any = SimpleNamespace(
-        plan=plan, store=None, pool=None, audience=silent, stop_if_asked=lambda progress: None
-    )
+    session: Any = SimpleNamespace(plan=plan, store=None, pool=None, audience=silent)
     program = library_program("lion")
-    progress: Any = None
     going = {"1 state": [Entrant("1 state", individual(1), program)]}
-    ascent = climbing._climb_all(session, going, progress)
+    ascent = climbing._climb_all(session, going)
     assert seen == begun
     assert ascent.through("1 state") is not None

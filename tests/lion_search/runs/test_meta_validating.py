@@ -38,6 +38,7 @@ def searched(
         plan=SimpleNamespace(config=config),
         store=SimpleNamespace(num_individuals=lambda: in_log),
         audience=SimpleNamespace(report=said.append),
+        ending_at_once=lambda progress: session,
     )
     meta_validating.search_by_slices(session, search)
     return budgets, said
