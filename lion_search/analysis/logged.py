@@ -14,11 +14,11 @@ from lion_search.results.digest import ranking_of
 from lion_search.results.ranking import Ranking
 from lion_search.results.records import Individual, Outcome
 from lion_search.results.store import Store
+from lion_search.runs.claim import driver_of
 from lion_search.runs.events import EVENTS_NAME
 from lion_search.runs.folder import database_of
-from lion_search.runs.lock import RunState, state_of
 from lion_search.runs.patience import patiently
-from lion_search.runs.references import find_run
+from lion_search.runs.references import find_log, find_run
 
 _AT_ONCE = 500
 
@@ -63,7 +63,7 @@ def logged_rows(
     """The last individuals of a run, in the order of its log, and those that are recorded from now on.
 
     Args:
-        run: a run folder, or a name under ``runs/``.
+        run: a run folder, a name under ``runs/``, or the URL of a log.
         outcomes: only these; all if there are none.
         statuses: only these; all if there are none.
         last: how many; 0 for all.
@@ -75,10 +75,10 @@ def logged_rows(
     Raises:
         LionSearchError: there is no such run, or its database cannot be read.
     """
-    folder = find_run(run)
+    where = find_log(run)
     start: int | None = None
-    for _ in _looks(folder, follow=follow):
-        with closing(_opened(folder, is_patient=follow)) as store:
+    for _ in _looks(where, follow=follow):
+        with closing(_opened(where, is_patient=follow)) as store:
             if start is None:
                 start = store.start_of_last(last, outcomes, statuses) if last else 0
             for rows, end in _parts(store, start, outcomes, statuses):
@@ -89,7 +89,8 @@ def logged_rows(
 def logged_events(run: str, *, last: int, follow: bool) -> Iterator[list[str]]:
     """The last events of a run, and those that are written from now on, as they stand in their file.
 
-    Arguments, what is yielded and errors are as of :func:`logged_rows`; one that was cut off is one, too.
+    Arguments, what is yielded and errors are as of :func:`logged_rows`; but a URL has no events. One that was
+    cut off is one, too.
     """
     folder = find_run(run)
     path, place = folder / EVENTS_NAME, 0
@@ -104,18 +105,18 @@ def logged_events(run: str, *, last: int, follow: bool) -> Iterator[list[str]]:
         yield lines
 
 
-def _looks(folder: Path, *, follow: bool) -> Iterator[None]:
+def _looks(run: Path | str, *, follow: bool) -> Iterator[None]:
     """A look now, and where it follows one a second, up to one after the end of the run."""
     while True:
-        is_driven = follow and state_of(folder) is RunState.RUNNING  # before the look, so that none is missed
+        is_driven = follow and driver_of(run) is not None  # before the look, so that none is missed
         yield
         if not is_driven:
             return
         time.sleep(1.0)
 
 
-def _opened(folder: Path, *, is_patient: bool) -> Store:
-    where = database_of(folder)
+def _opened(run: Path | str, *, is_patient: bool) -> Store:
+    where = database_of(run)
     return patiently(lambda: Store.open(where), 1.0) if is_patient else Store.open(where)
 
 

@@ -18,7 +18,7 @@ from lion_search.dsl.errors import LionSearchError
 from lion_search.results.location import studies, with_study
 from lion_search.results.records import PHASE_FACT, PROGRESS_FACT
 from lion_search.results.store import Store
-from lion_search.runs.claim import writer_of
+from lion_search.runs.claim import driver_of
 from lion_search.runs.folder import (
     CONFIG_NAME,
     RESULT_NAME,
@@ -74,38 +74,29 @@ class RunRow:
     note: str = ""
 
 
-def read_snapshot(folder: Path) -> Snapshot:
-    """The run in a folder at this moment.
+def read_snapshot(run: Path | str) -> Snapshot:
+    """A run at this moment.
+
+    Args:
+        run: its folder; or the URL of its log, wherever its folder is.
 
     Raises:
         StoreError: its database cannot be read.
         RunFolderError: its folder cannot, or its progress is that of another version.
     """
-    state = state_of(folder)  # before the facts, so that those of a run that has ended are its last
-    return _snapshot(state, database_of(folder))
-
-
-def read_log_snapshot(url: str) -> Snapshot:
-    """The run whose log is in a database, wherever its folder is.
-
-    Raises:
-        StoreError: the database cannot be read.
-        RunFolderError: the run's progress is that of another version.
-    """
-    is_driven = writer_of(url) is not None
-    look = _snapshot(RunState.RUNNING, url)
-    if is_driven:
-        return look
-    return replace(look, state=RunState.FINISHED if look.phase == "finished" else RunState.INTERRUPTED)
-
-
-def _snapshot(state: RunState, database: str | Path) -> Snapshot:
-    store = Store.open(database)
+    # Before the facts, so that those of a run that has ended are its last.
+    state = state_of(run) if isinstance(run, Path) else None
+    is_driven = state is None and driver_of(run) is not None
+    store = Store.open(database_of(run))
     try:
         facts = store.run_facts()
     finally:
         store.close()  # at once: a driver that closes its log needs the file for itself
-    return Snapshot(state, facts.get(PHASE_FACT), _progress(facts), facts.get("started"))
+    phase = facts.get(PHASE_FACT)
+    if state is None:
+        ended = RunState.FINISHED if phase == "finished" else RunState.INTERRUPTED
+        state = RunState.RUNNING if is_driven else ended
+    return Snapshot(state, phase, _progress(facts), facts.get("started"))
 
 
 def _progress(facts: Mapping[str, Any]) -> Progress | None:
@@ -117,10 +108,10 @@ def _progress(facts: Mapping[str, Any]) -> Progress | None:
         raise RunFolderError("the run's progress was written by another version of lion-search") from error
 
 
-def snapshots(folder: Path, interval_seconds: float) -> Iterator[Snapshot]:
+def snapshots(run: Path | str, interval_seconds: float) -> Iterator[Snapshot]:
     """Snapshots until the run is no longer driven, one at least; a database may refuse for a moment."""
     while True:
-        snapshot = patiently(lambda: read_snapshot(folder), interval_seconds)
+        snapshot = patiently(lambda: read_snapshot(run), interval_seconds)
         yield snapshot
         if snapshot.state is not RunState.RUNNING:
             return
@@ -156,7 +147,7 @@ def log_row(url: str) -> RunRow:
     """One log in a database."""
     name = name_of(url)
     try:
-        return _told(name, read_log_snapshot(url))
+        return _told(name, read_snapshot(url))
     except LionSearchError as error:
         return RunRow(name, note=str(error))
 

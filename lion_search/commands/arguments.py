@@ -11,6 +11,9 @@ from lion_search.dsl.errors import LionSearchError, did_you_mean
 
 Reference = Annotated[str, typer.Argument(metavar="REF", help="A file, a library name, or RUN:ID.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or a name under runs/.")]
+RunOrLog = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run folder, a name under runs/, or a URL of a log.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 _WORKERS = typer.Option(metavar="NUMBER|auto|inline", help="Ray workers: auto is one a core; inline, none.")

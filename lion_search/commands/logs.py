@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lion_search.commands.arguments import AsCsv, AsJson, OwnFunctions, Reference, Run, read_choice
+from lion_search.commands.arguments import AsCsv, AsJson, OwnFunctions, Reference, Run, RunOrLog, read_choice
 from lion_search.dsl.errors import LionSearchError
 
 app = typer.Typer()
@@ -15,7 +15,7 @@ app = typer.Typer()
 
 @app.command()
 def log(
-    run: Run,
+    run: RunOrLog,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
     last: Annotated[
         int, typer.Option("--last", "-n", min=0, help="How many of those that are there; 0: all.")

@@ -16,6 +16,7 @@ from lion_search.commands.arguments import (
     AsJson,
     OptionalWorkers,
     Run,
+    RunOrLog,
     Workers,
     read_choice,
     read_workers,
@@ -152,7 +153,7 @@ def _show_run(quiet: bool, drive: Callable[[Audience], RunResult]) -> None:
 
 
 @app.command()
-def watch(run: Run, as_json: AsJson = False) -> None:
+def watch(run: RunOrLog, as_json: AsJson = False) -> None:
     """Shows a run from another terminal until it ends.
 
     Ctrl-C ends the watching only.

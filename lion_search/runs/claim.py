@@ -28,7 +28,7 @@ from lion_search.results.location import (
     parse_url,
     shown,
 )
-from lion_search.runs.lock import holder_of_file, lock_file
+from lion_search.runs.lock import holder, holder_of_file, lock_file
 
 _WAIT_SECONDS = 1.0
 """How long a driver tries to get a log that another may just be letting go."""
@@ -88,6 +88,22 @@ def writer_of(url: str) -> str | None:
         return None
     with closing(_Claim(parsed)) as claim:
         return claim.holder()
+
+
+def driver_of(run: Path | str) -> str | None:
+    """Who drives a run at this moment, if anyone does.
+
+    Args:
+        run: its folder, or the URL of its log.
+
+    Raises:
+        StoreError: its database cannot be read.
+        RunFolderError: its lock cannot be looked at.
+    """
+    if isinstance(run, str):
+        return writer_of(run)
+    found = holder(run)
+    return None if found is None else str(found)
 
 
 def _lock_of(url: URL) -> Path:

@@ -104,16 +104,21 @@ def _free_folder(parent: Path, name: str) -> Path:
     return folder
 
 
-def database_of(folder: Path) -> str | Path:
-    """Where the run's log is: a database URL, or an SQLite file in the folder.
+def database_of(run: Path | str) -> str | Path:
+    """Where a run's log is: a database URL, or an SQLite file in its folder.
+
+    Args:
+        run: its folder; or that URL.
 
     Raises:
         RunFolderError: the file that names the database cannot be read.
     """
-    elsewhere = folder / DATABASE_URL_NAME
+    if isinstance(run, str):
+        return run
+    elsewhere = run / DATABASE_URL_NAME
     try:
         return elsewhere.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        return folder / DATABASE_NAME
+        return run / DATABASE_NAME
     except (OSError, UnicodeDecodeError) as error:
         raise RunFolderError(f"cannot read '{elsewhere}': {error}") from error

@@ -86,6 +86,25 @@ def name_of(run: str) -> str:
     return study_of(run) or shown(parse_url(run))
 
 
+def find_log(run: str) -> Path | str:
+    """The folder of a run, or the URL that it is named by.
+
+    Raises:
+        UnknownReferenceError: there is no such run, or a URL names a study of several logs.
+        StoreError: the database of a URL cannot be read.
+    """
+    from lion_search.results.location import islands, study_of
+
+    if not is_url(run):
+        return find_run(run)
+    study = study_of(run)
+    own = [study_of(url) for url in islands(run)] if study is not None and "." not in study else []
+    if own:
+        there_are = ", ".join(f"study={name}" for name in own)
+        raise UnknownReferenceError(f"study '{study}' has a log for each island; name one: {there_are}")
+    return run
+
+
 def open_log(run: str) -> Store:
     """The log of a run, or of a URL, for reading what it holds of its programs other than their text.
 
@@ -93,17 +112,9 @@ def open_log(run: str) -> Store:
         UnknownReferenceError: there is no such run, or a URL names a study of several logs.
         StoreError: its database cannot be read.
     """
-    from lion_search.results.location import islands, study_of
     from lion_search.results.store import Store
 
-    if not is_url(run):
-        return Store.open(database_of(find_run(run)))
-    study = study_of(run)
-    own = [study_of(url) for url in islands(run)] if study is not None and "." not in study else []
-    if own:
-        there_are = ", ".join(f"study={name}" for name in own)
-        raise UnknownReferenceError(f"study '{study}' has a log for each island; name one: {there_are}")
-    return Store.open(run)
+    return Store.open(database_of(find_log(run)))
 
 
 def study_logs(run: str) -> list[str]:

@@ -17,8 +17,9 @@ from lion_search.commands.printing.tables import Column, print_table
 from lion_search.commands.printing.terminal import say, say_line
 from lion_search.dsl.shown import signed
 from lion_search.results.strict_json import to_json
-from lion_search.runs.lock import RunState, holder
-from lion_search.runs.references import find_run
+from lion_search.runs.claim import driver_of
+from lion_search.runs.lock import RunState
+from lion_search.runs.references import find_log, name_of, told
 from lion_search.search.progress import Progress
 
 _RUNS = (
@@ -44,7 +45,7 @@ def watch(
     """Shows a run until it ends, then how it ended; Ctrl-C ends the watching only.
 
     Args:
-        run: a run folder, or a name under ``runs/``.
+        run: a run folder, a name under ``runs/``, or the URL of a log.
         console: where it is shown.
         follow: whether to go on until the run ends, or to show it once.
         as_json: whether to print a JSON object a line for each look instead.
@@ -55,18 +56,18 @@ def watch(
         StoreError: its database cannot be read, and not for a moment only.
         RunFolderError: its folder cannot be read.
     """
-    folder = find_run(run)
+    where = find_log(run)
     try:
-        looks = until_interrupted(islice(snapshots(folder, interval_seconds), None if follow else 1))
+        looks = until_interrupted(islice(snapshots(where, interval_seconds), None if follow else 1))
         if as_json:
             for look in looks:
-                console.out(to_json(_snapshot_json(folder, look)), highlight=False)
+                console.out(to_json(_snapshot_json(where, look)), highlight=False)
         else:
             with make_screen(console) as screen:
-                state, progress = _show(screen, folder.resolve().name, looks)
+                state, progress = _show(screen, name_of(run), looks)
             if progress is not None and console.is_terminal:  # where the panel was
                 print_table(console, (Column(""), Column("", prose=True)), progress_cells(progress))
-            _say_where_it_stands(console, run, folder, state)
+            _say_where_it_stands(console, told(run), where, state)
     except KeyboardInterrupt:
         if not as_json:
             say(console, "No longer watching; the run was not stopped.")
@@ -87,24 +88,30 @@ def _show(screen: Screen, name: str, looks: Iterable[Snapshot]) -> tuple[RunStat
     return state, progress
 
 
-def _say_where_it_stands(console: Console, run: str, folder: Path, state: RunState) -> None:
+def _say_where_it_stands(console: Console, run: str, where: Path | str, state: RunState) -> None:
     match state:
         case RunState.RUNNING:
-            say(console, f"Running, driven by {holder(folder) or 'a process that has just ended'}.")
+            say(console, f"Running, driven by {driver_of(where) or 'a process that has just ended'}.")
         case RunState.FINISHED:
-            winner = winner_of(folder)
+            winner = _winner(where)
             say(console, f"Finished. Winner: {winner}" if winner else "Finished.")
             say_line(console, f"Look at the best: lion-search top {run}")
         case RunState.INTERRUPTED:
-            say_line(console, f"Interrupted. Go on with it: lion-search resume {run}")
+            folder = run if isinstance(where, Path) else "FOLDER, where its folder is"
+            say_line(console, f"Interrupted. Go on with it: lion-search resume {folder}")
 
 
-def _snapshot_json(folder: Path, look: Snapshot) -> dict[str, Any]:
+def _winner(where: Path | str) -> str | None:
+    """Known to the run's folder only."""
+    return winner_of(where) if isinstance(where, Path) else None
+
+
+def _snapshot_json(where: Path | str, look: Snapshot) -> dict[str, Any]:
     return {
         "state": look.state,
         "phase": look.phase,
         "progress": look.progress,
-        "winner": winner_of(folder) if look.state is RunState.FINISHED else None,
+        "winner": _winner(where) if look.state is RunState.FINISHED else None,
     }
 
 
