@@ -70,8 +70,6 @@ UNTUNED = {
     "paper_lm",
     "paper_vit",
     "sotu_gru",
-    "sotu_lm",
-    "topics_mlm",
 }
 """Tasks of the target suite: what tunes a suite tunes its baselines."""
 
@@ -140,21 +138,24 @@ def mean_on_finalist_seeds(measured: Evaluator, task: str, name: str) -> float:
     return math.fsum(s.loss for s in scores if s.loss is not None) / len(seeds)
 
 
+def check_recorded(task: str, measured: Evaluator, name: str) -> None:
+    """Processors round differently, and where signs flip a training ends elsewhere: two standard errors."""
+    recorded = load_baselines(task).baselines[name]
+    apart = abs(mean_on_finalist_seeds(measured, task, name) - recorded.validation_loss)
+    assert apart < 2 * recorded.standard_error
+
+
 @pytest.mark.parametrize("task", ["digits_mlp", "digits_rms"])
 def test_the_recorded_loss_of_tuned_adamw_is_measured_again(task: str) -> None:
-    recorded = load_baselines(task).baselines["adamw"].validation_loss
-    found = mean_on_finalist_seeds(evaluator(task, None), task, "adamw")
-    assert found == pytest.approx(recorded, rel=1e-3)
+    check_recorded(task, evaluator(task, None), "adamw")
 
 
 @pytest.mark.large
 @pytest.mark.parametrize("task", [task for task in SHIPPED if "scale" not in task])
 def test_all_recorded_losses_are_measured_again(task: str) -> None:
-    """Signs may flip between machines, so within two standard errors."""
     prepared(task)
-    for name, recorded in load_baselines(task).baselines.items():
-        apart = abs(mean_on_finalist_seeds(Evaluator(task), task, name) - recorded.validation_loss)
-        assert apart < 2 * recorded.standard_error
+    for name in load_baselines(task).baselines:
+        check_recorded(task, Evaluator(task), name)
 
 
 # What is tuned.
