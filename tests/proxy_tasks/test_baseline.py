@@ -66,7 +66,6 @@ def prepared(task: str) -> FlatProblem:
 
 UNTUNED = {
     "fashion7_diffusion",
-    "fashion_mixer",
     "paper_lm",
     "paper_vit",
     "sotu_gru",
