@@ -68,7 +68,6 @@ UNTUNED = {
     "fashion7_diffusion",
     "paper_lm",
     "paper_vit",
-    "sotu_gru",
 }
 """Tasks of the target suite: what tunes a suite tunes its baselines."""
 
