@@ -139,9 +139,16 @@ def check_recorded(task: str, measured: Evaluator, name: str) -> None:
     assert apart < 2 * recorded.standard_error
 
 
-@pytest.mark.parametrize("task", ["digits_mlp", "digits_rms"])
+@pytest.mark.parametrize("task", ["digits_mlp", "digits_he"])
 def test_the_recorded_loss_of_tuned_adamw_is_measured_again(task: str) -> None:
-    check_recorded(task, evaluator(task, None), "adamw")
+    """To the digit, on any processor so far."""
+    recorded = load_baselines(task).baselines["adamw"].validation_loss
+    found = mean_on_finalist_seeds(evaluator(task, None), task, "adamw")
+    assert found == pytest.approx(recorded, rel=1e-3)
+
+
+def test_where_signs_flip_between_processors_the_recorded_loss_is_met_within_its_error() -> None:
+    check_recorded("digits_rms", evaluator("digits_rms", None), "adamw")
 
 
 @pytest.mark.large
